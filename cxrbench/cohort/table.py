@@ -1,0 +1,184 @@
+"""The cohort: one table, one row an image, and a way to read its pixels.
+
+Every data set adapter gives one, and everything after it (packing, splitting, training) reads nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from cxrbench.errors import CohortError
+
+COLUMNS = ("image_id", "patient_id", "view", "sex", "age", "source", "path")
+"""The columns that every cohort table has, in this order, before its label columns.
+
+``image_id``    str, unique in the cohort
+``patient_id``  str
+``view``        "PA", "AP", "AP supine", "lateral" or missing
+``sex``         "M", "F" or missing
+``age``         float, years, NaN where unknown
+``source``      str: where the image comes from within the data set (a hospital, a folder, a location)
+``path``        str: path relative to the data set's root, "/"-separated; for generated images a stable name
+"""
+
+VIEWS = ("PA", "AP", "AP supine", "lateral")
+SEXES = ("M", "F")
+
+
+class PixelSource(Protocol):
+    """How a cohort's pixels are read."""
+
+    def read(self, index: int, size: int) -> npt.NDArray[np.uint8]:
+        """Return image ``index`` (row position of the table) as (size, size) uint8, bright where dense.
+
+        Raises
+        ------
+        RadiographError: the file cannot be read.
+        """
+        ...
+
+    def fingerprint(self) -> str:
+        """Return a hex digest that changes whenever the pixels may have changed (without reading them)."""
+        ...
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """A checked cohort table and its pixels.
+
+    Parameters
+    ----------
+    dataset: registered name of the data set, such as ``"chestxray14"``.
+    table: :data:`COLUMNS`, then ``labels``, then anything else carried along; index 0..n-1.
+    labels: names of the label columns; their values are 1.0, 0.0 or NaN (not known).
+    pixels: reads the images.
+    listed: how many images the data set's own lists name (before what is missing or left out).
+    left_out: reason -> number of listed images that are not in ``table``.
+    official_test: image_ids of the data set's published test list, empty where it has none.
+
+    Raises
+    ------
+    CohortError: the table breaks the contract; the message names the column and the first rows.
+    """
+
+    dataset: str
+    table: pd.DataFrame
+    labels: tuple[str, ...]
+    pixels: PixelSource
+    listed: int
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    official_test: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        check_table(self.table, self.labels, self.dataset)
+        object.__setattr__(self, "left_out", MappingProxyType(dict(self.left_out)))
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def subset(self, keep: npt.NDArray[np.bool_], reason: str) -> Cohort:
+        """Return the rows where ``keep`` is true; the others are counted in ``left_out`` under ``reason``."""
+        positions = np.flatnonzero(keep)
+        left_out = dict(self.left_out)
+        left_out[reason] = left_out.get(reason, 0) + len(self.table) - len(positions)
+        return Cohort(
+            dataset=self.dataset,
+            table=self.table.iloc[positions].reset_index(drop=True),
+            labels=self.labels,
+            pixels=_Subset(self.pixels, positions),
+            listed=self.listed,
+            left_out=left_out,
+            official_test=self.official_test,
+        )
+
+
+@dataclass(frozen=True)
+class _Subset:
+    """Pixels of some rows of another source."""
+
+    parent: PixelSource
+    positions: npt.NDArray[np.int64]
+
+    def read(self, index: int, size: int) -> npt.NDArray[np.uint8]:
+        return self.parent.read(int(self.positions[index]), size)
+
+    def fingerprint(self) -> str:
+        return self.parent.fingerprint()
+
+
+def check_table(table: pd.DataFrame, labels: Sequence[str], dataset: str) -> None:
+    """Check a cohort table against the contract of :data:`COLUMNS`.
+
+    Raises
+    ------
+    CohortError: naming the column and up to three offending rows.
+    """
+    where = f"cohort {dataset!r}"
+    missing = [c for c in (*COLUMNS, *labels) if c not in table.columns]
+    if missing:
+        raise CohortError(f"{where}: columns missing: {', '.join(missing)}")
+    if not labels:
+        raise CohortError(f"{where}: no label column; a cohort needs at least one")
+    if table.empty:
+        raise CohortError(f"{where}: no images; check that the folder is complete")
+    if not isinstance(table.index, pd.RangeIndex) or table.index[0] != 0 or table.index.step != 1:
+        raise CohortError(f"{where}: the table's index must be 0..n-1; call reset_index(drop=True)")
+    for column in ("image_id", "patient_id", "source", "path"):
+        empty = table[column].isna() | (table[column].astype(str) == "")
+        _refuse(where, table, empty, f"column {column!r} is empty")
+    _refuse(where, table, table["image_id"].duplicated(keep=False), "image_id stands twice")
+    for column, allowed in (("view", VIEWS), ("sex", SEXES)):
+        _refuse(
+            where,
+            table,
+            table[column].notna() & ~table[column].isin(allowed),
+            f"column {column!r} must be one of {', '.join(allowed)} or missing",
+        )
+    for label in labels:
+        values = pd.to_numeric(table[label], errors="coerce")
+        wrong = (table[label].notna() & values.isna()) | (values.notna() & ~values.isin((0.0, 1.0)))
+        _refuse(where, table, wrong, f"label {label!r} must be 1, 0 or missing")
+
+
+def _refuse(where: str, table: pd.DataFrame, wrong: pd.Series, what: str) -> None:
+    count = int(wrong.sum())
+    if count:
+        rows = table.loc[wrong, "image_id"].head(3).astype(str).tolist()
+        raise CohortError(f"{where}: {what} in {count} rows, first: {', '.join(rows)}")
+
+
+@dataclass(frozen=True)
+class FilePixels:
+    """Pixels that lie in files: one path a row, relative to ``root``.
+
+    Files are opened only by :meth:`read`; :meth:`fingerprint` asks the file system for sizes and times.
+    """
+
+    root: Path
+    paths: tuple[str, ...]
+
+    def read(self, index: int, size: int) -> npt.NDArray[np.uint8]:
+        # Imported here so that a table can be made, checked and split without the image libraries.
+        from cxrbench.radiograph import read_square
+
+        return read_square(self.root / self.paths[index], size)
+
+    def fingerprint(self) -> str:
+        import hashlib
+
+        digest = hashlib.sha256()
+        for path in self.paths:
+            try:
+                stat = (self.root / path).stat()
+                digest.update(f"{path}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
+            except OSError:
+                digest.update(f"{path}\0missing\n".encode())
+        return digest.hexdigest()

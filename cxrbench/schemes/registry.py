@@ -1,0 +1,69 @@
+"""The schemes by name: the six of the study, and a user's own.
+
+A registry is a value. :data:`SIX` is never changed; :meth:`Registry.add` gives a new one, so that a scheme
+registered for one study is not seen by the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from types import MappingProxyType
+
+from cxrbench.errors import SchemeError
+from cxrbench.schemes.notation import Scheme, parse
+
+
+@dataclass(frozen=True)
+class Registry(Mapping[str, Scheme]):
+    """Schemes by name, in the order in which they were added."""
+
+    schemes: Mapping[str, Scheme]
+
+    def __getitem__(self, name: str) -> Scheme:
+        try:
+            return self.schemes[name]
+        except KeyError:
+            near = get_close_matches(name, self.schemes, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise SchemeError(f"no scheme {name!r}{hint} (known: {', '.join(self.schemes)})") from None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.schemes)
+
+    def __len__(self) -> int:
+        return len(self.schemes)
+
+    def add(self, name: str, notation: str) -> Registry:
+        """Return a registry with one more scheme.
+
+        Raises
+        ------
+        SchemeError: the notation is wrong, or the name stands for another scheme already.
+        """
+        scheme = parse(name, notation)
+        if name in self.schemes and self.schemes[name] != scheme:
+            raise SchemeError(f"scheme {name!r} is registered already as {self.schemes[name].notation!r}")
+        return Registry(MappingProxyType({**self.schemes, name: scheme}))
+
+    def select(self, names: tuple[str, ...]) -> tuple[Scheme, ...]:
+        """Return the named schemes, or all of them where no name is given.
+
+        Raises
+        ------
+        SchemeError: a name is not registered; the message gives the nearest one.
+        """
+        return tuple(self[name] for name in (names or tuple(self)))
+
+
+SIX = (
+    Registry(MappingProxyType({}))
+    .add("control", "init > covid")
+    .add("findings", "init > findings > covid")
+    .add("pneumonia", "init > pneumonia > covid")
+    .add("sequential", "init > findings > pneumonia > covid")
+    .add("pooled-supplement", "init > findings + pneumonia > covid")
+    .add("pooled-all", "init > findings + pneumonia + covid")
+)
+"""Our reading of the six schemes of Fricks et al. 2021: the abstract gives their number, not their list."""

@@ -1,0 +1,56 @@
+"""The device of a run: how it is chosen, described and waited for."""
+
+from __future__ import annotations
+
+import platform
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+
+from cxrbench.errors import TrainingError
+
+
+def choose_device(gpu: bool) -> torch.device:
+    """Return the CPU, or the current CUDA device where ``gpu`` is asked for.
+
+    Raises
+    ------
+    TrainingError: a GPU is asked for and CUDA is missing. There is no silent way back to the CPU.
+    """
+    if not gpu:
+        return torch.device("cpu")
+    if not torch.cuda.is_available():
+        built = torch.version.cuda or "no CUDA"
+        raise TrainingError(
+            f"a GPU is asked for and torch {torch.__version__} (built with {built}) finds none; "
+            "check the driver with nvidia-smi, or leave --gpu away"
+        )
+    return torch.device("cuda", torch.cuda.current_device())
+
+
+def describe_device(device: torch.device) -> dict[str, str | int]:
+    """Return what speed and bits depend on: the device's name, and the number of threads on a CPU."""
+    if device.type == "cuda":
+        capability = ".".join(str(n) for n in torch.cuda.get_device_capability(device))
+        return {"type": "cuda", "name": torch.cuda.get_device_name(device), "capability": capability}
+    return {
+        "type": "cpu",
+        "name": f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}",
+        "threads": torch.get_num_threads(),
+    }
+
+
+def fast_kernels(device: torch.device) -> AbstractContextManager[None]:
+    """Return a context in which cuDNN tries its algorithms and keeps the fastest for each shape.
+
+    On the CPU nothing changes: the kernels that are used there give the same bits in every run.
+    """
+    if device.type != "cuda":
+        return nullcontext()
+    return torch.backends.cudnn.flags(enabled=True, benchmark=True)
+
+
+def synchronise(device: torch.device) -> None:
+    """Wait until the device has done all that was asked of it, so that a clock read next is honest."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

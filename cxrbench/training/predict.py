@@ -1,0 +1,52 @@
+"""Logits of a trained network for images of one or more roles."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from cxrbench.training.config import Precision
+from cxrbench.training.network import Network
+
+BATCH = 256
+
+
+def autocast(device: torch.device, precision: Precision) -> torch.autocast:
+    """Return the mixed-precision context of ``precision``; for float32 it does nothing."""
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bfloat16")
+
+
+def to_float(pixels: Tensor) -> Tensor:
+    """Return uint8 ``pixels`` as float32 in [0, 1]."""
+    return pixels.to(torch.float32).div_(255)
+
+
+@torch.inference_mode()
+def predict_logits(
+    network: Network, pixels: Tensor, roles: Sequence[str], precision: Precision, batch: int = BATCH
+) -> npt.NDArray[np.float32]:
+    """Return (n, labels of ``roles``) float32 logits for uint8 ``pixels`` (n, 1, size, size).
+
+    The network is put into evaluation mode and stays there. Convolutions run in ``precision``, the heads in
+    float32: in half precision many scores would tie, and an AUC of ties is another number.
+    """
+    network.eval()
+    out: list[Tensor] = []
+    for start in range(0, len(pixels), batch):
+        with autocast(pixels.device, precision):
+            features = network.features(to_float(pixels[start : start + batch]))
+        out.append(network.logits(features, roles))
+    return torch.cat(out).cpu().numpy()
+
+
+def probabilities(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    """Return the logistic function of ``logits`` in float64, where different float32 logits stay different.
+
+    That holds up to logits of about 30; beyond, the probability itself is 1 within float64.
+    """
+    wide = logits.astype(np.float64)
+    return 1.0 / (1.0 + np.exp(-wide))
