@@ -5,11 +5,12 @@ Every data set adapter gives one, and everything after it (packing, splitting, t
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -34,7 +35,10 @@ SEXES = ("M", "F")
 
 
 class PixelSource(Protocol):
-    """How a cohort's pixels are read."""
+    """How a cohort's pixels are read.
+
+    A source may also be a :class:`BatchSource` or a :class:`VersionedSource`.
+    """
 
     def read(self, index: int, size: int) -> npt.NDArray[np.uint8]:
         """Return image ``index`` (row position of the table) as (size, size) uint8, bright where dense.
@@ -47,6 +51,24 @@ class PixelSource(Protocol):
 
     def fingerprint(self) -> str:
         """Return a hex digest that changes whenever the pixels may have changed (without reading them)."""
+        ...
+
+
+@runtime_checkable
+class BatchSource(Protocol):
+    """A pixel source that makes many images at once faster than one by one."""
+
+    def read_batch(self, indices: npt.NDArray[np.int64], size: int) -> npt.NDArray[np.uint8]:
+        """Return images ``indices`` (n,) as (n, size, size) uint8."""
+        ...
+
+
+@runtime_checkable
+class VersionedSource(Protocol):
+    """A pixel source whose pixels also depend on the software that reads them."""
+
+    def versions(self) -> Mapping[str, str]:
+        """Return the name of each piece of software -> its version or the digest of its source."""
         ...
 
 
@@ -89,11 +111,12 @@ class Cohort:
         positions = np.flatnonzero(keep)
         left_out = dict(self.left_out)
         left_out[reason] = left_out.get(reason, 0) + len(self.table) - len(positions)
+        parent, rows = resolve(self.pixels, len(self.table))
         return Cohort(
             dataset=self.dataset,
             table=self.table.iloc[positions].reset_index(drop=True),
             labels=self.labels,
-            pixels=_Subset(self.pixels, positions),
+            pixels=_Subset(parent, rows[positions]),
             listed=self.listed,
             left_out=left_out,
             official_test=self.official_test,
@@ -112,6 +135,13 @@ class _Subset:
 
     def fingerprint(self) -> str:
         return self.parent.fingerprint()
+
+
+def resolve(pixels: PixelSource, count: int) -> tuple[PixelSource, npt.NDArray[np.int64]]:
+    """Return the source behind a subset and, for each of ``count`` rows, the row of that source, (count,)."""
+    if isinstance(pixels, _Subset):
+        return pixels.parent, pixels.positions
+    return pixels, np.arange(count, dtype=np.int64)
 
 
 def check_table(table: pd.DataFrame, labels: Sequence[str], dataset: str) -> None:
@@ -182,3 +212,15 @@ class FilePixels:
             except OSError:
                 digest.update(f"{path}\0missing\n".encode())
         return digest.hexdigest()
+
+    def versions(self) -> Mapping[str, str]:
+        from importlib.metadata import PackageNotFoundError, version
+
+        from cxrbench.cohort.storage import source_digest
+
+        found = {"cxrbench.radiograph": source_digest("cxrbench.radiograph")}
+        for name in ("pillow", "pydicom", "pylibjpeg", "pylibjpeg-libjpeg", "pylibjpeg-openjpeg"):
+            # A missing reader makes its files unreadable, which is reported file by file.
+            with contextlib.suppress(PackageNotFoundError):
+                found[name] = version(name)
+        return found

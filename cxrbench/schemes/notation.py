@@ -75,6 +75,7 @@ def parse(name: str, notation: str) -> Scheme:
         )
     tokens = _tokens(notation)
     first, position = tokens[0]
+    end = tokens[-1][1]
     if first != INIT:
         raise _at(notation, position, f"a scheme starts with {INIT!r}, the initial parameters")
     stages: list[Stage] = []
@@ -100,7 +101,7 @@ def parse(name: str, notation: str) -> Scheme:
             raise _at(notation, position, "'>' or '+' is expected here")
         expect_role = token in (">", "+")
     if not roles:
-        raise _at(notation, len(notation), "a scheme needs at least one stage")
+        raise _at(notation, end, "a scheme needs at least one stage")
     stages.append(Stage(tuple(roles)))
     return Scheme(name, tuple(stages))
 
@@ -123,4 +124,6 @@ def _tokens(notation: str) -> list[tuple[str, int]]:
 
 
 def _at(notation: str, position: int, what: str) -> SchemeError:
-    return SchemeError(f"{what} (character {position + 1}):\n  {notation}\n  {' ' * position}^")
+    # A tab or a line break would be shown wider than one character, and the caret would point elsewhere.
+    shown = "".join(character if character.isprintable() else " " for character in notation)
+    return SchemeError(f"{what} (character {position + 1}):\n  {shown}\n  {' ' * position}^")

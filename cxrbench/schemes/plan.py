@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from cxrbench.errors import SchemeError
 from cxrbench.schemes.notation import INIT, Scheme, Stage
 
 
@@ -27,6 +28,11 @@ class StageRun:
         """The run whose checkpoint this one starts from; None where it starts from the initial parameters."""
         return StageRun(self.path[:-1]) if len(self.path) > 1 else None
 
+    @property
+    def canonical(self) -> str:
+        """The run in the notation with pooled roles in alphabetical order: equal for equal runs."""
+        return " > ".join([INIT, *(" + ".join(sorted(stage.roles)) for stage in self.path)])
+
     def __str__(self) -> str:
         return " > ".join([INIT, *(str(stage) for stage in self.path)])
 
@@ -40,11 +46,20 @@ class Plan:
 
 
 def make_plan(schemes: Iterable[Scheme]) -> Plan:
-    """Return the plan of ``schemes``: parents before children, otherwise in the order of the schemes."""
+    """Return the plan of ``schemes``: parents before children, otherwise in the order of the schemes.
+
+    Raises
+    ------
+    SchemeError: two different schemes have one name, so that one's result would stand for the other's.
+    """
     runs: dict[StageRun, None] = {}
     final: dict[str, StageRun] = {}
     for scheme in schemes:
         for end in range(1, len(scheme.stages) + 1):
             runs.setdefault(StageRun(scheme.stages[:end]))
-        final[scheme.name] = StageRun(scheme.stages)
+        last = StageRun(scheme.stages)
+        if final.setdefault(scheme.name, last) != last:
+            raise SchemeError(
+                f"two schemes are named {scheme.name!r}: {final[scheme.name]} and {last}; rename one"
+            )
     return Plan(tuple(runs), final)

@@ -15,6 +15,12 @@ from cxrbench.errors import SchemeError
 from cxrbench.schemes.notation import Scheme, parse
 
 
+class _UnknownSchemeError(SchemeError, KeyError):
+    """No scheme of that name; also a KeyError, so that ``in`` and ``get`` work as for every mapping."""
+
+    __str__ = Exception.__str__  # KeyError's would put the message in quotation marks.
+
+
 @dataclass(frozen=True)
 class Registry(Mapping[str, Scheme]):
     """Schemes by name, in the order in which they were added."""
@@ -27,7 +33,9 @@ class Registry(Mapping[str, Scheme]):
         except KeyError:
             near = get_close_matches(name, self.schemes, n=1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise SchemeError(f"no scheme {name!r}{hint} (known: {', '.join(self.schemes)})") from None
+            raise _UnknownSchemeError(
+                f"no scheme {name!r}{hint} (known: {', '.join(self.schemes)})"
+            ) from None
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.schemes)
@@ -48,13 +56,13 @@ class Registry(Mapping[str, Scheme]):
         return Registry(MappingProxyType({**self.schemes, name: scheme}))
 
     def select(self, names: tuple[str, ...]) -> tuple[Scheme, ...]:
-        """Return the named schemes, or all of them where no name is given.
+        """Return the named schemes, each once, or all of them where no name is given.
 
         Raises
         ------
         SchemeError: a name is not registered; the message gives the nearest one.
         """
-        return tuple(self[name] for name in (names or tuple(self)))
+        return tuple(self[name] for name in dict.fromkeys(names or self))
 
 
 SIX = (

@@ -24,20 +24,25 @@ def augment(images: Tensor, settings: Augmentation, generator: torch.Generator) 
     -------
     (n, 1, height, width) float32 in [0, 1].
     """
-    count = len(images)
-    draws = torch.rand(count, 7, generator=generator)
+    draws = torch.rand(len(images), 7, generator=generator)
     symmetric = draws * 2 - 1
+    contrast = (1 + symmetric[:, 5] * settings.contrast).view(-1, 1, 1, 1).to(images.device)
+    brightness = (symmetric[:, 6] * settings.brightness).view(-1, 1, 1, 1).to(images.device)
+    # Resampling blurs a little even where nothing moves, so it is left out where nothing can.
+    moves = settings.rotation or settings.translation or settings.scale or settings.flip
+    moved = _move(images, settings, draws[:, 2], symmetric) if moves else images
+    return ((moved - 0.5) * contrast + 0.5 + brightness).clamp(0, 1)
+
+
+def _move(images: Tensor, settings: Augmentation, mirrored: Tensor, symmetric: Tensor) -> Tensor:
     angle = symmetric[:, 0] * (settings.rotation * math.pi / 180)
     scale = 1 + symmetric[:, 1] * settings.scale
-    mirror = torch.where(draws[:, 2] < settings.flip, -1.0, 1.0)
+    mirror = torch.where(mirrored < settings.flip, -1.0, 1.0)
     cos, sin = torch.cos(angle) / scale, torch.sin(angle) / scale
     # grid_sample's coordinates run over [-1, 1], so a shift by a fraction of the side is twice as long there.
     shift_x = symmetric[:, 3] * settings.translation * 2
     shift_y = symmetric[:, 4] * settings.translation * 2
     rows = torch.stack([cos * mirror, -sin, shift_x, sin * mirror, cos, shift_y], dim=1)
-    theta = rows.view(count, 2, 3).to(images.device)
-    contrast = (1 + symmetric[:, 5] * settings.contrast).view(-1, 1, 1, 1).to(images.device)
-    brightness = (symmetric[:, 6] * settings.brightness).view(-1, 1, 1, 1).to(images.device)
+    theta = rows.view(len(images), 2, 3).to(images.device)
     grid = F.affine_grid(theta, list(images.shape), align_corners=False)
-    moved = F.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
-    return ((moved - 0.5) * contrast + 0.5 + brightness).clamp(0, 1)
+    return F.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)

@@ -21,7 +21,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from cxrbench.cohort.storage import atomic_path, digest, write_text_atomic
+from cxrbench.cohort.storage import atomic_path, canonical_json, digest, write_text_atomic
 from cxrbench.errors import TrainingError
 
 
@@ -56,6 +56,11 @@ class TrainedStage:
         """Seconds that training and validation took, over all epochs."""
         return sum(record.train_seconds + record.validation_seconds for record in self.history)
 
+    @property
+    def images_per_second(self) -> float:
+        """Training images a second, over all epochs; validation not counted."""
+        return sum(r.images for r in self.history) / sum(r.train_seconds for r in self.history)
+
 
 @dataclass(frozen=True)
 class StageFolder:
@@ -66,13 +71,14 @@ class StageFolder:
 
     @classmethod
     def of(cls, store: Path, depends_on: Mapping[str, Any]) -> StageFolder:
-        """Return the folder for a run that depends on ``depends_on``, which must have a JSON text."""
+        """Return the folder for a run that depends on ``depends_on``, anything with a canonical JSON text."""
         key = digest(depends_on)
         folder = cls(store / key[:20], key)
         folder.path.mkdir(parents=True, exist_ok=True)
         described = folder.path / "stage.json"
         if not described.exists():
-            write_text_atomic(described, json.dumps({"key": key, **depends_on}, indent=2, sort_keys=True))
+            text = {**json.loads(canonical_json(depends_on)), "key": key}
+            write_text_atomic(described, json.dumps(text, indent=2, sort_keys=True))
         return folder
 
     @property
@@ -88,12 +94,20 @@ class StageFolder:
         return self.path / "done.json"
 
     def finished(self) -> TrainedStage | None:
-        """Return the finished run, or None where it is not finished."""
+        """Return the finished run, or None where it is not finished.
+
+        Raises
+        ------
+        TrainingError: the record of the finished run has been changed from outside.
+        """
         if not (self.done.exists() and self.best.exists()):
             return None
-        record = json.loads(self.done.read_text())
-        history = tuple(EpochRecord(**epoch) for epoch in record["history"])
-        return TrainedStage(self.key, self.best, record["best_epoch"], history)
+        try:
+            record = json.loads(self.done.read_text())
+            history = tuple(EpochRecord(**epoch) for epoch in record["history"])
+            return TrainedStage(self.key, self.best, record["best_epoch"], history)
+        except (ValueError, TypeError, KeyError) as error:
+            raise TrainingError(f"{self.done} cannot be read ({error}); delete it to train again") from None
 
     def finish(self, best_epoch: int, history: tuple[EpochRecord, ...]) -> TrainedStage:
         """Mark the run as complete; what was kept for going on is deleted."""
@@ -104,10 +118,18 @@ class StageFolder:
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], note: Mapping[str, Any]) -> None:
-    """Write ``tensors`` and a JSON ``note`` into one safetensors file, all or nothing."""
+    """Write ``tensors`` and a JSON ``note`` into one safetensors file, all or nothing.
+
+    Raises
+    ------
+    TrainingError: the file cannot be written; what was there under its name is as it was.
+    """
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    with atomic_path(path) as temporary:
-        save_file(contiguous, temporary, metadata={"cxrbench": json.dumps(dict(note))})
+    try:
+        with atomic_path(path) as temporary:
+            save_file(contiguous, temporary, metadata={"cxrbench": json.dumps(dict(note))})
+    except (SafetensorError, OSError) as error:
+        raise TrainingError(f"checkpoint {path} cannot be written ({error}); is the disk full?") from None
 
 
 def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -124,5 +146,7 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             note = json.loads((file.metadata() or {}).get("cxrbench", "{}"))
     except (SafetensorError, OSError) as error:
-        raise TrainingError(f"checkpoint {path} cannot be read as safetensors: {error}") from None
+        raise TrainingError(
+            f"checkpoint {path} cannot be read as safetensors ({error}); delete it and train the stage again"
+        ) from None
     return tensors, note

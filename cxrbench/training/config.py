@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Literal
 
 from cxrbench.errors import ProfileError
+from cxrbench.settings import from_mapping
 
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
-
-T = TypeVar("T", bound="DataclassInstance")
 Precision = Literal["bfloat16", "float32"]
 
 
@@ -34,8 +32,10 @@ class Augmentation:
         for f in fields(self):
             value = getattr(self, f.name)
             largest = 180 if f.name == "rotation" else 1
-            if not 0 <= value <= largest:
-                raise ProfileError(f"augmentation: {f.name} = {value} must be between 0 and {largest}")
+            if not _is_number(value) or not 0 <= value <= largest:
+                raise ProfileError(f"augmentation: {f.name} = {value!r} must be between 0 and {largest}")
+        if self.scale == 1:
+            raise ProfileError("augmentation: scale = 1 would shrink an image to nothing; keep it below 1")
 
 
 @dataclass(frozen=True)
@@ -56,16 +56,23 @@ class StageConfig:
 
     def __post_init__(self) -> None:
         rules: tuple[tuple[bool, str], ...] = (
-            (isinstance(self.epochs, int) and self.epochs >= 1, "epochs must be a whole number, 1 or more"),
-            (isinstance(self.batch_size, int) and self.batch_size >= 2, "batch_size must be 2 or more"),
-            (self.learning_rate > 0, "learning_rate must be above 0"),
-            (self.weight_decay >= 0, "weight_decay must be 0 or more"),
-            (0 <= self.warmup < 1, "warmup must be at least 0 and below 1"),
+            (_is_whole(self.epochs) and self.epochs >= 1, "epochs must be a whole number, 1 or more"),
+            (
+                _is_whole(self.batch_size) and self.batch_size >= 2,
+                "batch_size must be a whole number, 2 or more",
+            ),
+            (_is_number(self.learning_rate) and self.learning_rate > 0, "learning_rate must be above 0"),
+            (_is_number(self.weight_decay) and self.weight_decay >= 0, "weight_decay must be 0 or more"),
+            (_is_number(self.warmup) and 0 <= self.warmup < 1, "warmup must be at least 0 and below 1"),
             (self.precision in ("bfloat16", "float32"), "precision must be 'bfloat16' or 'float32'"),
         )
         for holds, message in rules:
             if not holds:
                 raise ProfileError(f"training: {message}")
+
+    def with_precision(self, precision: Precision) -> StageConfig:
+        """Return these settings at another precision."""
+        return replace(self, precision=precision)
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any], where: str) -> StageConfig:
@@ -76,16 +83,17 @@ class StageConfig:
         ProfileError: a key is unknown or a value is out of range; the message begins with ``where``.
         """
         values = dict(values)
-        augmentation = _build(Augmentation, values.pop("augmentation", {}), f"{where}.augmentation")
-        return _build(cls, {**values, "augmentation": augmentation}, where)
+        table = values.pop("augmentation", {})
+        if not isinstance(table, Mapping):
+            raise ProfileError(f"{where}: augmentation must be a table such as {{ rotation = 7.0 }}")
+        augmentation = from_mapping(Augmentation, table, f"{where}.augmentation")
+        return from_mapping(cls, {**values, "augmentation": augmentation}, where)
 
 
-def _build(kind: type[T], values: Mapping[str, Any], where: str) -> T:
-    known = [f.name for f in fields(kind)]
-    unknown = [key for key in values if key not in known]
-    if unknown:
-        raise ProfileError(f"{where}: unknown key {unknown[0]!r} (known: {', '.join(known)})")
-    try:
-        return kind(**values)
-    except (TypeError, ProfileError) as error:
-        raise ProfileError(f"{where}: {error}") from None
+def _is_whole(value: object) -> bool:
+    # In Python a bool is an int; in TOML `epochs = true` is a mistake.
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: object) -> bool:
+    return _is_whole(value) or (isinstance(value, float) and math.isfinite(value))

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Literal
 from urllib.error import URLError
 
@@ -93,9 +95,10 @@ def _published() -> dict[str, Tensor]:
     try:
         # check_hash and weights_only: what is downloaded is what was published, and holds only tensors.
         state = _WEIGHTS.get_state_dict(progress=False, check_hash=True, weights_only=True)
-    except (URLError, OSError, RuntimeError) as error:
+    except (URLError, OSError, HTTPException, RuntimeError, UnpicklingError, EOFError) as error:
+        # The last two come from a file in torch's cache that is not what was published.
         raise TrainingError(
-            f"torchvision's ImageNet weights could not be downloaded ({error}). Offline, fetch "
+            f"torchvision's ImageNet weights could not be had ({_in_one_line(error)}). Offline, fetch "
             f"{_PUBLISHED_NAME} on another machine and name it in the profile: "
             'init = { kind = "file", path = "…" }; or set init = { kind = "random" }'
         ) from None
@@ -113,7 +116,10 @@ def _from_file(path: Path) -> dict[str, Tensor]:
             f"{path} is neither safetensors nor torchvision's published {_PUBLISHED_NAME}; cxrbench "
             "unpickles nobody's files: save the state dict with safetensors.torch.save_file and name that"
         )
-    return dict(torch.load(path, map_location="cpu", weights_only=True))
+    try:
+        return dict(torch.load(path, map_location="cpu", weights_only=True))
+    except (UnpicklingError, RuntimeError, EOFError) as error:
+        raise TrainingError(f"{path} cannot be read as {_PUBLISHED_NAME}: {_in_one_line(error)}") from None
 
 
 def _sha256(path: Path) -> str:
@@ -122,3 +128,7 @@ def _sha256(path: Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise TrainingError(f"initial parameters {path} cannot be read: {error.strerror}") from None
+
+
+def _in_one_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

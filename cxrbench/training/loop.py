@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -31,7 +31,7 @@ from cxrbench.training.device import fast_kernels, synchronise
 from cxrbench.training.network import Network
 from cxrbench.training.predict import autocast, predict_logits, to_float
 from cxrbench.training.seeds import derive_seed, generator
-from cxrbench.training.selection import BestValidationAuc, macro_auc
+from cxrbench.training.selection import BestValidationAuc, macro_auc, rankable
 
 
 class Progress(Protocol):
@@ -48,6 +48,11 @@ class Job:
 
     name: the run's path in the notation, for the progress bar and for deriving its random numbers.
     train, validation: role -> images; pooled where there are several roles.
+
+    Raises
+    ------
+    TrainingError: no role, a role without validation images or the other way round, a single training image
+        (which cannot be normalised by its batch), or a role whose validation images cannot rank epochs.
     """
 
     name: str
@@ -56,6 +61,22 @@ class Job:
     config: StageConfig
     selection: BestValidationAuc
     seed: int
+
+    def __post_init__(self) -> None:
+        where = f"stage {self.name!r}"
+        if not self.train or set(self.train) != set(self.validation):
+            roles = [", ".join(sorted(part)) or "none" for part in (self.train, self.validation)]
+            raise TrainingError(
+                f"{where} trains the roles {roles[0]} and validates {roles[1]}; give the same"
+            )
+        if sum(len(images) for images in self.train.values()) < 2:
+            raise TrainingError(f"{where} has a single training image; it needs two or more")
+        for role, images in self.validation.items():
+            if not rankable(images.labels).any():
+                raise TrainingError(
+                    f"{where}: no label of role {role!r} has both classes among its {len(images)} validation "
+                    "images, so that no epoch can be preferred; give it more"
+                )
 
     @property
     def roles(self) -> tuple[str, ...]:
@@ -97,7 +118,7 @@ def train_stage(
 
     Raises
     ------
-    TrainingError: the loss is not finite, or the validation part cannot rank epochs.
+    TrainingError: the loss or an output is not finite; the message names the stage and the epoch.
     """
     finished = folder.finished()
     if finished is not None:
@@ -106,8 +127,11 @@ def train_stage(
     for role in job.roles:
         network.reset_head(role, job.train[role].prevalence(), derive_seed(job.seed, job.name))
     network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimiser = _optimiser(network, job, device)
+    optimiser = make_optimiser(network, job.roles, job.config)
     history, best_epoch = _resume(folder, network, optimiser)
+    if history and best_epoch == len(history) - 1:
+        # The run may have been killed after it wrote "last" and before it wrote "best".
+        _save_best(folder, network, job, best_epoch)
     train = pool(job.train, job.roles, device)
     with fast_kernels(device):
         for epoch in range(len(history), job.config.epochs):
@@ -115,10 +139,11 @@ def train_stage(
             history = (*history, record)
             if best_epoch is None or record.validation_auc > history[best_epoch].validation_auc:
                 best_epoch = epoch
-                save_tensors(folder.best, network.state_dict(), {"stage": job.name, "epoch": epoch})
             state = {**_prefixed("network", network.state_dict()), **_optimiser_state(network, optimiser)}
             note = {"best_epoch": best_epoch, "history": [vars(entry) for entry in history]}
             save_tensors(folder.last, state, note)
+            if best_epoch == epoch:
+                _save_best(folder, network, job, epoch)
     assert best_epoch is not None
     return folder.finish(best_epoch, history)
 
@@ -138,42 +163,64 @@ def _epoch(
     # A last, smaller batch would be normalised by other statistics; its images come again next epoch.
     batch = min(config.batch_size, len(train))
     per_epoch = len(train) // batch
+    where = f"stage {job.name!r}, epoch {epoch + 1}"
     progress.start(f"{job.name}  epoch {epoch + 1}/{config.epochs}", per_epoch * batch)
     network.train()
     total = torch.zeros((), device=device)
+    mean_loss = math.nan
     started = time.perf_counter()
     for i in range(per_epoch):
         rows = order[i * batch : (i + 1) * batch]
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(epoch * per_epoch + i, config.epochs * per_epoch, config)
-        images = augment(to_float(train.pixels[rows]), config.augmentation, randomness)
-        with autocast(device, config.precision):
-            features = network.features(images)
-        loss = masked_loss(network.logits(features, job.roles), train.labels[rows])
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
-        total += loss.detach()
+        total += train_step(network, optimiser, train, rows, job.roles, config, randomness)
         # Reading the loss waits for a GPU, so it is read now and then.
         if i % 10 == 9 or i == per_epoch - 1:
-            progress.step(batch * (i % 10 + 1), float(total) / (i + 1))
+            mean_loss = float(total) / (i + 1)
+            if not math.isfinite(mean_loss):
+                raise TrainingError(f"{where}: the loss became {mean_loss}; lower learning_rate")
+            progress.step(batch * (i % 10 + 1), mean_loss)
     synchronise(device)
     trained = time.perf_counter()
     progress.stop()
-    mean_loss = float(total) / per_epoch
-    if not math.isfinite(mean_loss):
-        raise TrainingError(
-            f"the loss of {job.name!r} became {mean_loss} in epoch {epoch + 1}; lower learning_rate"
-        )
-    score = job.selection.score(validation_aucs(network, job.validation, config, device))
+    try:
+        aucs = validation_aucs(network, job.validation, config, device)
+    except TrainingError as error:
+        raise TrainingError(f"{where}: {error}") from None
     validated = time.perf_counter()
+    score = job.selection.score(aucs)
     return EpochRecord(epoch, mean_loss, score, trained - started, validated - trained, per_epoch * batch)
+
+
+def train_step(
+    network: Network,
+    optimiser: torch.optim.Optimizer,
+    train: DeviceImages,
+    rows: Tensor,
+    roles: Sequence[str],
+    config: StageConfig,
+    randomness: torch.Generator,
+) -> Tensor:
+    """Take one step on the images in ``rows`` of ``train``; return the loss, on the device and detached."""
+    images = augment(to_float(train.pixels[rows]), config.augmentation, randomness)
+    with autocast(images.device, config.precision):
+        features = network.features(images)
+    loss = masked_loss(network.logits(features, roles), train.labels[rows])
+    optimiser.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    optimiser.step()
+    return loss.detach()
 
 
 def validation_aucs(
     network: Network, validation: Mapping[str, LabelledImages], config: StageConfig, device: torch.device
 ) -> dict[str, float]:
-    """Return role -> mean AUC over the role's labels on its validation images."""
+    """Return role -> mean AUC over the role's labels on its validation images.
+
+    Raises
+    ------
+    TrainingError: the network's outputs are not finite, or a role has no label with both classes.
+    """
     aucs = {}
     for role in sorted(validation):
         images = pool(validation, [role], device)
@@ -194,6 +241,19 @@ def load_network(path: Path, heads: Mapping[str, int], device: torch.device) -> 
     return network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 
+def hand_on_trunk(path: Path, network: Network) -> None:
+    """Load the trunk of a checkpoint that :func:`train_stage` wrote into ``network``; its heads stay behind.
+
+    Raises
+    ------
+    TrainingError: the file is missing, broken or of another network.
+    """
+    tensors = load_tensors(path)[0]
+    trunk = {name: tensor for name, tensor in tensors.items() if name.startswith("trunk.")}
+    heads = {name: tensor for name, tensor in network.state_dict().items() if name.startswith("heads.")}
+    _load_state(network, {**trunk, **heads}, str(path))
+
+
 def _load_state(network: Network, state: Mapping[str, Tensor], source: str) -> None:
     try:
         network.load_state_dict(dict(state), strict=True)
@@ -202,18 +262,22 @@ def _load_state(network: Network, state: Mapping[str, Tensor], source: str) -> N
         raise TrainingError(f"checkpoint {source} is of another network: {first}") from None
 
 
-def _optimiser(network: Network, job: Job, device: torch.device) -> torch.optim.AdamW:
-    """Return AdamW over the trunk and the heads that the stage trains; biases and norms are not decayed."""
-    heads = [network.heads[role] for role in job.roles]
+def make_optimiser(network: Network, roles: Sequence[str], config: StageConfig) -> torch.optim.AdamW:
+    """Return AdamW over the trunk and the heads of ``roles``; biases and norms are not decayed."""
+    heads = [network.heads[role] for role in roles]
     parameters = [p for module in (network.trunk, *heads) for p in module.parameters()]
     return torch.optim.AdamW(
         [
-            {"params": [p for p in parameters if p.ndim > 1], "weight_decay": job.config.weight_decay},
+            {"params": [p for p in parameters if p.ndim > 1], "weight_decay": config.weight_decay},
             {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
         ],
-        lr=job.config.learning_rate,
-        fused=device.type in ("cpu", "cuda"),
+        lr=config.learning_rate,
+        fused=True,
     )
+
+
+def _save_best(folder: StageFolder, network: Network, job: Job, epoch: int) -> None:
+    save_tensors(folder.best, network.state_dict(), {"stage": job.name, "epoch": epoch})
 
 
 def _prefixed(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

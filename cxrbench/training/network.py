@@ -13,9 +13,13 @@ import torch.nn.functional as F
 import torchvision
 from torch import Tensor, nn
 
+from cxrbench.errors import TrainingError
 from cxrbench.training.seeds import derive_seed
 
 FEATURES = 1024
+SMALLEST = 32
+"""The smallest side of an image, px: five halvings leave one pixel."""
+
 _MEAN = (0.485, 0.456, 0.406)
 _STD = (0.229, 0.224, 0.225)
 
@@ -27,14 +31,26 @@ class Network(nn.Module):
     ----------
     heads: role -> number of labels, in the order of the logits.
     seed: for the random parameters; the global random state is left as it was.
+
+    Raises
+    ------
+    TrainingError: a role has a name that PyTorch keeps for itself, such as ``"train"``.
     """
 
     def __init__(self, heads: Mapping[str, int], seed: int) -> None:
         super().__init__()
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(derive_seed(seed, "trunk"))
+            # Not torch.manual_seed, which would seed the GPUs' generators too, and those are not put back.
+            torch.default_generator.manual_seed(derive_seed(seed, "trunk"))
             self.trunk: nn.Module = torchvision.models.densenet121(weights=None).features
-            self.heads = nn.ModuleDict({role: nn.Linear(FEATURES, count) for role, count in heads.items()})
+            self.heads = nn.ModuleDict()
+            for role, count in heads.items():
+                try:
+                    self.heads[role] = nn.Linear(FEATURES, count)
+                except KeyError:
+                    raise TrainingError(
+                        f"PyTorch keeps the name {role!r} for itself; rename the role"
+                    ) from None
         self.mean: Tensor
         self.std: Tensor
         self.register_buffer("mean", torch.tensor(_MEAN).view(1, 3, 1, 1), persistent=False)
@@ -55,7 +71,16 @@ class Network(nn.Module):
             head.bias.copy_(torch.logit(share))
 
     def features(self, images: Tensor) -> Tensor:
-        """Return (n, 1024) float32 features of ``images``, (n, 1, height, width) float in [0, 1]."""
+        """Return (n, 1024) float32 features of ``images``, (n, 1, height, width) float in [0, 1].
+
+        Raises
+        ------
+        TrainingError: the images are smaller than the network's five halvings need.
+        """
+        if min(images.shape[2:]) < SMALLEST:
+            raise TrainingError(
+                f"DenseNet121 needs images of {SMALLEST} px or more, not {min(images.shape[2:])}"
+            )
         coloured = (images - self.mean) / self.std
         maps: Tensor = self.trunk(coloured.contiguous(memory_format=torch.channels_last))
         return F.relu(maps).float().mean(dim=(2, 3))

@@ -12,6 +12,12 @@ from sklearn.metrics import roc_auc_score
 from cxrbench.errors import TrainingError
 
 
+def rankable(labels: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
+    """Return for each of (n, labels) columns whether both 1 and 0 are among its known values."""
+    both: npt.NDArray[np.bool_] = (labels == 1).any(axis=0) & (labels == 0).any(axis=0)
+    return both
+
+
 def macro_auc(labels: npt.NDArray[np.float32], logits: npt.NDArray[np.float32]) -> float:
     """Return the mean AUC over the labels of one role that have both classes among the known images.
 
@@ -22,16 +28,16 @@ def macro_auc(labels: npt.NDArray[np.float32], logits: npt.NDArray[np.float32]) 
 
     Raises
     ------
-    TrainingError: no label has both classes, so that no epoch can be preferred.
+    TrainingError: no label has both classes, so that no epoch can be preferred, or a logit is not finite.
     """
+    if not np.isfinite(logits).all():
+        raise TrainingError("the network's outputs are not finite on validation images; lower learning_rate")
     aucs = []
-    for column in range(labels.shape[1]):
+    for column in np.flatnonzero(rankable(labels)):
         known = ~np.isnan(labels[:, column])
-        truth = labels[known, column]
-        if 0 < truth.sum() < len(truth):
-            aucs.append(roc_auc_score(truth, logits[known, column].astype(np.float64)))
+        aucs.append(roc_auc_score(labels[known, column], logits[known, column].astype(np.float64)))
     if not aucs:
-        raise TrainingError("no label of the validation part has both classes; give it more images")
+        raise TrainingError("no label of the validation images has both classes; give it more images")
     return float(np.mean(aucs))
 
 

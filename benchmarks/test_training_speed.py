@@ -1,0 +1,60 @@
+"""How fast does it train? Optimiser steps on the study's own images, with the loop's own step."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from cxrbench.schemes import Stage
+from cxrbench.study.speed import speed_images
+from cxrbench.training.device import describe_device, fast_kernels, synchronise
+from cxrbench.training.loop import make_optimiser, train_step
+from cxrbench.training.network import Network
+from cxrbench.training.seeds import generator
+
+STEPS = 3
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float32"])
+def test_training_throughput(precision, cxr_profile, cxr_device, benchmark):
+    role = cxr_profile.target
+    config = cxr_profile.stage_config(Stage((role,))).with_precision(precision)
+    images = speed_images(config.batch_size, cxr_profile.image_size, role, cxr_device)
+    network = Network({role: 1}, seed=0).to(device=cxr_device, memory_format=torch.channels_last)
+    network.train()
+    optimiser = make_optimiser(network, [role], config)
+    rows = torch.arange(config.batch_size, device=cxr_device)
+    randomness = generator("training speed")
+    losses = []
+
+    def steps():
+        for _ in range(STEPS):
+            losses.append(train_step(network, optimiser, images, rows, [role], config, randomness))
+        synchronise(cxr_device)
+
+    with fast_kernels(cxr_device):
+        benchmark.pedantic(steps, rounds=3, warmup_rounds=1)
+    seconds = benchmark.stats.stats.median
+    benchmark.extra_info.update(
+        images_per_second=STEPS * config.batch_size / seconds,
+        image_size=cxr_profile.image_size,
+        batch_size=config.batch_size,
+        precision=precision,
+        torch=torch.__version__,
+        device=describe_device(cxr_device),
+    )
+    # Steps that are timed are steps that learn: the same batch again and again must become easier.
+    assert losses[-1] < losses[0]
+
+
+def test_training_time_of_a_scheme(cxr_scheme, cxr_study):
+    """The seconds that a scheme's chain took add up from its stage runs, none of them for nothing."""
+    scheme = cxr_study.scheme(cxr_scheme)
+    assert scheme.train_seconds > 0
+    notation = scheme.notation.split(" > ")
+    prefixes = [" > ".join(notation[:end]) for end in range(2, len(notation) + 1)]
+    runs = [stage for stage in cxr_study.stages if stage.run in prefixes]
+    assert len(runs) == len(prefixes) * len(cxr_study.seeds)
+    total = sum(stage.seconds for stage in runs) / len(cxr_study.seeds)
+    assert scheme.train_seconds == pytest.approx(total)
+    assert all(stage.images_per_second > 0 for stage in runs)

@@ -1,0 +1,40 @@
+"""The command line: ``cxrbench COMMAND``. A command's module is imported when that command is called.
+
+Modules under :mod:`cxrbench.commands` import only what is cheap at their top: ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import click
+
+from cxrbench import __version__
+
+_COMMANDS = {
+    "schemes": "cxrbench.commands.schemes",
+    "data": "cxrbench.commands.data",
+    "study": "cxrbench.commands.study",
+    "evaluate": "cxrbench.commands.evaluate",
+    "compare": "cxrbench.commands.compare",
+}
+
+
+class _LazyGroup(click.Group):
+    """A group whose commands are found in modules by name."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in _COMMANDS:
+            return None
+        command = import_module(_COMMANDS[cmd_name]).command
+        assert isinstance(command, click.Command)
+        return command
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, package_name="cxrbench")
+def main() -> None:
+    """Did a chest-radiograph classifier get better or worse?"""

@@ -1,0 +1,343 @@
+"""Packing: every image of a cohort decoded once, into one array on disk.
+
+A pack is a folder named by a key of everything that its pixels depend on. It holds
+
+- ``pixels.npy``   (n, size, size) uint8
+- ``table.jsonl``  the cohort table's n rows (:mod:`cxrbench.cohort.jsonlines`)
+- ``pack.json``    key, shape, digests, the versions that read the files, the images left out and why
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Literal, NoReturn
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from cxrbench.cohort.jsonlines import dump_table, parse_table
+from cxrbench.cohort.storage import TEMPORARY, atomic_directory, canonical_json, digest
+from cxrbench.cohort.table import BatchSource, Cohort, VersionedSource, resolve
+from cxrbench.errors import CohortError, RadiographError
+
+FORMAT = 1
+CHUNK = 256
+"""Images in memory at a time while packing."""
+NAMED = 10
+"""How many bad files a message names before it only counts."""
+
+OnBad = Literal["stop", "leave-out"]
+Progress = Callable[[int], None]
+"""Called with how many images were done since the last call (such as the ``update`` of a tqdm bar)."""
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """An image that could not be read: its path as in the table, and why."""
+
+    image_id: str
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class Pack:
+    """A cohort's table and its decoded pixels, row for row.
+
+    Attributes
+    ----------
+    dataset: name of the data set.
+    table: the cohort table's rows whose images could be read, index 0..n-1.
+    labels: names of the label columns.
+    pixels: (n, size, size) uint8, a read-only memory map.
+    key: SHA-256 of everything that the pack was made from; two packs of one key are the same.
+    content: SHA-256 of the pixels, the table and the labels; does not change where files were read anew, by
+        other versions of the software, with the same result.
+    left_out: the images that could not be read.
+    directory: where the pack lies.
+    """
+
+    dataset: str
+    table: pd.DataFrame
+    labels: tuple[str, ...]
+    pixels: npt.NDArray[np.uint8]
+    key: str
+    content: str
+    left_out: tuple[LeftOut, ...]
+    directory: Path
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    @property
+    def size(self) -> int:
+        """Side of the images in pixels."""
+        return int(self.pixels.shape[1])
+
+    @cached_property
+    def _row(self) -> dict[str, int]:
+        return {image: row for row, image in enumerate(self.table["image_id"].tolist())}
+
+    def rows(self, image_ids: Iterable[str]) -> npt.NDArray[np.int64]:
+        """Return the row of each image, in the order asked for, (m,) int64.
+
+        Raises
+        ------
+        CohortError: an image is not in the pack.
+        """
+        asked = list(image_ids)
+        missing = [image for image in asked if image not in self._row]
+        if missing:
+            raise CohortError(
+                f"pack of {self.dataset!r}: {len(missing)} images are not in it, "
+                f"first: {', '.join(missing[:3])}"
+            )
+        return np.array([self._row[image] for image in asked], dtype=np.int64)
+
+
+def pack(
+    cohort: Cohort,
+    size: int,
+    directory: Path | str,
+    on_bad: OnBad = "stop",
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> Pack:
+    """Decode a cohort's images once, or return the pack that an earlier call left.
+
+    The pack appears under its final name only when it is whole. Where two processes pack the same cohort, one
+    works and the other waits for it.
+
+    Parameters
+    ----------
+    cohort: what to pack.
+    size: side of the packed images in pixels.
+    directory: folder that holds the packs; made where missing.
+    on_bad: what to do about files that cannot be read: ``"stop"`` reads all the others first and then names
+        them, ``"leave-out"`` drops their rows and lists them in :attr:`Pack.left_out`.
+    workers: threads that read files; by default one a core. Sources that read in batches need none.
+    progress: called with 1 after each image; not at all where the pack is there already.
+
+    Raises
+    ------
+    CohortError: files that cannot be read (``on_bad="stop"``, or all of them), or a folder that cannot be
+        written.
+    """
+    if size < 1:
+        raise CohortError(f"image size must be at least 1 pixel, not {size}")
+    if on_bad not in ("stop", "leave-out"):
+        raise CohortError(f"on_bad must be 'stop' or 'leave-out', not {on_bad!r}")
+    recipe = _Recipe.of(cohort, size)
+    name = f"{re.sub(r'[^A-Za-z0-9._-]', '-', cohort.dataset)}-{size}px-{recipe.key[:16]}"
+    final = Path(directory) / name
+    found = _read(final, recipe.key)
+    if found is None:
+        try:
+            found = _make(final, recipe, on_bad, workers, progress)
+        except OSError as error:
+            needed = len(cohort) * size * size / 2**20
+            raise CohortError(
+                f"{directory}: the packed images cannot be written ({error.strerror or error}); they need "
+                f"{needed:.0f} MiB there"
+            ) from error
+    if found.left_out and on_bad == "stop":
+        _stop(found.left_out, cohort.dataset, len(cohort), f" (as noted in {final}; delete it to try again)")
+    return found
+
+
+@dataclass(frozen=True)
+class _Recipe:
+    """What a pack is made from, and its key."""
+
+    cohort: Cohort
+    size: int
+    table: str
+    fingerprint: str
+    versions: Mapping[str, str]
+    key: str
+
+    @classmethod
+    def of(cls, cohort: Cohort, size: int) -> _Recipe:
+        source, _ = resolve(cohort.pixels, len(cohort))
+        table = hashlib.sha256(dump_table(cohort.table)).hexdigest()
+        fingerprint = source.fingerprint()
+        versions = dict(source.versions()) if isinstance(source, VersionedSource) else {}
+        made_from = (FORMAT, cohort.dataset, cohort.labels, size, table, fingerprint, versions)
+        return cls(cohort, size, table, fingerprint, versions, digest(made_from))
+
+
+def _make(
+    final: Path,
+    recipe: _Recipe,
+    on_bad: OnBad,
+    workers: int | None,
+    progress: Progress | None,
+) -> Pack:
+    # Imported here: only packing needs it.
+    from filelock import FileLock
+
+    final.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(final.with_name(f".{final.name}.lock")):
+        # Whoever held the lock before may have made it.
+        found = _read(final, recipe.key)
+        if found is not None:
+            return found
+        # Nobody else is at work under this name: what lies there is damaged, or left by a killed process.
+        for leftover in (final, *final.parent.glob(f"{TEMPORARY}*-{final.name}")):
+            shutil.rmtree(leftover, ignore_errors=True)
+        with atomic_directory(final) as temporary:
+            _write(temporary, recipe, _images(recipe.cohort, recipe.size, workers), on_bad, progress)
+        made = _read(final, recipe.key)
+        if made is None:
+            raise CohortError(f"{final}: the pack cannot be read back; check the disk")
+        return made
+
+
+def _write(
+    folder: Path,
+    recipe: _Recipe,
+    images: Generator[npt.NDArray[np.uint8] | str],
+    on_bad: OnBad,
+    progress: Progress | None,
+) -> None:
+    """Write the files of a pack; ``images`` gives each row's pixels or why it has none."""
+    cohort, total = recipe.cohort, len(recipe.cohort)
+    image_ids, paths = cohort.table["image_id"].tolist(), cohort.table["path"].tolist()
+    kept = np.zeros(total, dtype=np.bool_)
+    left_out: list[LeftOut] = []
+    content = hashlib.sha256()
+    # Plain writes, not a writable map: a full disk is then an error and not the end of the process.
+    with (folder / "pixels.npy").open("wb") as file, closing(images):
+        file.write(_npy_header((total, recipe.size, recipe.size)))
+        for row, image in enumerate(images):
+            if isinstance(image, str):
+                left_out.append(LeftOut(image_ids[row], paths[row], image))
+            elif left_out and on_bad == "stop":
+                pass  # Nothing will be kept; the rest is read only to name every bad file at once.
+            else:
+                kept[row] = True
+                content.update(image.data)
+                file.write(image.data)
+            if progress is not None:
+                progress(1)
+        if left_out and (on_bad == "stop" or not kept.any()):
+            _stop(left_out, cohort.dataset, total)
+        shape = (int(kept.sum()), recipe.size, recipe.size)
+        file.seek(0)
+        file.write(_npy_header(shape))
+    table = dump_table(cohort.table[kept])
+    (folder / "table.jsonl").write_bytes(table)
+    content.update(table)
+    content.update(canonical_json(cohort.labels).encode())
+    description = {
+        "format": FORMAT,
+        "key": recipe.key,
+        "content": content.hexdigest(),
+        "dataset": cohort.dataset,
+        "labels": cohort.labels,
+        "shape": shape,
+        "table": recipe.table,
+        "fingerprint": recipe.fingerprint,
+        "versions": recipe.versions,
+        "left_out": left_out,
+    }
+    text = json.dumps(json.loads(canonical_json(description)), indent=1, ensure_ascii=False)
+    (folder / "pack.json").write_text(text + "\n", encoding="utf-8")
+
+
+def _read(final: Path, key: str) -> Pack | None:
+    """Return the pack that lies at ``final``, or None where there is none or it is damaged."""
+    try:
+        description = json.loads((final / "pack.json").read_text(encoding="utf-8"))
+        if description["key"] != key:
+            return None
+        table = parse_table((final / "table.jsonl").read_bytes())
+        pixels = np.load(final / "pixels.npy", mmap_mode="r", allow_pickle=False)
+        if (
+            list(pixels.shape) != description["shape"]
+            or len(table) != len(pixels)
+            or pixels.dtype != np.uint8
+        ):
+            return None
+        return Pack(
+            dataset=description["dataset"],
+            table=table,
+            labels=tuple(description["labels"]),
+            pixels=pixels,
+            key=key,
+            content=description["content"],
+            left_out=tuple(LeftOut(**item) for item in description["left_out"]),
+            directory=final,
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _images(cohort: Cohort, size: int, workers: int | None) -> Generator[npt.NDArray[np.uint8] | str]:
+    """Yield each image in order, or the reason why it cannot be read."""
+    source, positions = resolve(cohort.pixels, len(cohort))
+
+    def one(index: int) -> npt.NDArray[np.uint8] | str:
+        try:
+            return _checked(source.read(index, size), (size, size))
+        except RadiographError as error:
+            return error.reason
+        except OSError as error:
+            return error.strerror or str(error)
+
+    if workers is None:
+        workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    chunks = [positions[start : start + CHUNK] for start in range(0, len(positions), CHUNK)]
+    if isinstance(source, BatchSource):
+        for chunk in chunks:
+            try:
+                yield from _checked(source.read_batch(chunk, size), (len(chunk), size, size))
+            except RadiographError:
+                # One of them is bad; find out which.
+                yield from map(one, chunk.tolist())
+        return
+    with ThreadPoolExecutor(max(1, workers), thread_name_prefix="pack") as pool:
+        for chunk in chunks:
+            yield from pool.map(one, chunk.tolist())
+
+
+def _checked(image: npt.NDArray[np.uint8], shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
+    if image.shape != shape or image.dtype != np.uint8:
+        raise CohortError(
+            f"a pixel source gave an array of shape {image.shape} and type {image.dtype} where {shape} uint8 "
+            "is needed; this is a fault of the data set's adapter"
+        )
+    return np.ascontiguousarray(image)
+
+
+def _npy_header(shape: tuple[int, ...]) -> bytes:
+    # NumPy leaves room in the header for the first number to grow, so its length does not depend on it.
+    out = io.BytesIO()
+    np.lib.format.write_array_header_1_0(out, {"descr": "|u1", "fortran_order": False, "shape": shape})
+    return out.getvalue()
+
+
+def _stop(left_out: Sequence[LeftOut], dataset: str, total: int, note: str = "") -> NoReturn:
+    named = "; ".join(f"{item.path}: {item.reason}" for item in left_out[:NAMED])
+    more = f"; and {len(left_out) - NAMED} more" if len(left_out) > NAMED else ""
+    advice = (
+        "repair or remove them, or set on_bad to 'leave-out' to go on without them"
+        if len(left_out) < total
+        else "check that the folder is the right one and the image libraries are installed"
+    )
+    raise CohortError(
+        f"pack of {dataset!r}: {len(left_out)} of {total} images cannot be read ({named}{more}); "
+        f"{advice}{note}"
+    )

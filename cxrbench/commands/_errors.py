@@ -1,0 +1,33 @@
+"""How the command line tells a user of an error: one line on standard error, exit code 2, no traceback."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+import click
+
+from cxrbench.errors import CxrbenchError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class UserError(click.ClickException):
+    """An error that the user can mend: bad input, or a request that cannot be met."""
+
+    exit_code = 2
+
+
+def user_errors(function: Callable[P, R]) -> Callable[P, R]:
+    """Decorate a command so that a :class:`~cxrbench.errors.CxrbenchError` becomes a :class:`UserError`."""
+
+    @functools.wraps(function)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        except CxrbenchError as error:
+            raise UserError(" ".join(str(error).split())) from error
+
+    return wrapper

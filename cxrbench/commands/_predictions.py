@@ -1,0 +1,154 @@
+"""What the commands on prediction files share: the options, and the output as tables or JSON.
+
+Nothing heavy is imported at the top: ``cxrbench --help`` loads this module.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from cxrbench.statistics import Columns, Comparison, Predictions
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+INTERVALS = ("logit", "wald")
+ADJUSTMENTS = ("holm", "bonferroni", "fdr_bh", "none")
+
+
+def prediction_options(function: F) -> F:
+    """Add the options that say how prediction files are read and how intervals are made."""
+    for option in reversed(
+        [
+            click.option(
+                "--cluster",
+                metavar="COLUMN",
+                help="Column of the patient (or other group) whose images are correlated; "
+                "standard errors then allow for it (Obuchowski 1997).",
+            ),
+            click.option(
+                "--id-column", default="image_id", show_default=True, help="Column of the image id."
+            ),
+            click.option(
+                "--label-column", default="label", show_default=True, help="Column of the label, 0 or 1."
+            ),
+            click.option(
+                "--score-column",
+                "score_columns",
+                multiple=True,
+                default=("score",),
+                show_default="score",
+                help="Column of a score; give it several times for several curves in one file.",
+            ),
+            click.option(
+                "--patient-column",
+                default="patient_id",
+                show_default=True,
+                help="Column of the patient, to count patients where --cluster is not given; may be absent.",
+            ),
+            click.option(
+                "--interval",
+                type=click.Choice(INTERVALS),
+                default="logit",
+                show_default=True,
+                help="Kind of confidence interval of an AUC; differences have Wald intervals.",
+            ),
+            click.option(
+                "--level", type=float, default=0.95, show_default=True, help="Confidence of the intervals."
+            ),
+            click.option(
+                "--json", "as_json", is_flag=True, help="Write JSON, and nothing else, to standard output."
+            ),
+        ]
+    ):
+        function = option(function)
+    return function
+
+
+def make_columns(
+    id_column: str,
+    label_column: str,
+    score_columns: tuple[str, ...],
+    patient_column: str,
+    cluster: str | None,
+) -> Columns:
+    """Turn the options into column names; a cluster column must be there, a patient column need not."""
+    from cxrbench.statistics import Columns
+
+    return Columns(id_column, label_column, score_columns, cluster or patient_column, cluster is not None)
+
+
+def with_patients(comparison: Comparison, predictions: Predictions, column: str) -> Comparison:
+    """Add the number of patients where images counted as independent, and say so if they are not."""
+    from dataclasses import replace
+
+    patients = predictions.n_patients
+    if comparison.clustered or patients is None:
+        return comparison
+    notes = comparison.notes
+    if patients < comparison.n_images:
+        notes += (
+            f"{comparison.n_images} images of {patients} patients count as independent, which makes intervals "
+            f"too narrow where images of a patient are alike; --cluster {column} allows for it",
+        )
+    return replace(comparison, n_patients=patients, notes=notes)
+
+
+def echo_json(result: dict[str, Any]) -> None:
+    """Write a result as JSON with every digit; there is no NaN in it."""
+    click.echo(json.dumps(result, indent=2, allow_nan=False))
+
+
+def echo_table(rows: list[dict[str, Any]]) -> None:
+    """Write rows as a plain table, column names above."""
+    from tabulate import tabulate
+
+    click.echo(tabulate(rows, headers="keys", tablefmt="simple", disable_numparse=True))
+
+
+def show(value: float | None, digits: int = 4) -> str:
+    """Format a number for a table; "-" where there is none."""
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def show_interval(low: float | None, high: float | None) -> str:
+    """Format an interval for a table; "-" where there is none."""
+    return "-" if low is None or high is None else f"{low:.4f} to {high:.4f}"
+
+
+def show_p(value: float | None) -> str:
+    """Format a p-value for a table: four decimals, small ones by their power of ten."""
+    if value is None:
+        return "-"
+    return f"{value:.4f}" if value >= 0.001 else f"{value:.1e}"
+
+
+def curve_rows(comparison: Comparison) -> list[dict[str, Any]]:
+    """Return the table of AUCs."""
+    interval = f"{100 * comparison.level:g}% interval"
+    return [
+        {
+            "curve": curve.name,
+            "AUC": show(curve.auc),
+            "SE": show(curve.se),
+            interval: show_interval(curve.ci_low, curve.ci_high),
+        }
+        for curve in comparison.curves
+    ]
+
+
+def echo_sample(comparison: Comparison) -> None:
+    """Write how large the sample is and what the reader must know of it."""
+    patients = "" if comparison.n_patients is None else f" of {comparison.n_patients} patients"
+    kind = "clustered by patient (Obuchowski)" if comparison.clustered else "images independent (DeLong)"
+    click.echo(
+        f"{comparison.n_images} images{patients}, {comparison.n_positive} positive; standard errors: {kind}"
+    )
+    noted = [(item.name, item.note) for item in comparison.curves]
+    noted += [(f"{pair.a} against {pair.b}", pair.note) for pair in comparison.pairs]
+    for note in [*comparison.notes, *(f"{name}: {note}" for name, note in noted if note)]:
+        click.echo(f"note: {note}")

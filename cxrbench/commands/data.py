@@ -1,0 +1,121 @@
+"""``cxrbench data``: what a data set's folder holds."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cxrbench.commands._errors import user_errors
+
+if TYPE_CHECKING:
+    from cxrbench.datasets.check import Counts, Reading
+
+
+@click.group("data")
+def command() -> None:
+    """Look at the folders of radiographs that a study reads."""
+
+
+@command.command("check")
+@click.argument("name")
+@click.argument("root", type=click.Path(path_type=Path))
+@click.option("--read/--no-read", "read_files", default=True, help="Read every image file.  [default: read]")
+@click.option("--allow-missing", is_flag=True, help="The folder holds a part of what is listed on purpose.")
+@click.option(
+    "--label", "labels", multiple=True, help="manifest: a label column (may be given several times)."
+)
+@click.option("--file", help="manifest: the list's file name.  [default: manifest.csv]")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@user_errors
+def check(
+    name: str,
+    root: Path,
+    read_files: bool,
+    allow_missing: bool,
+    labels: tuple[str, ...],
+    file: str | None,
+    as_json: bool,
+) -> None:
+    """Count the images, patients and labels of data set NAME in ROOT, or in the one folder in ROOT that fits.
+
+    Exits with 1 where listed files are missing or cannot be read, and with 2 where the folder cannot be
+    understood at all.
+    """
+    from cxrbench.datasets import discover, load
+    from cxrbench.datasets.check import count, problems
+
+    options: dict[str, Any] = {}
+    if labels:
+        options["labels"] = list(labels)
+    if file is not None:
+        options["file"] = file
+    folder = discover(root, name, **options)
+    cohort = load(name, folder, **options)
+    readings = _read_files(folder, cohort.table["path"].tolist()) if read_files else []
+    counts = count(cohort, readings)
+    broken = [reading for reading in readings if reading.error is not None]
+    wrong = problems(counts, broken, allow_missing=allow_missing)
+    if as_json:
+        result = {
+            **counts.as_json(),
+            "read": len(readings) - len(broken) if read_files else None,
+            "broken": [{"path": reading.path, "reason": reading.error} for reading in broken],
+            "problems": wrong,
+        }
+        click.echo(json.dumps(result, indent=2, ensure_ascii=False))
+    else:
+        click.echo(_as_text(counts, folder, len(readings) - len(broken) if read_files else None))
+    for line in wrong:
+        click.echo(f"Error: {line}", err=True)
+    if wrong:
+        click.get_current_context().exit(1)
+
+
+def _read_files(folder: Path, paths: list[str]) -> list[Reading]:
+    from cxrbench.datasets.check import read_all
+
+    # Drawn on a terminal only, and on stderr, so that piped output stays clean.
+    stream = sys.stderr
+    with click.progressbar(
+        length=len(paths), label="reading", file=stream, hidden=not stream.isatty()
+    ) as bar:
+        readings = []
+        for reading in read_all(folder, paths):
+            readings.append(reading)
+            bar.update(1)
+        return readings
+
+
+def _as_text(counts: Counts, folder: Path, read: int | None) -> str:
+    from tabulate import tabulate
+
+    from cxrbench.datasets.check import remaining
+    from cxrbench.datasets.folder import shortened
+
+    steps: list[tuple[str, int | str, int]] = [("listed", "", counts.listed)]
+    steps += [(reason, -number, left) for reason, number, left in remaining(counts)]
+    label_rows = [(label, *numbers) for label, numbers in counts.labels.items()]
+    parts = [
+        f"{counts.dataset} in {folder}: {counts.images:,} images of {counts.patients:,} patients",
+        tabulate(steps, headers=("", "left out", "images"), intfmt=","),
+        tabulate(label_rows, headers=("label", "positive", "negative", "unknown"), intfmt=","),
+    ]
+    tallies = {"view": counts.views, "sex": counts.sexes, **counts.others}
+    facts = [f"{title}: {_tally(tally)}" for title, tally in tallies.items()]
+    if counts.official_test:
+        facts.append(f"official test: {counts.official_test:,} images")
+    if counts.unlisted:
+        facts.append(f"here but in no list: {len(counts.unlisted):,} images ({shortened(counts.unlisted)})")
+    facts += [f"note: {note}" for note in counts.notes]
+    facts.append(
+        "files were not read" if read is None else f"read whole: {read:,} of {counts.images:,} files"
+    )
+    return "\n\n".join([*parts, "\n".join(facts)])
+
+
+def _tally(tally: dict[str, int]) -> str:
+    return "; ".join(f"{value} {number:,}" for value, number in tally.items())

@@ -1,0 +1,63 @@
+"""``cxrbench study``: run a profile's study and write its results."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from cxrbench.commands._errors import user_errors
+
+
+def _seeds(ctx: click.Context, parameter: click.Parameter, value: str | None) -> tuple[int, ...]:  # noqa: ARG001
+    if value is None:
+        return ()
+    try:
+        return tuple(int(seed) for seed in value.split(","))
+    except ValueError:
+        raise click.BadParameter("write whole numbers with commas between them, such as 0,1,2") from None
+
+
+@click.command("study")
+@click.option("--profile", "profile_name", default="phantom", show_default=True, help="Name or .toml file.")
+@click.option("--data-root", type=click.Path(path_type=Path), help="The folder that holds the data sets.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Where everything is written.")
+@click.option("--scheme", "schemes", multiple=True, help="Only this scheme (may be given several times).")
+@click.option("--seeds", callback=_seeds, help="Training seeds, such as 0,1,2, instead of the profile's.")
+@click.option("--gpu", is_flag=True, help="Train on the GPU; fails where CUDA is missing.")
+@click.option("--quiet", is_flag=True, help="No progress bars.")
+@click.option("--report/--no-report", default=True, help="Write the HTML report to OUT/report.")
+@user_errors
+def command(
+    profile_name: str,
+    data_root: Path | None,
+    out: Path,
+    schemes: tuple[str, ...],
+    seeds: tuple[int, ...],
+    gpu: bool,
+    quiet: bool,
+    report: bool,
+) -> None:
+    """Train and test the schemes of a profile; what is there already is not done again."""
+    from cxrbench.report.terminal import scheme_table
+    from cxrbench.study.profile import load_profile
+    from cxrbench.study.progress import Bars, Silent
+    from cxrbench.study.run import run_study
+    from cxrbench.training.device import choose_device
+
+    profile = load_profile(profile_name)
+    if seeds:
+        profile = profile.with_seeds(seeds)
+    results = run_study(
+        profile,
+        out,
+        data_root=data_root,
+        schemes=schemes,
+        device=choose_device(gpu),
+        progress=Silent() if quiet else Bars(),
+    )
+    click.echo(scheme_table(results))
+    if report:
+        from cxrbench.report import write_report
+
+        click.echo(f"report: {write_report(results, out, out / 'report')}")

@@ -1,0 +1,18 @@
+"""Data sets: a folder in its published layout to a cohort.
+
+>>> from cxrbench.datasets import dataset_names, load
+>>> cohort = load("chestxray14", "/data/nih")
+
+A data set of one's own is either a CSV file for the ``manifest`` adapter or one decorated function::
+
+    from cxrbench.datasets import register
+
+    @register("ours", title="Our archive", marker="films.csv", recognises=lambda folder: ...)
+    def load_ours(root: Path) -> Cohort: ...
+
+The phantom (:mod:`cxrbench.datasets.phantom`) is made on the spot; without a folder, it is not registered.
+"""
+
+from cxrbench.datasets.registry import Adapter, adapter, dataset_names, discover, load, register
+
+__all__ = ["Adapter", "adapter", "dataset_names", "discover", "load", "register"]

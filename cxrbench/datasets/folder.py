@@ -1,0 +1,154 @@
+"""What every adapter does with a folder: list it, join it with a label table, and keep count of the rest."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from cxrbench.cohort.table import COLUMNS, Cohort, FilePixels
+from cxrbench.errors import DatasetError
+
+FILE_MISSING = "file missing"
+"""The reason in ``left_out`` for images that the data set lists and the folder does not hold."""
+
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".dcm", ".dicom")
+
+
+@dataclass(frozen=True)
+class FolderCohort(Cohort):
+    """A cohort read from a folder, with what a reader should know of that folder.
+
+    Parameters
+    ----------
+    missing: listed images whose files are not here (as many as ``left_out["file missing"]``).
+    unlisted: image files that are here and in no list; they are not in the table.
+    notes: remarks, one line each, on choices that the adapter made for this folder.
+    """
+
+    missing: tuple[str, ...] = ()
+    unlisted: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Folder:
+    """Image files found in some folders of a data set: paths relative to its root, "/"-separated."""
+
+    root: Path
+    paths: tuple[str, ...]
+
+    def by_name(self) -> dict[str, str]:
+        """Return file name -> path; of files with the same name, the first in the order of the folders."""
+        named: dict[str, str] = {}
+        for path in self.paths:
+            named.setdefault(path.rpartition("/")[2], path)
+        return named
+
+
+def list_images(root: Path, folders: Iterable[str], suffixes: Sequence[str] = IMAGE_SUFFIXES) -> Folder:
+    """List image files by reading the directories ``folders`` (relative to ``root``; "" is ``root`` itself).
+
+    Files are not opened, and hidden ones (``.DS_Store``, ``._name.png``) not counted. Folders that do not
+    exist hold nothing.
+    """
+    paths: list[str] = []
+    for folder in folders:
+        try:
+            with os.scandir(root / folder) as entries:
+                names = sorted(entry.name for entry in entries)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            raise DatasetError(f"{root / folder}: cannot be listed: {error.strerror}") from None
+        prefix = f"{folder}/" if folder else ""
+        paths += [
+            prefix + name
+            for name in names
+            if name.lower().endswith(tuple(suffixes)) and not name.startswith(".")
+        ]
+    return Folder(root, tuple(paths))
+
+
+class Selection:
+    """A label table on its way to a cohort: rows leave it for a reason, and every one is counted.
+
+    Attributes
+    ----------
+    frame: the rows that are left.
+    listed: how many there were at first.
+    left_out: reason -> rows, in the order in which they left.
+    """
+
+    def __init__(self, frame: pd.DataFrame) -> None:
+        self.frame = frame
+        self.listed = len(frame)
+        self.left_out: dict[str, int] = {}
+
+    def leave_out(self, rows: pd.Series | npt.NDArray[np.bool_], reason: str) -> pd.DataFrame:
+        """Take the rows out for which ``rows`` is true; return them."""
+        gone = np.asarray(rows, dtype=bool)
+        if gone.any():
+            self.left_out[reason] = self.left_out.get(reason, 0) + int(gone.sum())
+        out, self.frame = self.frame.loc[gone], self.frame.loc[~gone]
+        return out
+
+
+def make_cohort(
+    *,
+    dataset: str,
+    root: Path,
+    selection: Selection,
+    labels: Sequence[str],
+    missing: Iterable[str] = (),
+    unlisted: Iterable[str] = (),
+    official_test: Iterable[str] = (),
+    notes: Iterable[str] = (),
+) -> FolderCohort:
+    """Put a selection's columns in the order of the cohort contract and wrap it.
+
+    Columns of :data:`~cxrbench.cohort.table.COLUMNS` that the frame lacks are filled as unknown; ``source``
+    defaults to the data set's name.
+
+    Raises
+    ------
+    DatasetError: nothing is left.
+    CohortError: the table breaks the contract.
+    """
+    frame = selection.frame.reset_index(drop=True)
+    if frame.empty:
+        reasons = "; ".join(f"{count:,} {reason}" for reason, count in selection.left_out.items())
+        raise DatasetError(f"{root}: none of the {selection.listed:,} images listed can be used: {reasons}")
+    table = frame.copy()
+    for column, default in (("view", None), ("sex", None), ("age", np.nan), ("source", dataset)):
+        if column not in table:
+            table[column] = default
+    table["age"] = table["age"].astype(np.float64)
+    for label in labels:
+        table[label] = table[label].astype(np.float64)
+    first = [*COLUMNS, *labels]
+    table = table[[*first, *(column for column in table.columns if column not in first)]]
+    here = set(table["image_id"])
+    return FolderCohort(
+        dataset=dataset,
+        table=table,
+        labels=tuple(labels),
+        pixels=FilePixels(root, tuple(table["path"])),
+        listed=selection.listed,
+        left_out=selection.left_out,
+        official_test=frozenset(name for name in official_test if name in here),
+        missing=tuple(missing),
+        unlisted=tuple(unlisted),
+        notes=tuple(notes),
+    )
+
+
+def shortened(names: Iterable[str], limit: int = 3) -> str:
+    """Return the first few names for a message."""
+    names = list(names)
+    return ", ".join(names[:limit]) + (", ..." if len(names) > limit else "")

@@ -1,0 +1,117 @@
+"""RSNA Pneumonia Detection Challenge 2018.
+
+Shih et al., "Augmenting the National Institutes of Health chest radiograph dataset with expert annotations of
+possible pneumonia", Radiology: Artificial Intelligence 2019; 26,684 labelled images, all from ChestX-ray14.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from cxrbench.cohort.table import Cohort
+from cxrbench.datasets.folder import FILE_MISSING, Selection, list_images, make_cohort
+from cxrbench.datasets.registry import register
+from cxrbench.datasets.tables import read_table, refuse_empty, refuse_rows
+from cxrbench.errors import DatasetError
+
+LABEL = "Lung Opacity"
+CLASSES = (LABEL, "No Lung Opacity / Not Normal", "Normal")
+BOXES_FILE = "stage_2_train_labels.csv"
+CLASSES_FILE = "stage_2_detailed_class_info.csv"
+IMAGES = "stage_2_train_images"
+
+_HINT = "download the challenge's stage 2 label files and put them beside stage_2_train_images/"
+
+
+def recognises(folder: Path) -> bool:
+    """Return whether the folder holds one of the two label files."""
+    return (folder / BOXES_FILE).is_file() or (folder / CLASSES_FILE).is_file()
+
+
+@register(
+    "rsna-pneumonia",
+    title="RSNA Pneumonia Detection Challenge 2018",
+    marker=f"{BOXES_FILE} and {CLASSES_FILE}",
+    recognises=recognises,
+)
+def load(root: Path) -> Cohort:
+    """Read the RSNA challenge: ``stage_2_train_images/*.dcm`` and its two label files.
+
+    One row an image: several boxes are one positive. The label is "Lung Opacity"; the column ``class`` keeps
+    the three classes and ``boxes`` the number of boxes. View, sex and age are in the DICOM headers, which are
+    not opened here, so they are missing. The challenge's ``patientId`` names an image: there is one a patient
+    id, whoever the patient was.
+
+    Raises
+    ------
+    DatasetError: a label file or all images missing, an unknown class, or label files that contradict.
+    """
+    boxes_path, classes_path = root / BOXES_FILE, root / CLASSES_FILE
+    boxes = read_table(boxes_path, ("patientId", "x", "Target"), hint=_HINT)
+    classes = read_table(classes_path, ("patientId", "class"), hint=_HINT)
+    refuse_empty(boxes_path, boxes, ("patientId", "Target"))
+    refuse_empty(classes_path, classes, ("patientId", "class"))
+    refuse_rows(boxes_path, ~boxes["Target"].isin(("0", "1")), "column 'Target' must be 0 or 1")
+    unknown = ~classes["class"].isin(CLASSES)
+    refuse_rows(classes_path, unknown, f"unknown class; the three are {', '.join(CLASSES)}")
+    classes = classes.drop_duplicates(["patientId", "class"])
+    refuse_rows(classes_path, classes["patientId"].duplicated(), "an image has two classes")
+    images = (
+        boxes.assign(Target=boxes["Target"].astype(np.float64), box=boxes["x"].notna())
+        .groupby("patientId", sort=False)
+        .agg(lowest=("Target", "min"), highest=("Target", "max"), boxes=("box", "sum"))
+        .join(classes.set_index("patientId")["class"], how="outer")
+    )
+    _check_agreement(root, images)
+    here = list_images(root, [IMAGES], (".dcm",)).by_name()
+    if not here:
+        raise DatasetError(f"{root}: no DICOM files in {IMAGES}/; unpack the images there")
+    names = images.index.astype(str)
+    selection = Selection(
+        pd.DataFrame(
+            {
+                "image_id": names,
+                "patient_id": names,
+                "source": "NIH Clinical Center",
+                "path": [here.get(f"{name}.dcm") for name in names],
+                LABEL: images["highest"].to_numpy(),
+                "class": images["class"].to_numpy(),
+                "boxes": images["boxes"].to_numpy(dtype=np.int64),
+            }
+        )
+    )
+    missing = selection.leave_out(selection.frame["path"].isna(), FILE_MISSING)
+    return make_cohort(
+        dataset="rsna-pneumonia",
+        root=root,
+        selection=selection,
+        labels=(LABEL,),
+        missing=missing["image_id"] + ".dcm",
+        unlisted=sorted(set(here) - set(names + ".dcm")),
+    )
+
+
+def _check_agreement(root: Path, images: pd.DataFrame) -> None:
+    """Refuse label files that contradict each other.
+
+    Raises
+    ------
+    DatasetError
+    """
+    only = images["highest"].isna() | images["class"].isna()
+    contrary = (images["lowest"] != images["highest"]) | (
+        (images["highest"] == 1) != (images["class"] == LABEL)
+    )
+    for rows, what in (
+        (only, f"stand in one of {BOXES_FILE} and {CLASSES_FILE} only"),
+        (contrary & ~only, f"have a Target in {BOXES_FILE} that their class or another row contradicts"),
+    ):
+        if rows.any():
+            first = ", ".join(map(str, images.index[rows][:3]))
+            raise DatasetError(
+                f"{root}: {int(rows.sum()):,} images {what}, first: {first}; "
+                "take both files from one download"
+            )

@@ -1,0 +1,138 @@
+"""Read label tables (CSV) strictly, and the fields that every data set spells its own way."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import pandas as pd
+
+from cxrbench.errors import DatasetError
+from cxrbench.radiograph.header import age_in_years
+
+T = TypeVar("T")
+
+_VIEWS = {
+    "pa": "PA",
+    "ap": "AP",
+    "ap erect": "AP",
+    "ap semi erect": "AP",
+    "ap supine": "AP supine",
+    "supine": "AP supine",
+    "l": "lateral",
+    "ll": "lateral",
+    "lateral": "lateral",
+}
+_SEXES = {"m": "M", "male": "M", "f": "F", "female": "F"}
+
+
+def read_table(path: Path, required: Sequence[str], *, hint: str) -> pd.DataFrame:
+    """Read a CSV file as text, empty cells as missing, with its column names stripped.
+
+    Parameters
+    ----------
+    path: UTF-8, comma-separated, one header line.
+    required: columns that must be there.
+    hint: what to do where the file is missing.
+
+    Returns
+    -------
+    One row a line; blank lines are dropped, and the index counts rows as a spreadsheet does: the header is
+    row 1, so the first is 2.
+
+    Raises
+    ------
+    DatasetError: missing, empty, not UTF-8, not a table, or without a required column.
+    """
+    if not path.is_file():
+        raise DatasetError(f"{path}: no such file; {hint}")
+    try:
+        with warnings.catch_warnings():
+            # pandas drops surplus cells with no more than a warning.
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            frame = pd.read_csv(
+                path,
+                dtype=str,
+                keep_default_na=False,
+                na_values=[""],
+                skip_blank_lines=False,
+                index_col=False,
+                encoding="utf-8-sig",
+            )
+    except pd.errors.EmptyDataError:
+        raise DatasetError(f"{path}: is empty; {hint}") from None
+    except UnicodeDecodeError:
+        raise DatasetError(f"{path}: is not UTF-8 text; save it as CSV UTF-8") from None
+    except pd.errors.ParserWarning:
+        raise DatasetError(f"{path}: rows have more cells than the header has names") from None
+    except pd.errors.ParserError as error:
+        raise DatasetError(f"{path}: is not a CSV table: {' '.join(str(error).split())}") from None
+    except OSError as error:
+        raise DatasetError(f"{path}: cannot be read: {error.strerror}") from None
+    frame.columns = frame.columns.str.strip()
+    lacking = [column for column in required if column not in frame.columns]
+    if lacking:
+        separator = " (are the columns separated by ';'? use commas)" if ";" in frame.columns[0] else ""
+        raise DatasetError(
+            f"{path}: columns missing: {', '.join(lacking)}{separator}; "
+            f"it has {', '.join(map(str, frame.columns))}"
+        )
+    frame.index = pd.RangeIndex(2, len(frame) + 2)
+    frame = frame.dropna(how="all")
+    if frame.empty:
+        raise DatasetError(f"{path}: lists no images, only a header; {hint}")
+    return frame
+
+
+def refuse_rows(path: Path, wrong: pd.Series, what: str) -> None:
+    """Raise where any row of a table from :func:`read_table` is wrong, naming up to three rows.
+
+    Raises
+    ------
+    DatasetError
+    """
+    rows = wrong.index[wrong.to_numpy(dtype=bool)]
+    if len(rows):
+        first = ", ".join(map(str, rows[:3])) + (", ..." if len(rows) > 3 else "")
+        raise DatasetError(f"{path}: {what} (row {first}; {len(rows):,} in all)")
+
+
+def refuse_empty(path: Path, frame: pd.DataFrame, columns: Sequence[str]) -> None:
+    """Raise where one of the columns has an empty cell.
+
+    Raises
+    ------
+    DatasetError
+    """
+    for column in columns:
+        refuse_rows(path, frame[column].isna(), f"column {column!r} is empty")
+
+
+def map_values(texts: pd.Series, function: Callable[[str], T]) -> list[T | None]:
+    """Apply a function once to each distinct text; missing stays None."""
+    known = {text: function(text) for text in texts.dropna().unique()}
+    return [known.get(text) for text in texts]
+
+
+def views(texts: pd.Series) -> pd.Series:
+    """Return the contract's views; None for a spelling that is not known."""
+    return _spelled(texts, _VIEWS)
+
+
+def sexes(texts: pd.Series) -> pd.Series:
+    """Return M or F; None for anything else."""
+    return _spelled(texts, _SEXES)
+
+
+def ages(texts: pd.Series) -> pd.Series:
+    """Return ages in years from ``58``, ``058Y``, ``6M``; NaN for anything else or beyond 120 years."""
+    values = map_values(texts, age_in_years)
+    return pd.Series([np.nan if value is None else value for value in values], texts.index, dtype=np.float64)
+
+
+def _spelled(texts: pd.Series, known: Mapping[str, str]) -> pd.Series:
+    values = map_values(texts, lambda text: known.get(" ".join(text.lower().split())))
+    return pd.Series(values, texts.index, dtype=object)

@@ -1,0 +1,12 @@
+"""Radiographs: one file to one array.
+
+>>> from cxrbench.radiograph import read, read_square
+>>> read("film.dcm")          # (height, width) uint8 or uint16, bright where the body is dense
+>>> read_square("film.dcm", 224)  # (224, 224) uint8, centre-cropped
+"""
+
+from cxrbench.radiograph.header import Header, read_header
+from cxrbench.radiograph.reader import read
+from cxrbench.radiograph.square import read_square
+
+__all__ = ["Header", "read", "read_header", "read_square"]

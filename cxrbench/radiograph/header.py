@@ -1,0 +1,74 @@
+"""What a radiograph file says about its patient, leniently read."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from cxrbench.errors import RadiographError
+from cxrbench.radiograph.quiet import quiet_libraries
+from cxrbench.radiograph.reader import in_one_line, is_dicom, needs_extra
+
+OLDEST = 120.0
+"""Years. An age beyond it is a typing error (ChestX-ray14 of 2017 has patients of 414 years)."""
+
+_AGE = re.compile(r"(\d{1,4}(?:\.\d+)?)\s*([DWMY]?)", re.IGNORECASE)
+_PER_YEAR = {"D": 365.25, "W": 365.25 / 7, "M": 12.0, "Y": 1.0, "": 1.0}
+
+
+@dataclass(frozen=True)
+class Header:
+    """Facts from a file's header.
+
+    Parameters
+    ----------
+    view: ``ViewPosition`` as written, such as ``"PA"``; None where unknown.
+    sex: ``PatientSex`` as written; None where unknown.
+    age: years, NaN where unknown.
+    """
+
+    view: str | None = None
+    sex: str | None = None
+    age: float = math.nan
+
+
+def read_header(path: Path | str) -> Header:
+    """Read view, sex and age from a DICOM header; PNG and JPEG give an empty one.
+
+    Values that break the DICOM rules, such as an age of ``77`` in place of ``077Y``, are read where they can
+    be understood.
+
+    Raises
+    ------
+    RadiographError: missing or empty file, or a DICOM header that cannot be parsed.
+    """
+    path = Path(path)
+    if not is_dicom(path):
+        return Header()
+    with needs_extra(path):
+        from cxrbench.radiograph.dicom import open_dataset
+
+    with quiet_libraries():
+        try:
+            dataset = open_dataset(path, pixels=False)
+            view, sex, age = (
+                str(dataset.get(name) or "").strip() for name in ("ViewPosition", "PatientSex", "PatientAge")
+            )
+        # As in decoding: pydicom raises whatever a broken file leads it to.
+        except Exception as error:
+            raise RadiographError(path, f"DICOM header cannot be read: {in_one_line(error)}") from error
+    return Header(view or None, sex or None, age_in_years(age))
+
+
+def age_in_years(text: str) -> float:
+    """Return an age in years from ``077Y``, ``77``, ``6M``, ``3W`` or ``12D``.
+
+    NaN where the text is no age or the age is beyond :data:`OLDEST`.
+    """
+    match = _AGE.fullmatch(text.strip())
+    if match is None:
+        return math.nan
+    years = float(match[1]) / _PER_YEAR[match[2].upper()]
+    return years if years <= OLDEST else math.nan

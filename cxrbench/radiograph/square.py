@@ -1,0 +1,53 @@
+"""A radiograph as a small square, as networks take it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from cxrbench.radiograph.reader import decode, needs_extra
+
+
+def read_square(path: Path | str, size: int) -> npt.NDArray[np.uint8]:
+    """Read a radiograph as a square of 8-bit pixels, bright where the body is dense.
+
+    The middle is cropped to a square of the shorter side, then resized: the field's habit (``XRayCenterCrop``
+    and ``XRayResizer`` of torchxrayvision; Cohen et al., MIDL 2022). Lungs keep their shape, and what is lost
+    lies at the ends of the longer side. Resizing is Pillow's bilinear, antialiased.
+
+    8-bit images keep their values. DICOM of more bits is scaled from the output range of its window or
+    look-up table, 16-bit PNG from its smallest to its largest value.
+
+    Parameters
+    ----------
+    path: the file.
+    size: side of the square in pixels.
+
+    Returns
+    -------
+    (size, size) uint8.
+
+    Raises
+    ------
+    RadiographError: see :func:`cxrbench.radiograph.read`.
+    ValueError: ``size`` is not positive.
+    """
+    if size < 1:
+        raise ValueError(f"size must be at least 1 pixel, not {size}")
+    # A JPEG may be decoded smaller than stored, as long as the resampling still has two pixels for one.
+    values = decode(Path(path), at_least=2 * size).to_8_bit()
+    with needs_extra(Path(path)):
+        from PIL import Image
+
+    height, width = values.shape
+    side = min(height, width)
+    left, top = (width - side) // 2, (height - side) // 2
+    square = Image.fromarray(values).resize(
+        (size, size),
+        Image.Resampling.BILINEAR,
+        box=(left, top, left + side, top + side),
+        reducing_gap=3.0,
+    )
+    return np.array(square)

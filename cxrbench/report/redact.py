@@ -1,0 +1,82 @@
+"""Paths of a user's machine are cut down to the file's name before anything is written that may be passed on."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping
+from pathlib import PureWindowsPath
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+_WORD = r"[\w.@%+=~$-]+"
+# Folders may have spaces in their names. "</b>", "1/2", "and/or" and "https://…" are no paths of a machine.
+_PATH = re.compile(
+    r"(?<![\w./~\\<])(?!(?<=:)//)"
+    r"(?:file:/*)?(?:~[\w-]*|[A-Za-z]:)?(?<![^:\w]/)[\\/]{1,3}"
+    rf"(?:{_WORD}(?: {_WORD})*[\\/]+)*(?:{_WORD})?"
+)
+_WHOLE = re.compile(r"(?:file:/+|~[\w-]*[\\/]|[A-Za-z]:[\\/]|[\\/])\S")
+
+
+def file_name(path: str) -> str:
+    """Return the last part of a path, of whatever system."""
+    return PureWindowsPath(path.strip()).name
+
+
+def without_paths(value: T) -> T:
+    """Return ``value`` (a record, mapping, sequence or text) with every absolute path cut to its file's name."""
+    return _clean(value)  # type: ignore[no-any-return]
+
+
+def without_private_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a profile's tables with the paths in it cut to file names, relative ones too.
+
+    Paths stand in ``study.init.path``, ``roles.*.split`` and ``roles.*.options``; absolute ones are cut
+    wherever they stand.
+    """
+    cleaned: dict[str, Any] = _clean(settings)
+    study = cleaned.get("study", {})
+    if isinstance(study.get("init"), dict) and "path" in study["init"]:
+        study["init"]["path"] = file_name(study["init"]["path"])
+    for role in cleaned.get("roles", {}).values():
+        if "split" in role:
+            role["split"] = file_name(role["split"])
+        options = role.get("options", {})
+        role.update({"options": _named(options)} if options else {})
+    return cleaned
+
+
+def _named(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: file_name(value) if isinstance(value, str) else value for key, value in options.items()}
+
+
+def _clean(value: Any) -> Any:
+    if isinstance(value, str):
+        return file_name(value) if _WHOLE.match(value) else _PATH.sub(_file_name_of, value)
+    if isinstance(value, Mapping):
+        return _mapping(value)
+    if isinstance(value, tuple | list):
+        return type(value)(_clean(item) for item in value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        changed = {field.name: _clean(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        return dataclasses.replace(value, **changed)
+    return value
+
+
+def _mapping(value: Mapping[Any, Any]) -> dict[Any, Any]:
+    cleaned: dict[Any, Any] = {}
+    for key, item in value.items():
+        name = kept = _clean(key)
+        number = 1
+        # Two reasons that differ only in a path stay two rows.
+        while kept in cleaned:
+            number += 1
+            kept = f"{name} ({number})"
+        cleaned[kept] = _clean(item)
+    return cleaned
+
+
+def _file_name_of(match: re.Match[str]) -> str:
+    return file_name(match.group())

@@ -1,0 +1,87 @@
+"""The statistics of two-class predictions: AUCs and their uncertainty, comparisons, verdicts.
+
+Everything here is computed from labels, scores and patients, without a model, a GPU or torch::
+
+    from cxrbench.statistics import auc, compare, compare_all
+
+    auc(labels, scores, groups=patient_ids)      # one AUC, standard error that knows of patients
+    compare(labels, new, old, groups=patient_ids, margin=0.02)
+    compare_all(labels, {"control": a, "sequential": b}, adjust="holm")
+"""
+
+from cxrbench.statistics.adjust import Adjustment, adjust_p_values
+from cxrbench.statistics.bootstrap import Bootstrap, bootstrap_auc
+from cxrbench.statistics.calibration import Calibration, ReliabilityBin, assess_calibration, average_precision
+from cxrbench.statistics.comparisons import auc, compare, compare_all, compare_unpaired
+from cxrbench.statistics.intervals import IntervalMethod
+from cxrbench.statistics.operating import (
+    McNemar,
+    OperatingPoint,
+    Proportion,
+    at_threshold,
+    mcnemar_tests,
+    operating_points,
+    sensitivity_threshold,
+    youden_threshold,
+)
+from cxrbench.statistics.power import comparison_power, patients_needed, planned_se
+from cxrbench.statistics.predictions import (
+    Columns,
+    Predictions,
+    join_predictions,
+    read_all,
+    read_predictions,
+    write_predictions,
+)
+from cxrbench.statistics.records import Comparison, Curve, MarginTest, Omnibus, Pair
+from cxrbench.statistics.seeds import SeedSpread, across_seeds
+from cxrbench.statistics.subgroups import Subgroup, SubgroupReport, age_bands, subgroup_aucs
+from cxrbench.statistics.verdicts import Outcome, Target, Verdict, verdict
+
+__all__ = [
+    "Adjustment",
+    "Bootstrap",
+    "Calibration",
+    "Columns",
+    "Comparison",
+    "Curve",
+    "IntervalMethod",
+    "MarginTest",
+    "McNemar",
+    "Omnibus",
+    "OperatingPoint",
+    "Outcome",
+    "Pair",
+    "Predictions",
+    "Proportion",
+    "ReliabilityBin",
+    "SeedSpread",
+    "Subgroup",
+    "SubgroupReport",
+    "Target",
+    "Verdict",
+    "across_seeds",
+    "adjust_p_values",
+    "age_bands",
+    "assess_calibration",
+    "at_threshold",
+    "auc",
+    "average_precision",
+    "bootstrap_auc",
+    "compare",
+    "compare_all",
+    "compare_unpaired",
+    "comparison_power",
+    "join_predictions",
+    "mcnemar_tests",
+    "operating_points",
+    "patients_needed",
+    "planned_se",
+    "read_all",
+    "read_predictions",
+    "sensitivity_threshold",
+    "subgroup_aucs",
+    "verdict",
+    "write_predictions",
+    "youden_threshold",
+]

@@ -1,0 +1,371 @@
+"""AUCs on one test sample and the tests between them: the functions that most callers need.
+
+:func:`auc` for one curve, :func:`compare` for two, :func:`compare_all` for any number,
+:func:`compare_unpaired` for two curves on different test samples.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import ndtr
+
+from cxrbench.errors import StatisticsError
+from cxrbench.statistics.adjust import Adjustment, adjust_p_values, check_adjustment
+from cxrbench.statistics.clustered import components, subset_components
+from cxrbench.statistics.delong import Components
+from cxrbench.statistics.inputs import FloatArray, Groups, Sample, as_groups, as_sample
+from cxrbench.statistics.intervals import (
+    IntervalMethod,
+    auc_intervals,
+    hoeffding_interval,
+    hoeffding_tail,
+    normal_quantile,
+)
+from cxrbench.statistics.omnibus import wald_test
+from cxrbench.statistics.records import Comparison, Curve, MarginTest, Pair
+
+SINGLETONS_NOTE = (
+    "every patient has one image, so the clustered standard error is DeLong's: the small-sample factor is 1"
+)
+
+
+def auc(
+    labels: npt.ArrayLike,
+    scores: npt.ArrayLike,
+    groups: npt.ArrayLike | None = None,
+    *,
+    name: str = "scores",
+    interval: IntervalMethod = "logit",
+    level: float = 0.95,
+) -> Curve:
+    """Return the area under the ROC curve with its standard error and confidence interval.
+
+    Parameters
+    ----------
+    labels: (n,) 0 or 1.
+    scores: (n,) finite; higher speaks for 1. Ranked in float64; ties count one half.
+    groups: (n,) the patient of each image; given, the standard error allows for images of one patient being
+        correlated (Obuchowski 1997), otherwise images count as independent (DeLong et al. 1988).
+    name: carried to the record.
+    interval: ``"logit"`` (default: keeps its coverage near 1 and in small samples) or ``"wald"``.
+    level: confidence of the interval.
+
+    Raises
+    ------
+    StatisticsError: the input allows no honest number; rows are named.
+    """
+    sample = as_sample(labels, {name: scores}, groups)
+    (curve,) = _curves(sample, _components(sample), level, interval)
+    if sample.groups is not None and sample.groups.singletons:
+        return replace(curve, note=_join(curve.note, SINGLETONS_NOTE))
+    return curve
+
+
+def compare(
+    labels: npt.ArrayLike,
+    a: npt.ArrayLike,
+    b: npt.ArrayLike,
+    groups: npt.ArrayLike | None = None,
+    *,
+    names: tuple[str, str] = ("a", "b"),
+    margin: float | None = None,
+    level: float = 0.95,
+) -> Pair:
+    """Return the difference of the AUCs of two curves on the same images, a minus b, and its paired test.
+
+    Parameters are those of :func:`compare_all`; there is one pair, so ``p_adjusted`` is ``p_value``.
+
+    Raises
+    ------
+    StatisticsError: the input allows no honest number; rows are named.
+    """
+    if names[0] == names[1]:
+        raise StatisticsError(f"names: the two curves need different names, not {names[0]!r} twice")
+    whole = compare_all(labels, {names[0]: a, names[1]: b}, groups, "none", margin=margin, level=level)
+    return replace(whole.pairs[0], note=_join(whole.pairs[0].note, *whole.notes))
+
+
+def compare_all(
+    labels: npt.ArrayLike,
+    scores: Mapping[str, npt.ArrayLike],
+    groups: npt.ArrayLike | None = None,
+    adjust: Adjustment = "holm",
+    *,
+    margin: float | None = None,
+    interval: IntervalMethod = "logit",
+    level: float = 0.95,
+) -> Comparison:
+    """Compare the AUCs of any number of curves on the same images.
+
+    Parameters
+    ----------
+    labels: (n,) 0 or 1.
+    scores: name -> (n,) finite scores; higher speaks for 1.
+    groups: (n,) the patient of each image, or None where images are independent.
+    adjust: how p-values are adjusted over all pairs: ``"holm"``, ``"bonferroni"``, ``"fdr_bh"`` or
+        ``"none"``.
+    margin: given, each pair also gets the one-sided tests of non-inferiority and superiority of a over b.
+    interval: of the single AUCs, ``"logit"`` or ``"wald"``; differences have Wald intervals.
+    level: confidence of the intervals; one-sided tests hold at (1 - level) / 2.
+
+    Returns
+    -------
+    Comparison: with one curve, no pairs and no omnibus test.
+
+    Raises
+    ------
+    StatisticsError: the input allows no honest number; rows are named.
+    """
+    check_adjustment(adjust)
+    sample = as_sample(labels, scores, groups)
+    parts = _components(sample)
+    curves = _curves(sample, parts, level, interval)
+    notes = []
+    if sample.groups is not None and sample.groups.singletons:
+        notes.append(SINGLETONS_NOTE)
+    return Comparison(
+        curves=curves,
+        pairs=_pairs(sample, parts, adjust, margin, level),
+        omnibus=None if len(curves) < 2 else wald_test(*_from_first(parts)),
+        n_images=sample.labels.size,
+        n_positive=parts.n_positive,
+        n_patients=None if sample.groups is None else sample.groups.n_groups,
+        clustered=sample.groups is not None,
+        adjust=adjust,
+        level=level,
+        notes=tuple(notes),
+    )
+
+
+def compare_unpaired(
+    labels_a: npt.ArrayLike,
+    a: npt.ArrayLike,
+    labels_b: npt.ArrayLike,
+    b: npt.ArrayLike,
+    groups_a: npt.ArrayLike | None = None,
+    groups_b: npt.ArrayLike | None = None,
+    *,
+    names: tuple[str, str] = ("a", "b"),
+    margin: float | None = None,
+    level: float = 0.95,
+) -> Pair:
+    """Return the difference of two AUCs measured on different test samples, a minus b, and its test.
+
+    The variances add. Where patients are given and some are in both samples, their covariance is taken off;
+    images count as different ones.
+
+    Raises
+    ------
+    StatisticsError: the input allows no honest number, or patients are given for one sample only.
+    """
+    if (groups_a is None) != (groups_b is None):
+        raise StatisticsError("groups: give the patients of both samples or of neither")
+    first = as_sample(labels_a, {names[0]: a})
+    second = as_sample(labels_b, {names[1]: b})
+    groups: Groups | None = None
+    if groups_a is not None and groups_b is not None:
+        sizes = first.labels.size, second.labels.size
+        for given, size, name in ((groups_a, sizes[0], names[0]), (groups_b, sizes[1], names[1])):
+            as_groups(given, size, f"groups of {name!r}")
+        groups = as_groups([*np.asarray(groups_a).tolist(), *np.asarray(groups_b).tolist()], sum(sizes))
+    labels = np.concatenate([first.labels, second.labels])
+    scores = np.concatenate([first.scores, second.scores], axis=1)
+    in_first = np.arange(labels.size) < first.labels.size
+    part_a = subset_components(labels, scores, groups, in_first)
+    part_b = subset_components(labels, scores, groups, ~in_first)
+    contrast = part_a.factor[0] - part_b.factor[0]
+    auc_a, auc_b = float(part_a.auc[0]), float(part_b.auc[0])
+    pair = _Difference(
+        names[0],
+        names[1],
+        auc_a - auc_b,
+        math.sqrt(contrast @ contrast),
+        min(part_a.independent_pairs, part_b.independent_pairs),
+        same_order=False,
+        all_pairs_agree=auc_a == auc_b and auc_a in (0.0, 1.0),
+    )
+    p_value = pair.p_value()
+    tests = _margin_tests([pair], "none", margin, level)
+    return pair.record(p_value, p_value, tests[0], level)
+
+
+@dataclass(frozen=True)
+class _Difference:
+    """A difference of two AUCs and what its tests need.
+
+    Where ``se`` is zero a normal test does not exist. What is reported then: for curves that rank every image
+    alike a difference of exactly nothing; otherwise Hoeffding's bounds (see intervals.py) on the mean of D =
+    psi_a - psi_b over ``independent_pairs`` pairs, D lying in [-1, 1]; and where both curves are right (or
+    wrong) on all pairs, so that D was 0 each time, the bound on how often it may be anything else.
+    """
+
+    a: str
+    b: str
+    difference: float
+    se: float
+    independent_pairs: int
+    same_order: bool
+    all_pairs_agree: bool
+
+    def interval(self, level: float) -> tuple[float, float]:
+        if self.se > 0:
+            margin = normal_quantile(level) * self.se
+            return max(self.difference - margin, -1.0), min(self.difference + margin, 1.0)
+        if self.same_order:
+            return 0.0, 0.0
+        if self.all_pairs_agree:
+            most = 1 - hoeffding_interval(1.0, self.independent_pairs, level)[0]
+            return -most, most
+        low, high = hoeffding_interval((1 + self.difference) / 2, self.independent_pairs, level)
+        return 2 * low - 1, 2 * high - 1
+
+    def z(self, null: float = 0.0) -> float | None:
+        if self.se > 0:
+            return (self.difference - null) / self.se
+        return 0.0 if self.difference == null == 0 else None
+
+    def p_value(self) -> float:
+        """Two-sided, for a difference of 0."""
+        if self.difference == 0:
+            return 1.0
+        if self.se > 0:
+            return float(2 * ndtr(-abs(self.difference) / self.se))
+        return min(1.0, 2 * hoeffding_tail((1 + abs(self.difference)) / 2, 0.5, self.independent_pairs))
+
+    def p_above(self, null: float) -> float:
+        """One-sided, for a difference of at most ``null``."""
+        if self.se > 0:
+            return float(ndtr((null - self.difference) / self.se))
+        if self.same_order or self.all_pairs_agree:
+            if null >= 0:
+                return 1.0
+            return 0.0 if self.same_order else hoeffding_tail(1.0, 1 + null, self.independent_pairs)
+        return hoeffding_tail((1 + self.difference) / 2, (1 + null) / 2, self.independent_pairs)
+
+    def note(self) -> str | None:
+        if self.se > 0:
+            return None
+        if self.same_order:
+            return f"{self.a} and {self.b} rank every image alike: there is no difference to test"
+        return (
+            "the difference has no variance on these images: interval and p-values are Hoeffding's bounds "
+            f"for {self.independent_pairs} independent pairs of images"
+        )
+
+    def record(
+        self, p_value: float, p_adjusted: float, tests: tuple[MarginTest, MarginTest] | None, level: float
+    ) -> Pair:
+        low, high = self.interval(level)
+        noninferiority, superiority = tests or (None, None)
+        return Pair(
+            self.a,
+            self.b,
+            self.difference,
+            self.se,
+            low,
+            high,
+            self.z(),
+            p_value,
+            p_adjusted,
+            noninferiority,
+            superiority,
+            self.note(),
+        )
+
+
+def _from_first(parts: Components) -> tuple[FloatArray, FloatArray]:
+    """Return the differences of the other curves from the first, and the factor of their covariance."""
+    difference, _ = parts.differences([(curve, 0) for curve in range(1, parts.wins.size)])
+    return difference, parts.factor[1:] - parts.factor[0]
+
+
+def _components(sample: Sample) -> Components:
+    return components(sample.labels, sample.scores, sample.groups)
+
+
+def _curves(sample: Sample, parts: Components, level: float, interval: IntervalMethod) -> tuple[Curve, ...]:
+    low, high = auc_intervals(parts, level, interval)
+    return tuple(
+        Curve(
+            name,
+            float(parts.auc[i]),
+            float(parts.se[i]),
+            float(low[i]),
+            float(high[i]),
+            None if parts.se[i] > 0 else _why_no_variance(float(parts.auc[i]), parts.independent_pairs),
+        )
+        for i, name in enumerate(sample.names)
+    )
+
+
+def _why_no_variance(value: float, pairs: int) -> str:
+    how = {0.0: "the classes are separated, the wrong way round", 1.0: "the classes are separated"}
+    why = how.get(value, "the scores do not tell the images apart")
+    return (
+        f"{why}, so the standard error is 0: the interval is Hoeffding's bound for {pairs} independent pairs "
+        "of images"
+    )
+
+
+def _pairs(
+    sample: Sample, parts: Components, adjust: Adjustment, margin: float | None, level: float
+) -> tuple[Pair, ...]:
+    curves = len(sample.names)
+    indices = [(i, j) for i in range(curves) for j in range(i + 1, curves)]
+    if not indices:
+        return ()
+    differences = [
+        _Difference(
+            sample.names[i],
+            sample.names[j],
+            float(difference),
+            float(se),
+            parts.independent_pairs,
+            same_order=se == 0 and _same_order(sample.scores[i], sample.scores[j]),
+            all_pairs_agree=difference == 0 and float(parts.auc[i]) in (0.0, 1.0),
+        )
+        for (i, j), difference, se in zip(indices, *parts.differences(indices), strict=True)
+    ]
+    p_values = [pair.p_value() for pair in differences]
+    adjusted = adjust_p_values(p_values, adjust)
+    tests = _margin_tests(differences, adjust, margin, level)
+    return tuple(
+        pair.record(p, p_adjusted, test, level)
+        for pair, p, p_adjusted, test in zip(differences, p_values, adjusted, tests, strict=True)
+    )
+
+
+def _margin_tests(
+    pairs: list[_Difference], adjust: Adjustment, margin: float | None, level: float
+) -> list[tuple[MarginTest, MarginTest] | None]:
+    if margin is None:
+        return [None] * len(pairs)
+    if not 0 <= margin < 1:
+        raise StatisticsError(f"margin: must be an AUC difference from 0 to below 1, not {margin:g}")
+    sides = []
+    for hypothesis, null in (("noninferiority", -margin), ("superiority", margin)):
+        p_values = [pair.p_above(null) for pair in pairs]
+        adjusted = adjust_p_values(p_values, adjust)
+        sides.append(
+            [
+                MarginTest(hypothesis, margin, pair.z(null), p, p_adjusted, p_adjusted < (1 - level) / 2)
+                for pair, p, p_adjusted in zip(pairs, p_values, adjusted, strict=True)
+            ]
+        )
+    return list(zip(*sides, strict=True))
+
+
+def _same_order(a: FloatArray, b: FloatArray) -> bool:
+    """Whether two curves rank every image alike, ties included."""
+    order = np.argsort(a)
+    step_a, step_b = np.diff(a[order]), np.diff(b[order])
+    return bool(np.array_equal(np.sign(step_a), np.sign(step_b)))
+
+
+def _join(*notes: str | None) -> str | None:
+    return "; ".join(note for note in notes if note) or None

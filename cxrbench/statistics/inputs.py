@@ -1,0 +1,241 @@
+"""Labels, scores and patients as given by a caller, checked once and turned into arrays.
+
+Everything below this module computes on what these functions return and checks nothing again.
+A refusal names the rows (counted from 0, the position in the array) and says what stands there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from cxrbench.errors import StatisticsError
+
+BoolArray = npt.NDArray[np.bool_]
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+_ROWS_NAMED = 3
+
+
+def name_rows(rows: Sequence[object], kind: str = "row") -> str:
+    """Return ``"rows 3, 8, 9 and 4 more"``: the first three rows and how many others there are."""
+    named = ", ".join(str(row) for row in rows[:_ROWS_NAMED])
+    more = len(rows) - _ROWS_NAMED
+    plural = "" if len(rows) == 1 else "s"
+    return f"{kind}{plural} {named}" + (f" and {more} more" if more > 0 else "")
+
+
+def as_labels(labels: npt.ArrayLike, what: str = "labels") -> BoolArray:
+    """Return ``labels`` (n,) as booleans, true for the positive class.
+
+    Raises
+    ------
+    StatisticsError: not one-dimensional, empty, or a value is neither 0 nor 1 (the rows are named).
+    """
+    values = _as_float64(labels, what)
+    wrong = np.flatnonzero((values != 0) & (values != 1))
+    if wrong.size:
+        raise StatisticsError(
+            f"{what}: must be 0 or 1, found {values[wrong[0]]:g} in {name_rows(wrong.tolist())}"
+        )
+    return np.equal(values, 1.0)
+
+
+def as_scores(scores: npt.ArrayLike, what: str = "scores") -> FloatArray:
+    """Return ``scores`` (n,) as float64, every value exactly as given.
+
+    Raises
+    ------
+    StatisticsError: not one-dimensional, empty, NaN or infinite (the rows are named), or numbers that
+        float64 cannot hold exactly, so that different scores would become ties.
+    """
+    values = _as_float64(scores, what)
+    wrong = np.flatnonzero(~np.isfinite(values))
+    if wrong.size:
+        raise StatisticsError(
+            f"{what}: must be finite, found {values[wrong[0]]:g} in {name_rows(wrong.tolist())}"
+        )
+    return values
+
+
+def as_probabilities(scores: npt.ArrayLike, what: str = "scores") -> FloatArray:
+    """Return ``scores`` as float64 after checking that each lies in [0, 1].
+
+    Raises
+    ------
+    StatisticsError: as :func:`as_scores`, or a score is no probability (the rows are named).
+    """
+    values = as_scores(scores, what)
+    wrong = np.flatnonzero((values < 0) | (values > 1))
+    if wrong.size:
+        raise StatisticsError(
+            f"{what}: must be probabilities between 0 and 1, found {values[wrong[0]]:g} in "
+            f"{name_rows(wrong.tolist())}; turn logits into probabilities first"
+        )
+    return values
+
+
+def check_classes(labels: BoolArray, what: str = "labels") -> None:
+    """Refuse a sample that holds one class only.
+
+    Raises
+    ------
+    StatisticsError: all ``labels`` are the same; the rows held are named.
+    """
+    positives = int(np.count_nonzero(labels))
+    if positives in (0, labels.size):
+        present, absent = ("positive", "negative") if positives else ("negative", "positive")
+        raise StatisticsError(
+            f"{what}: all {labels.size} images are {present} (rows 0 to {labels.size - 1}), none is {absent};"
+            " an AUC needs both classes"
+        )
+
+
+def check_length(length: int, expected: int, what: str) -> None:
+    """Refuse arrays of unequal length.
+
+    Raises
+    ------
+    StatisticsError: ``length`` is not ``expected``.
+    """
+    if length != expected:
+        raise StatisticsError(f"{what}: {length} values for {expected} labels; give one per image")
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Which patient each image belongs to.
+
+    Parameters
+    ----------
+    codes: (n,) int64, the patient of each image as 0..n_groups-1.
+    n_groups: number of patients.
+    """
+
+    codes: IntArray
+    n_groups: int
+
+    @property
+    def singletons(self) -> bool:
+        """Whether every patient has exactly one image."""
+        return self.n_groups == self.codes.size
+
+    def take(self, keep: BoolArray) -> Groups:
+        """Return the groups of the images where ``keep`` is true, numbered anew."""
+        names, codes = np.unique(self.codes[keep], return_inverse=True)
+        return Groups(codes.astype(np.int64), int(names.size))
+
+
+def as_groups(groups: npt.ArrayLike, n: int, what: str = "groups") -> Groups:
+    """Return the patients ``groups`` (n,), any hashable values, as numbered groups.
+
+    Raises
+    ------
+    StatisticsError: not one-dimensional, not ``n`` long, or a patient is missing (the rows are named).
+    """
+    values = pd.Series(groups) if isinstance(groups, (list, tuple)) else groups
+    if np.ndim(values) != 1:
+        raise StatisticsError(f"{what}: must be one-dimensional, one patient an image")
+    series = pd.Series(values)
+    check_length(len(series), n, what)
+    missing = np.flatnonzero((series.isna() | (series.astype(object) == "")).to_numpy())
+    if missing.size:
+        raise StatisticsError(f"{what}: no patient in {name_rows(missing.tolist())}")
+    codes, names = pd.factorize(series.to_numpy())
+    return Groups(codes.astype(np.int64), len(names))
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A checked test sample with the scores of K curves.
+
+    Parameters
+    ----------
+    labels: (n,) bool.
+    names: the K curves' names.
+    scores: (K, n) float64.
+    groups: the patients, or None where images count as independent.
+    """
+
+    labels: BoolArray
+    names: tuple[str, ...]
+    scores: FloatArray
+    groups: Groups | None
+
+
+def as_sample(
+    labels: npt.ArrayLike, scores: Mapping[str, npt.ArrayLike], groups: npt.ArrayLike | None = None
+) -> Sample:
+    """Check labels, the scores of one or more curves, and patients against each other.
+
+    Raises
+    ------
+    StatisticsError: as the functions above; the message begins with the curve's name.
+    """
+    if not scores:
+        raise StatisticsError("scores: no curve given; give at least one")
+    checked = as_labels(labels)
+    rows = []
+    for name, values in scores.items():
+        row = as_scores(values, f"scores of {name!r}")
+        check_length(row.size, checked.size, f"scores of {name!r}")
+        rows.append(row)
+    check_classes(checked)
+    return Sample(
+        checked,
+        tuple(scores),
+        np.stack(rows),
+        None if groups is None else as_groups(groups, checked.size),
+    )
+
+
+def check_level(level: float) -> float:
+    """Return a confidence level after checking that it lies strictly between 0 and 1.
+
+    Raises
+    ------
+    StatisticsError: it does not.
+    """
+    if not 0 < level < 1:
+        raise StatisticsError(f"level: must lie between 0 and 1, such as 0.95, not {level:g}")
+    return float(level)
+
+
+def _as_float64(values: npt.ArrayLike, what: str) -> FloatArray:
+    raw = np.asarray(values)
+    if raw.ndim != 1:
+        raise StatisticsError(
+            f"{what}: must be one-dimensional, one value an image, not of shape {raw.shape}"
+        )
+    if not raw.size:
+        raise StatisticsError(f"{what}: empty; there is nothing to compute from")
+    if raw.dtype.kind == "c":
+        raise StatisticsError(f"{what}: complex numbers cannot be ranked")
+    try:
+        converted = raw.astype(np.float64)
+    except (TypeError, ValueError):
+        rows = [row for row, value in enumerate(raw.tolist()) if not _is_number(value)]
+        raise StatisticsError(f"{what}: not a number in {name_rows(rows)}") from None
+    # Wide integers and long doubles may not fit: two scores that become one would be counted as a tie.
+    if raw.dtype.kind in "iu" or raw.dtype.itemsize > converted.dtype.itemsize:
+        with np.errstate(invalid="ignore"):
+            changed = np.flatnonzero((converted.astype(raw.dtype) != raw) & ~np.isnan(converted))
+        if changed.size:
+            raise StatisticsError(
+                f"{what}: float64 cannot hold the value exactly in {name_rows(changed.tolist())}; "
+                "rescale the scores"
+            )
+    return converted
+
+
+def _is_number(value: object) -> bool:
+    try:
+        float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return False
+    return True

@@ -1,0 +1,157 @@
+r"""Power of a comparison of two AUCs, and the number of patients needed for a stated difference.
+
+A comparison on ``n`` patients with standard error SE is a normal test of the difference δ, and SE falls with
+:math:`1/\sqrt n` at the same mix of classes and images a patient. SE comes from a comparison already made
+(:class:`~cxrbench.statistics.records.Pair`), or, before any data, from :func:`planned_se`.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal, get_args
+
+from scipy.special import ndtr, ndtri
+
+from cxrbench.errors import StatisticsError
+from cxrbench.statistics.inputs import check_level
+
+Hypothesis = Literal["difference", "noninferiority", "superiority"]
+"""What is to be shown: two AUCs differ (two-sided), or one of the one-sided claims with a margin."""
+
+
+def comparison_power(
+    difference: float,
+    se: float,
+    *,
+    hypothesis: Hypothesis = "difference",
+    margin: float = 0.0,
+    level: float = 0.95,
+) -> float:
+    """Return the probability that a comparison shows what it is meant to show.
+
+    Parameters
+    ----------
+    difference: the true AUC of a minus that of b.
+    se: standard error of the difference in the comparison.
+    hypothesis: ``"difference"`` is tested two-sided at 1 - level, the other two one-sided at (1 - level) / 2.
+    margin: for the one-sided claims.
+    level: confidence of the matching interval.
+
+    Raises
+    ------
+    StatisticsError: ``se`` is not above 0, or an argument is out of range.
+    """
+    if not (math.isfinite(se) and se > 0):
+        raise StatisticsError(f"se: must be above 0, not {se:g}")
+    z = float(ndtri(0.5 + check_level(level) / 2))
+    effect = _effect(difference, hypothesis, margin) / se
+    if hypothesis == "difference":
+        return float(ndtr(effect - z) + ndtr(-effect - z))
+    return float(ndtr(effect - z))
+
+
+def patients_needed(
+    difference: float,
+    se: float,
+    n_patients: int,
+    *,
+    wanted_power: float = 0.8,
+    hypothesis: Hypothesis = "difference",
+    margin: float = 0.0,
+    level: float = 0.95,
+) -> int:
+    """Return the smallest number of patients with which a comparison has the power that is wanted.
+
+    Parameters
+    ----------
+    difference: the true AUC of a minus that of b.
+    se: standard error of the difference on ``n_patients`` patients (or images, where each counts as one).
+    n_patients: size of the sample that ``se`` comes from.
+    wanted_power: from 0.5 to below 1.
+    hypothesis, margin, level: as for :func:`comparison_power`.
+
+    Raises
+    ------
+    StatisticsError: no number of patients can show it (such as non-inferiority where the true difference is
+        no better than minus the margin), or an argument is out of range.
+    """
+    if n_patients < 1:
+        raise StatisticsError(f"n_patients: must be at least 1, not {n_patients}")
+    if not 0.5 <= wanted_power < 1:
+        raise StatisticsError(f"wanted_power: must be from 0.5 to below 1, not {wanted_power:g}")
+    effect = _effect(difference, hypothesis, margin)
+    if effect == 0 or (hypothesis != "difference" and effect < 0):
+        raise StatisticsError(
+            f"no number of patients shows {hypothesis} where the true difference is {difference:g} and the "
+            f"margin {margin:g}"
+        )
+
+    def reached(n: int) -> float:
+        scaled = se * math.sqrt(n_patients / n)
+        return comparison_power(difference, scaled, hypothesis=hypothesis, margin=margin, level=level)
+
+    z = float(ndtri(0.5 + check_level(level) / 2))
+    needed = max(1, math.ceil(n_patients * ((z + float(ndtri(wanted_power))) * se / effect) ** 2))
+    # The closed form leaves out the far tail of the two-sided test, and rounding may cost one patient.
+    while reached(needed) < wanted_power:
+        needed += 1
+    while needed > 1 and reached(needed - 1) >= wanted_power:
+        needed -= 1
+    return needed
+
+
+def planned_se(
+    auc_a: float, auc_b: float, n_positive: int, n_negative: int, *, correlation: float = 0.5
+) -> float:
+    r"""Return the standard error of a difference that a comparison would have, before there are any data.
+
+    Hanley and McNeil (Radiology 143:29-36, 1982, eq. 1; 148:839-843, 1983), images independent:
+
+    .. math::
+
+        \operatorname{var}(\hat\theta)
+          = \frac{\theta(1-\theta) + (M-1)(Q_1-\theta^2) + (N-1)(Q_2-\theta^2)}{MN}
+        \qquad Q_1 = \frac{\theta}{2-\theta} \quad Q_2 = \frac{2\theta^2}{1+\theta}
+
+    Parameters
+    ----------
+    auc_a, auc_b: the AUCs expected, strictly between 0 and 1.
+    n_positive, n_negative: M and N, images of each class.
+    correlation: between the two AUCs; 0 for different test samples. Classifiers of one family trained on the
+        same data are often near 0.5.
+
+    Raises
+    ------
+    StatisticsError: an argument is out of range.
+    """
+    for name, value in (("auc_a", auc_a), ("auc_b", auc_b)):
+        if not 0 < value < 1:
+            raise StatisticsError(f"{name}: must lie strictly between 0 and 1, not {value:g}")
+    if min(n_positive, n_negative) < 1:
+        raise StatisticsError(
+            f"at least one image of each class is needed, not {n_positive} and {n_negative}"
+        )
+    if not -1 < correlation < 1:
+        raise StatisticsError(f"correlation: must lie strictly between -1 and 1, not {correlation:g}")
+    a, b = (_hanley_mcneil_variance(value, n_positive, n_negative) for value in (auc_a, auc_b))
+    return math.sqrt(a + b - 2 * correlation * math.sqrt(a * b))
+
+
+def _hanley_mcneil_variance(auc: float, positives: int, negatives: int) -> float:
+    q1, q2 = auc / (2 - auc), 2 * auc**2 / (1 + auc)
+    spread = auc * (1 - auc) + (positives - 1) * (q1 - auc**2) + (negatives - 1) * (q2 - auc**2)
+    return spread / (positives * negatives)
+
+
+def _effect(difference: float, hypothesis: Hypothesis, margin: float) -> float:
+    if hypothesis not in get_args(Hypothesis):
+        raise StatisticsError(
+            f"hypothesis: must be one of {', '.join(get_args(Hypothesis))}, not {hypothesis!r}"
+        )
+    if not 0 <= margin < 1:
+        raise StatisticsError(f"margin: must be an AUC difference from 0 to below 1, not {margin:g}")
+    if hypothesis == "difference":
+        if margin:
+            raise StatisticsError("margin: a two-sided test of a difference has none")
+        return abs(difference)
+    return difference + margin if hypothesis == "noninferiority" else difference - margin

@@ -1,0 +1,370 @@
+"""Prediction files: one row a test image with its id, patient, label and one or more scores.
+
+The format is CSV with the columns ``image_id, patient_id, label, score``; Parquet is read too. Other column
+names are told by :class:`Columns`. Files are joined on the image id, never on the order of their rows.
+"""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import os
+import warnings
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from cxrbench.errors import StatisticsError
+from cxrbench.statistics.inputs import (
+    BoolArray,
+    FloatArray,
+    as_labels,
+    as_scores,
+    check_length,
+    name_rows,
+)
+
+_PARQUET = (".parquet", ".pq")
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Names of the columns of prediction files.
+
+    Parameters
+    ----------
+    image: id of the image, unique in a file.
+    label: 0 or 1.
+    scores: one or more score columns; each is a curve.
+    patient: the patient of each image.
+    patient_required: whether a file without the patient column is refused.
+    """
+
+    image: str = "image_id"
+    label: str = "label"
+    scores: tuple[str, ...] = ("score",)
+    patient: str = "patient_id"
+    patient_required: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """Checked predictions for one test sample, from one file or several joined ones.
+
+    Parameters
+    ----------
+    image_ids: (n,) str, in the order of the first file.
+    labels: (n,) bool.
+    scores: curve's name -> (n,) float64.
+    patients: (n,) str, or None where no file names patients.
+    table: the other columns of the first file, as they were read, n rows.
+    """
+
+    image_ids: npt.NDArray[np.object_]
+    labels: BoolArray
+    scores: Mapping[str, FloatArray]
+    patients: npt.NDArray[np.object_] | None
+    table: pd.DataFrame
+
+    @property
+    def n_patients(self) -> int | None:
+        """Number of patients, None where they are not known."""
+        return None if self.patients is None else len(set(self.patients))
+
+
+def read_predictions(path: Path | str, columns: Columns | None = None) -> Predictions:
+    """Read one prediction file (CSV, or Parquet by its suffix).
+
+    Ids are kept as text, exactly as written. Scores are read as the nearest float64, so that what
+    :func:`write_predictions` wrote comes back bit for bit. A curve is called after the file's stem, or with
+    several score columns after its column.
+
+    Raises
+    ------
+    StatisticsError: the file is missing or is no table, a column is missing, an id is missing or stands
+        twice, a label is neither 0 nor 1, a score is missing, NaN or infinite, or there is one class only.
+        The message names the file and the rows (by image id, or by number where the id is what is missing).
+    """
+    path = Path(path)
+    columns = columns or Columns()
+    table = _read_table(path)
+    needed = [columns.image, columns.label, *columns.scores]
+    if columns.patient_required:
+        needed.append(columns.patient)
+    missing = [column for column in needed if column not in table.columns]
+    if missing:
+        raise StatisticsError(
+            f"{path}: no column {', '.join(map(repr, missing))}; "
+            f"the file has {', '.join(map(str, table.columns))}"
+        )
+    if table.empty:
+        raise StatisticsError(f"{path}: no rows below the header")
+    image_ids = _text(table[columns.image])
+    empty = [row for row, value in enumerate(image_ids, start=1) if not value.strip()]
+    if empty:
+        raise StatisticsError(
+            f"{path}: no {columns.image} in {name_rows(empty)}, counted from 1 below the header"
+        )
+    twice = [image for image, count in Counter(image_ids).items() if count > 1]
+    if twice:
+        raise StatisticsError(f"{path}: {columns.image} stands more than once: {name_rows(twice, 'image')}")
+    labels = _numbers(table[columns.label], image_ids, f"{path}: {columns.label}")
+    _refuse((labels != 0) & (labels != 1), labels, image_ids, f"{path}: {columns.label} must be 0 or 1")
+    truth = labels == 1
+    scores = {}
+    for column in columns.scores:
+        values = _numbers(table[column], image_ids, f"{path}: {column}")
+        _refuse(~np.isfinite(values), values, image_ids, f"{path}: {column} must be finite")
+        scores[path.stem if len(columns.scores) == 1 else column] = values
+    if len(scores) < len(columns.scores):
+        raise StatisticsError(f"a score column is named twice: {', '.join(columns.scores)}")
+    if truth.all() or not truth.any():
+        held, absent = ("positive", "negative") if truth.all() else ("negative", "positive")
+        raise StatisticsError(
+            f"{path}: every image is {held} ({name_rows(image_ids.tolist(), 'image')}), none {absent}; "
+            "an AUC needs both classes"
+        )
+    patients = None
+    if columns.patient in table.columns:
+        patients = _text(table[columns.patient])
+        _refuse(
+            np.array([not patient.strip() for patient in patients]),
+            patients,
+            image_ids,
+            f"{path}: no {columns.patient}",
+        )
+    others = table.drop(columns=[c for c in {*needed, columns.patient} if c in table.columns])
+    return Predictions(image_ids, truth, scores, patients, others)
+
+
+def read_all(paths: Sequence[Path | str], columns: Columns | None = None) -> Predictions:
+    """Read several prediction files of one test sample and join them on the image id.
+
+    Curves of one score column each are called after their file; files of the same name are told apart by
+    their folder, or by a number where that is the same too. With several score columns in several files a
+    curve is ``file:column``.
+
+    Raises
+    ------
+    StatisticsError: as :func:`read_predictions` and :func:`join_predictions`.
+    """
+    if not paths:
+        raise StatisticsError("no prediction files given")
+    parts = [read_predictions(path, columns) for path in paths]
+    if len(parts) == 1:
+        return parts[0]
+    several = len((columns or Columns()).scores) > 1
+    named: dict[str, Predictions] = {}
+    for name, part in zip(_names([Path(path) for path in paths]), parts, strict=True):
+        scores = {f"{name}:{column}" if several else name: values for column, values in part.scores.items()}
+        named[name] = Predictions(part.image_ids, part.labels, scores, part.patients, part.table)
+    return join_predictions(named)
+
+
+def join_predictions(parts: Mapping[str, Predictions]) -> Predictions:
+    """Join predictions for the same test images, given under the names to use in messages, on the image id.
+
+    The images stand in the order of the first part.
+
+    Raises
+    ------
+    StatisticsError: an image is in one part and not in another, has two different labels, or belongs to two
+        different patients; the images are named.
+    """
+    (first_name, first), *others = parts.items()
+    position = {image: row for row, image in enumerate(first.image_ids)}
+    scores: dict[str, FloatArray] = dict(first.scores)
+    patients = first.patients
+    for name, part in others:
+        _same_images(first_name, position, name, part)
+        # Row of the part for each row of the first.
+        order = np.empty(len(position), dtype=np.int64)
+        order[[position[image] for image in part.image_ids]] = np.arange(len(position))
+        _agree(first.labels, part.labels[order], first.image_ids, (first_name, name), "label")
+        if part.patients is not None:
+            if patients is None:
+                patients = part.patients[order]
+            _agree(patients, part.patients[order], first.image_ids, (first_name, name), "patient")
+        scores.update({curve: values[order] for curve, values in part.scores.items()})
+    return Predictions(first.image_ids, first.labels, scores, patients, first.table)
+
+
+def write_predictions(
+    path: Path | str,
+    image_ids: Sequence[str],
+    patient_ids: Sequence[str],
+    labels: npt.ArrayLike,
+    scores: npt.ArrayLike,
+) -> Path:
+    """Write a prediction file, whole or not at all.
+
+    Scores are written with as many digits as bring the same float64 back.
+
+    Parameters
+    ----------
+    path: where to; the folder must exist. A file of that name is replaced.
+    image_ids, patient_ids: (n,) text; image ids unique.
+    labels: (n,) 0 or 1.
+    scores: (n,) finite.
+
+    Returns
+    -------
+    Path: ``path``.
+
+    Raises
+    ------
+    StatisticsError: what is written could not be read back: an id is missing or stands twice, the lengths
+        differ, a label or score is not a number; or the folder cannot be written to.
+    """
+    path = Path(path)
+    truth, values = as_labels(labels), as_scores(scores)
+    check_length(values.size, truth.size, "scores")
+    for what, ids in (("image_ids", image_ids), ("patient_ids", patient_ids)):
+        check_length(len(ids), truth.size, what)
+        empty = [row for row, value in enumerate(ids) if not str(value).strip() or pd.isna(value)]
+        if empty:
+            raise StatisticsError(f"{what}: empty in {name_rows(empty)}")
+    images = [str(image) for image in image_ids]
+    twice = [image for image, count in Counter(images).items() if count > 1]
+    if twice:
+        raise StatisticsError(f"image_ids: more than once: {name_rows(twice, 'image')}")
+    table = pd.DataFrame(
+        {
+            "image_id": images,
+            "patient_id": [str(patient) for patient in patient_ids],
+            "label": truth.astype(np.int64),
+            "score": values,
+        }
+    )
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        try:
+            with temporary.open("w", encoding="utf-8", newline="") as file:
+                table.to_csv(file, index=False, lineterminator="\n")
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise StatisticsError(f"{path}: cannot be written: {error.strerror}") from error
+    return path
+
+
+def _read_table(path: Path) -> pd.DataFrame:
+    if not path.is_file():
+        raise StatisticsError(f"{path}: no such file")
+    if path.suffix.lower() in _PARQUET:
+        try:
+            return pd.read_parquet(path)
+        except ImportError:
+            raise StatisticsError(f"{path}: Parquet needs pyarrow: pip install 'cxrbench[parquet]'") from None
+        except (OSError, ValueError) as error:
+            raise StatisticsError(f"{path}: not a readable Parquet file: {_one_line(error)}") from None
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            # pandas would give a second column of the same name another one.
+            header = Counter(next(csv.reader(file), []))
+        repeated = [column for column, count in header.items() if count > 1]
+        if repeated:
+            raise StatisticsError(f"{path}: column stands twice: {', '.join(repeated)}")
+        with warnings.catch_warnings():
+            # pandas only warns where rows are longer than the header, and drops what is over.
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            return pd.read_csv(path, dtype=str, na_filter=False, index_col=False, encoding="utf-8-sig")
+    except StatisticsError:
+        raise
+    except pd.errors.EmptyDataError:
+        raise StatisticsError(f"{path}: empty; expected a header and one row an image") from None
+    except (pd.errors.ParserError, pd.errors.ParserWarning, csv.Error, ValueError) as error:
+        raise StatisticsError(f"{path}: not a readable CSV file: {_one_line(error)}") from None
+    except OSError as error:
+        raise StatisticsError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def _text(column: pd.Series) -> npt.NDArray[np.object_]:
+    """Return ids as text; missing ones as the empty text."""
+    values: npt.NDArray[np.object_] = column.astype(object).to_numpy()
+    missing = column.isna().to_numpy()
+    text = np.empty(len(values), dtype=object)
+    text[:] = ["" if absent else str(value) for value, absent in zip(values, missing, strict=True)]
+    return text
+
+
+def _numbers(column: pd.Series, image_ids: npt.NDArray[np.object_], what: str) -> FloatArray:
+    """Return a column as float64, each text as the nearest one."""
+    values = column.astype(object).to_numpy()
+    numbers = np.empty(len(values))
+    wrong = np.zeros(len(values), dtype=np.bool_)
+    for row, value in enumerate(values):
+        try:
+            # Python's own conversion is exact; the fast parsers are not in the last bit.
+            numbers[row] = float(value)
+        except (TypeError, ValueError):
+            wrong[row] = True
+    _refuse(wrong, values, image_ids, f"{what} is not a number")
+    return numbers
+
+
+def _refuse(
+    wrong: BoolArray, values: npt.NDArray[np.generic], image_ids: npt.NDArray[np.object_], what: str
+) -> None:
+    rows = np.flatnonzero(wrong)
+    if rows.size:
+        found = f", found {values[rows[0]]!s}" if str(values[rows[0]]) else ""
+        raise StatisticsError(f"{what}{found} in {name_rows(image_ids[rows].tolist(), 'image')}")
+
+
+def _same_images(first_name: str, position: Mapping[str, int], name: str, part: Predictions) -> None:
+    images = set(part.image_ids)
+    lost = [image for image in position if image not in images]
+    extra = [image for image in part.image_ids if image not in position]
+    if lost or extra:
+        told = [
+            f"{name_rows(rows, 'image')} of {holder} not in {other}"
+            for rows, holder, other in ((lost, first_name, name), (extra, name, first_name))
+            if rows
+        ]
+        raise StatisticsError(
+            f"the files are not of the same images: {'; '.join(told)}; "
+            "compare on common images, or as unpaired"
+        )
+
+
+def _agree(
+    first: npt.NDArray[np.generic],
+    other: npt.NDArray[np.generic],
+    image_ids: npt.NDArray[np.object_],
+    names: tuple[str, str],
+    what: str,
+) -> None:
+    rows = np.flatnonzero(first != other)
+    if rows.size:
+        raise StatisticsError(
+            f"{names[0]} and {names[1]} give a different {what} for "
+            f"{name_rows(image_ids[rows].tolist(), 'image')}"
+        )
+
+
+def _names(paths: Sequence[Path]) -> list[str]:
+    """Return a name for each file: its stem, with its folder where that tells two apart, or a number."""
+    folders: dict[str, set[Path]] = {}
+    for path in paths:
+        folders.setdefault(path.stem, set()).add(path.absolute().parent)
+    names: list[str] = []
+    for path in paths:
+        name = path.stem if len(folders[path.stem]) == 1 else f"{path.absolute().parent.name}/{path.stem}"
+        numbered = (f"{name} ({number})" for number in itertools.count(2))
+        while name in names:
+            name = next(numbered)
+        names.append(name)
+    return names
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

@@ -1,0 +1,119 @@
+r"""Several training seeds on one test sample: two sources of variance, told apart.
+
+The AUC of seed s on a test sample is, to first order, :math:`\theta + \tau_s + e + \epsilon_s`: the seed's
+own effect, the effect of the test sample that all seeds share, and the part of the sample's effect that is
+particular to a seed's scores. A table of AUCs over seeds shows only :math:`\operatorname{var}(\tau) +
+\operatorname{var}(\epsilon)`; the covariance S of the S curves (DeLong or Obuchowski) shows
+:math:`\operatorname{var}(e)` off and :math:`\operatorname{var}(e) + \operatorname{var}(\epsilon)` on its
+diagonal. Hence
+
+.. math::
+
+    \widehat{\operatorname{var}}(\tau)
+      = \max\bigl(0,\; s^2_{\text{seeds}} - (\overline{S_{ss}} - \overline{S_{st}})\bigr)
+    \qquad
+    \widehat{\operatorname{var}}(\bar\theta)
+      = \frac{1}{n^2}\sum_{s,t} S_{st} + \frac{\widehat{\operatorname{var}}(\tau)}{n}
+
+the first term being the variance of the mean through the test sample and the second that through the seeds.
+Adding :math:`s^2_{\text{seeds}}/n` instead would count :math:`\epsilon` twice.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import stdtrit
+
+from cxrbench.errors import StatisticsError
+from cxrbench.statistics.clustered import components
+from cxrbench.statistics.inputs import as_sample, check_level
+from cxrbench.statistics.intervals import hoeffding_interval
+
+
+@dataclass(frozen=True)
+class SeedSpread:
+    """The mean AUC of several seeds and where its uncertainty comes from.
+
+    Parameters
+    ----------
+    aucs: (seed's name, AUC), in the order given.
+    mean: mean AUC.
+    sd_between_seeds: standard deviation of the AUCs as seen in the table, n - 1 in the denominator.
+    var_seeds: variance of one seed's AUC that comes from the seed alone.
+    var_sample: variance of the mean that comes from the test sample.
+    se: standard error of the mean as an estimate for new seeds and new patients: sqrt(var_sample + var_seeds
+        / n).
+    ci_low, ci_high: interval of the mean, from Student's t with Satterthwaite's degrees of freedom;
+        Hoeffding's bound (see intervals.py) where ``se`` is 0.
+    """
+
+    aucs: tuple[tuple[str, float], ...]
+    mean: float
+    sd_between_seeds: float
+    var_seeds: float
+    var_sample: float
+    se: float
+    ci_low: float
+    ci_high: float
+
+
+def across_seeds(
+    labels: npt.ArrayLike,
+    scores: Mapping[str, npt.ArrayLike],
+    groups: npt.ArrayLike | None = None,
+    *,
+    level: float = 0.95,
+) -> SeedSpread:
+    """Return the mean AUC of several seeds of one scheme, with both variances.
+
+    Parameters
+    ----------
+    labels: (n,) 0 or 1.
+    scores: seed's name -> (n,) finite scores on the same test images; at least two seeds.
+    groups: (n,) the patient of each image, or None where images are independent.
+    level: confidence of the interval.
+
+    Raises
+    ------
+    StatisticsError: fewer than two seeds, or the input allows no honest number; rows are named.
+    """
+    tail = 0.5 + check_level(level) / 2
+    sample = as_sample(labels, scores, groups)
+    n = len(sample.names)
+    if n < 2:
+        raise StatisticsError("the variance between seeds needs at least two seeds")
+    parts = components(sample.labels, sample.scores, sample.groups)
+    observed = float(np.var(parts.auc, ddof=1))
+    # Mean of the diagonal minus mean of the rest, as the mean squared distance of the curves' factors from
+    # their mean.
+    centred = parts.factor - parts.factor.mean(axis=0)
+    particular = float(np.sum(centred**2)) / (n - 1)
+    var_seeds = max(0.0, observed - particular)
+    mean_factor = parts.factor.mean(axis=0)
+    var_sample = float(mean_factor @ mean_factor)
+    variance = var_sample + var_seeds / n
+    mean = float(parts.auc.mean())
+    if var_seeds > 0:
+        # Only the seeds' part is estimated from few observations.
+        quantile = float(stdtrit((n - 1) * (variance / (var_seeds / n)) ** 2, tail))
+    else:
+        quantile = float(stdtrit(np.inf, tail))
+    margin = quantile * math.sqrt(variance)
+    low, high = max(0.0, mean - margin), min(1.0, mean + margin)
+    if variance == 0:
+        low, high = hoeffding_interval(mean, parts.independent_pairs, level)
+    return SeedSpread(
+        tuple(zip(sample.names, parts.auc.tolist(), strict=True)),
+        mean,
+        math.sqrt(observed),
+        var_seeds,
+        var_sample,
+        math.sqrt(variance),
+        low,
+        high,
+    )

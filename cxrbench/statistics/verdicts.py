@@ -1,0 +1,153 @@
+"""Verdicts: does a measured AUC reach its target? Decided from the interval, never from the point alone."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from cxrbench.errors import StatisticsError
+
+Outcome = Literal["pass", "fail", "inconclusive"]
+
+
+@dataclass(frozen=True)
+class Target:
+    """The AUC that a scheme must reach, and where that number comes from.
+
+    A band, ``value`` ± ``tolerance``, says what the AUC *is*: a rise is as much a change as a fall. A lower
+    bound, ``lower``, says what it must not fall below; ``value`` may then be given too and is only quoted. A
+    target that is not yet calibrated needs neither, and no interval settles it.
+
+    Parameters
+    ----------
+    value: the AUC aimed at, 0 to 1.
+    tolerance: half-width of the band, above 0; needs ``value``.
+    lower: the lower bound, 0 to 1; excludes ``tolerance``.
+    source: where the number comes from (a paper, a calibration run), quoted in every verdict.
+    calibrated: False while the number is a guess.
+
+    Raises
+    ------
+    StatisticsError: a number is out of range, or it is not said which of the two kinds the target is.
+    """
+
+    value: float | None = None
+    tolerance: float | None = None
+    lower: float | None = None
+    source: str = ""
+    calibrated: bool = True
+
+    def __post_init__(self) -> None:
+        for name, number in (("value", self.value), ("lower", self.lower)):
+            if number is not None and not 0 <= number <= 1:
+                raise StatisticsError(f"target: {name} must be an AUC from 0 to 1, not {number:g}")
+        if self.tolerance is not None:
+            if not (math.isfinite(self.tolerance) and self.tolerance > 0):
+                raise StatisticsError(f"target: tolerance must be above 0, not {self.tolerance:g}")
+            if self.value is None:
+                raise StatisticsError("target: a tolerance needs the value that it lies around")
+            if self.lower is not None:
+                raise StatisticsError("target: give a tolerance or a lower bound, not both")
+        if self.calibrated and self.tolerance is None and self.lower is None:
+            raise StatisticsError(
+                "target: give a tolerance around the value, or a lower bound, or say it is not calibrated"
+            )
+
+    @property
+    def band(self) -> tuple[float, float] | None:
+        """The AUCs that meet the target, ends included; None where it is not yet calibrated."""
+        if not self.calibrated:
+            return None
+        if self.value is not None and self.tolerance is not None:
+            return max(0.0, self.value - self.tolerance), min(1.0, self.value + self.tolerance)
+        return (self.lower, 1.0) if self.lower is not None else None
+
+    def __str__(self) -> str:
+        if self.tolerance is not None:
+            text = f"{self.value:.3f} ± {self.tolerance:.3f}"
+        elif self.lower is not None:
+            text = f"at least {self.lower:.3f}"
+        elif self.value is not None:
+            text = f"about {self.value:.3f}"
+        else:
+            text = "none"
+        return text + (f" ({self.source})" if self.source else "")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What an interval says of a target.
+
+    Parameters
+    ----------
+    outcome: ``"pass"``, ``"fail"`` or ``"inconclusive"``.
+    sentence: the reason, with every number that it rests on.
+    """
+
+    outcome: Outcome
+    sentence: str
+
+
+def verdict(target: Target, auc: float | None, ci_low: float | None, ci_high: float | None) -> Verdict:
+    """Hold a confidence interval against a target: **the** rule, and the only one.
+
+    ============  =================================================  ================================
+    outcome       band, value ± tolerance                            lower bound
+    ============  =================================================  ================================
+    pass          the whole interval lies in the band                ``ci_low`` is at or above it
+    fail          the whole interval lies outside, on one side       ``ci_high`` is below it
+    inconclusive  the interval crosses an end of the band            the interval crosses it
+    ============  =================================================  ================================
+
+    So both pass and fail are claims that the data support. With a 95% interval, an AUC that in truth misses
+    the target passes in at most 2.5% of samples, and one that in truth meets it fails in at most 2.5% (the
+    two one-sided tests of Schuirmann, J. Pharmacokinet. Biopharm. 15:657-680, 1987, each at 2.5%). A test
+    sample too small to tell gives neither, and the sentence says what would settle it. A target that is not
+    yet calibrated, or an AUC that could not be estimated, is always inconclusive.
+
+    Parameters
+    ----------
+    target: what must be reached.
+    auc: the point estimate, quoted and not used.
+    ci_low, ci_high: ends of its confidence interval; None where not estimable.
+
+    Raises
+    ------
+    StatisticsError: the interval is not one (an end is NaN, or the ends are the wrong way round).
+    """
+    if auc is None or ci_low is None or ci_high is None:
+        return Verdict("inconclusive", f"the AUC could not be estimated; target {target}")
+    if not ci_low <= ci_high:
+        raise StatisticsError(f"interval: {ci_low:g} to {ci_high:g} is not an interval")
+    band = target.band
+    digits = _digits((auc, ci_low, ci_high), band or ())
+    measured = f"AUC {auc:.{digits}f} [{ci_low:.{digits}f}, {ci_high:.{digits}f}]"
+    if band is None:
+        return Verdict("inconclusive", f"{measured}: the target, {target}, is not yet calibrated")
+    low, high = band
+    if low <= ci_low and ci_high <= high:
+        return Verdict("pass", f"{measured} lies within the target, {target}")
+    if ci_high < low:
+        return Verdict("fail", f"{measured} lies below the target, {target}")
+    if ci_low > high:
+        return Verdict(
+            "fail",
+            f"{measured} lies above the target, {target}: if the gain is meant, calibrate the target anew",
+        )
+    width, room = ci_high - ci_low, high - low
+    if target.tolerance is not None and width > room:
+        settle = f"the interval is {width:.3f} wide, the band {room:.3f}: it takes more test patients to pass"
+    else:
+        settle = "more test patients would narrow the interval"
+    return Verdict("inconclusive", f"{measured} reaches across the edge of the target, {target}: {settle}")
+
+
+def _digits(measured: tuple[float, ...], ends: tuple[float, ...]) -> int:
+    """Return how many decimals keep rounded numbers on their side of the band's ends: 3 at least."""
+    digits = 3
+    while digits < 12 and any(
+        (number < end) != (round(number, digits) < round(end, digits)) for number in measured for end in ends
+    ):
+        digits += 1
+    return digits

@@ -1,0 +1,73 @@
+"""The cohort that plays a role: from a folder under the data root, or from the phantom."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from cxrbench.cohort.table import Cohort
+from cxrbench.datasets import discover, load
+from cxrbench.errors import ProfileError
+from cxrbench.study.profile import PHANTOM, Profile
+
+
+def role_cohort(profile: Profile, role: str, data_root: Path | None) -> Cohort:
+    """Return the cohort that plays ``role``, with the labels and the limit that the profile states.
+
+    Raises
+    ------
+    ProfileError: real data is asked for and no data root is given, or a label is not the data set's.
+    DatasetError, CohortError: the folder is not there or not as published.
+    """
+    settings = profile.roles[role]
+    if settings.dataset == PHANTOM:
+        # Imported here because it renders with torch, and a command that looks at folders needs none.
+        from cxrbench.datasets.phantom import PhantomConfig, phantom_cohort
+
+        cohort = phantom_cohort(role, PhantomConfig.from_mapping(profile.phantom), profile.data_seed)
+    else:
+        if data_root is None:
+            raise ProfileError(
+                f"profile {profile.name!r} reads the data set {settings.dataset!r} for role {role!r}: name "
+                "the folder that holds it with --data-root"
+            )
+        folder = discover(data_root, settings.dataset)
+        cohort = load(settings.dataset, folder, **settings.options)
+    labels = (profile.label,) if role == profile.target else settings.labels or cohort.labels
+    unknown = [label for label in labels if label not in cohort.labels]
+    if unknown:
+        raise ProfileError(
+            f"profile {profile.name!r}: role {role!r}: {settings.dataset!r} has no label {unknown[0]!r} "
+            f"(labels: {', '.join(cohort.labels)})"
+        )
+    cohort = with_labels(cohort, labels)
+    if settings.limit:
+        cohort = limited(cohort, settings.limit, profile.data_seed)
+    return cohort
+
+
+def with_labels(cohort: Cohort, labels: tuple[str, ...]) -> Cohort:
+    """Return ``cohort`` restricted to ``labels`` and to the images of which at least one of them is known."""
+    narrowed = Cohort(
+        dataset=cohort.dataset,
+        table=cohort.table,
+        labels=labels,
+        pixels=cohort.pixels,
+        listed=cohort.listed,
+        left_out=cohort.left_out,
+        official_test=cohort.official_test,
+    )
+    known = cohort.table[list(labels)].notna().any(axis=1).to_numpy()
+    return narrowed if known.all() else narrowed.subset(known, "label not known")
+
+
+def limited(cohort: Cohort, limit: int, seed: int) -> Cohort:
+    """Return whole patients of ``cohort``, drawn by ``seed``, up to ``limit`` images."""
+    if len(cohort) <= limit:
+        return cohort
+    patients = np.sort(cohort.table["patient_id"].unique().astype(str))
+    order = np.random.default_rng(seed).permutation(patients)
+    counts = cohort.table["patient_id"].value_counts().reindex(order).to_numpy()
+    chosen = order[np.cumsum(counts) <= limit]
+    return cohort.subset(cohort.table["patient_id"].isin(chosen).to_numpy(), "over the profile's limit")

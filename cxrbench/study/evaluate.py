@@ -1,0 +1,195 @@
+"""From prediction files to results: the only input is what lies on disk after training."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cxrbench.schemes import Plan, Scheme, StageRun
+from cxrbench.statistics import across_seeds, auc, compare_all
+from cxrbench.statistics.operating import OperatingPoint, operating_points
+from cxrbench.statistics.predictions import Predictions, join_predictions, read_predictions
+from cxrbench.statistics.verdicts import Target, Verdict, verdict
+from cxrbench.study.predictions import PredictionFile
+from cxrbench.study.prepare import Prepared, RoleData
+from cxrbench.study.profile import Profile, TargetSettings
+from cxrbench.study.results import (
+    Point,
+    RoleResult,
+    SchemeResult,
+    SeedComparison,
+    SeedResult,
+    StageResult,
+)
+from cxrbench.training.checkpoints import TrainedStage
+
+Files = Mapping[str, Mapping[str, PredictionFile]]
+"""scheme -> part -> prediction file."""
+Trained = Mapping[StageRun, TrainedStage]
+
+
+def scheme_result(
+    profile: Profile,
+    scheme: Scheme,
+    plan: Plan,
+    files: Mapping[int, Files],
+    trained: Mapping[int, Trained],
+    out: Path,
+) -> SchemeResult:
+    """Return one scheme's AUC, operating points and verdict over the seeds in ``files``."""
+    seeds = tuple(_seed_result(out, seed, by_scheme[scheme.name]) for seed, by_scheme in files.items())
+    first = seeds[0].curve
+    mean, se, low, high = first.auc, first.se, first.ci_low, first.ci_high
+    between: float | None = None
+    if len(seeds) > 1:
+        joined = _joined({str(seed.seed): out / seed.predictions for seed in seeds})
+        spread = across_seeds(joined.labels, joined.scores, joined.patients)
+        mean, se, low, high = spread.mean, spread.se, spread.ci_low, spread.ci_high
+        between = spread.sd_between_seeds
+    settings = profile.targets.get(scheme.name)
+    target = _target(settings) if settings else None
+    return SchemeResult(
+        name=scheme.name,
+        notation=scheme.notation,
+        auc=mean,
+        se=se,
+        ci_low=low,
+        ci_high=high,
+        sd_between_seeds=between,
+        target=str(target) if target else None,
+        verdict=verdict(target, mean, low, high) if target else _no_target(mean, low, high),
+        train_seconds=float(np.mean([_chain_seconds(plan.final[scheme.name], t) for t in trained.values()])),
+        seeds=seeds,
+    )
+
+
+def seed_comparison(files: Files, seed: int, out: Path) -> SeedComparison:
+    """Return all pairs of one seed's schemes, joined on image_id and adjusted together by Holm's method."""
+    joined = _joined({name: out / parts["test"].path for name, parts in files.items()})
+    comparison = compare_all(joined.labels, joined.scores, joined.patients, adjust="holm")
+    return SeedComparison(seed, comparison.pairs, comparison.omnibus)
+
+
+def stage_results(plan: Plan, trained: Mapping[int, Trained]) -> tuple[StageResult, ...]:
+    """Return what every stage run took, seed by seed."""
+    return tuple(
+        StageResult(
+            run=str(run),
+            seed=seed,
+            key=stages[run].key,
+            epochs=len(stages[run].history),
+            best_epoch=stages[run].best_epoch,
+            validation_auc=stages[run].validation_auc,
+            seconds=stages[run].seconds,
+            images_per_second=stages[run].images_per_second,
+            losses=tuple(epoch.loss for epoch in stages[run].history),
+            validation_aucs=tuple(epoch.validation_auc for epoch in stages[run].history),
+        )
+        for seed, stages in trained.items()
+        for run in plan.runs
+    )
+
+
+def role_result(data: RoleData) -> RoleResult:
+    """Return what a role's cohort held, how it was split and what was left out."""
+    parts: dict[str, dict[str, Any]] = {}
+    for part in ("train", "validation", "test"):
+        rows = data.pack.table.loc[data.rows(part)]
+        parts[part] = {
+            "images": len(rows),
+            "patients": int(rows["patient_id"].nunique()),
+            "positive": {label: int((rows[label] == 1).sum()) for label in data.pack.labels},
+        }
+    return RoleResult(
+        dataset=data.cohort.dataset,
+        listed=data.cohort.listed,
+        images=len(data.pack.table),
+        patients=int(data.pack.table["patient_id"].nunique()),
+        labels=data.pack.labels,
+        left_out=dict(data.cohort.left_out),
+        bad_files=dict(Counter(bad.reason for bad in data.pack.left_out)),
+        duplicates_dropped=len(data.dropped),
+        split_hash=data.split.hash,
+        pack_key=data.pack.key,
+        parts=parts,
+    )
+
+
+def role_results(prepared: Prepared) -> dict[str, RoleResult]:
+    """Return :func:`role_result` of every role."""
+    return {role: role_result(data) for role, data in prepared.roles.items()}
+
+
+def _seed_result(out: Path, seed: int, parts: Mapping[str, PredictionFile]) -> SeedResult:
+    test = read_predictions(out / parts["test"].path)
+    validation = read_predictions(out / parts["validation"].path)
+    (scores,) = test.scores.values()
+    (validation_scores,) = validation.scores.values()
+    points = operating_points(validation.labels, validation_scores, test.labels, scores, test.patients)
+    return SeedResult(
+        seed=seed,
+        curve=auc(test.labels, scores, test.patients, name=str(seed)),
+        image_se=auc(test.labels, scores).se,
+        points=tuple(_point(point) for point in points),
+        predictions=parts["test"].path,
+        sha256=parts["test"].sha256,
+        inference_seconds=parts["test"].seconds,
+    )
+
+
+def _joined(paths: Mapping[str, Path]) -> Predictions:
+    """Read one file a name and join them on image_id, each curve under its name."""
+    parts = {}
+    for name, path in paths.items():
+        part = read_predictions(path)
+        (scores,) = part.scores.values()
+        parts[name] = replace(part, scores={name: scores})
+    return join_predictions(parts)
+
+
+def _point(point: OperatingPoint) -> Point:
+    return Point(
+        chosen=point.rule,
+        threshold=point.threshold,
+        sensitivity=point.sensitivity.value,
+        sensitivity_low=point.sensitivity.ci_low,
+        sensitivity_high=point.sensitivity.ci_high,
+        specificity=point.specificity.value,
+        specificity_low=point.specificity.ci_low,
+        specificity_high=point.specificity.ci_high,
+    )
+
+
+def _target(settings: TargetSettings) -> Target:
+    return Target(
+        value=settings.auc,
+        tolerance=settings.tolerance,
+        lower=settings.at_least,
+        source=settings.source,
+        calibrated=settings.calibrated,
+    )
+
+
+def _no_target(mean: float, low: float, high: float) -> Verdict:
+    return Verdict(
+        "inconclusive", f"AUC {mean:.3f} [{low:.3f}, {high:.3f}]: the profile states no target for it"
+    )
+
+
+def _chain_seconds(run: StageRun | None, trained: Trained) -> float:
+    seconds = 0.0
+    while run is not None:
+        seconds += trained[run].seconds
+        run = run.parent
+    return seconds
+
+
+def sample_counts(files: Files, out: Path) -> tuple[int, int, int]:
+    """Return images, positives and patients of the test part, as the first scheme's file has them."""
+    test = read_predictions(out / next(iter(files.values()))["test"].path)
+    return len(test.labels), int(test.labels.sum()), test.n_patients or 0

@@ -1,0 +1,43 @@
+"""Patient identifiers in what leaves the machine: keyed hashes.
+
+A keyed hash (HMAC-SHA256) tells images of one patient apart from another's and cannot be turned back
+without the key. The key is the environment variable ``CXRBENCH_PATIENT_KEY``. Where it is not set, a fixed
+key is used for public data sets, whose identifiers anyone has, so that two machines write the same prediction
+files; a user's own data (``manifest``) asks for the variable.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+from collections.abc import Iterable, Mapping
+
+from cxrbench.errors import ProfileError
+
+VARIABLE = "CXRBENCH_PATIENT_KEY"
+_PUBLIC_KEY = "cxrbench public data"
+_PRIVATE_DATASETS = ("manifest",)
+
+
+def patient_key(dataset: str, environment: Mapping[str, str] = os.environ) -> bytes:
+    """Return the key for the patients of ``dataset``.
+
+    Raises
+    ------
+    ProfileError: the data set is a user's own and the variable is not set.
+    """
+    key = environment.get(VARIABLE, "")
+    if key:
+        return key.encode()
+    if dataset in _PRIVATE_DATASETS:
+        raise ProfileError(
+            f"patient ids of {dataset!r} are written as keyed hashes: set {VARIABLE} to a secret of yours "
+            "(keep it, to compare with later runs), or set patient_ids = 'plain' in the profile"
+        )
+    return _PUBLIC_KEY.encode()
+
+
+def hashed(patient_ids: Iterable[str], key: bytes) -> list[str]:
+    """Return the keyed hashes of ``patient_ids``, 16 hex digits each."""
+    return [hmac.new(key, str(p).encode(), hashlib.sha256).hexdigest()[:16] for p in patient_ids]

@@ -1,0 +1,301 @@
+"""The profile: a TOML file that pins everything of a study.
+
+[study]     name, title, image_size, init, data_seed, seeds, target, label, …
+[roles.X]   which data set plays the role X, and how it is split
+[phantom]   knobs of the synthetic radiographs, where a role's data set is the phantom
+[stages]    training settings: `default`, and by a stage's notation where one differs
+[schemes]   a user's own schemes, name = "notation"
+[targets.X] the AUC that scheme X must reach, and where that number comes from
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
+from importlib import resources
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Literal
+
+from cxrbench.errors import ProfileError, SchemeError
+from cxrbench.schemes import SIX, Registry, Scheme, Stage, parse
+from cxrbench.settings import from_mapping, refuse_unknown
+from cxrbench.training.config import StageConfig
+
+PHANTOM = "phantom"
+
+
+@dataclass(frozen=True)
+class InitSettings:
+    """Initial parameters: ``kind`` is "random", "imagenet" or "file" with ``path``."""
+
+    kind: Literal["random", "imagenet", "file"]
+    path: str = ""
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("random", "imagenet", "file"):
+            raise ProfileError(f"kind {self.kind!r} must be 'random', 'imagenet' or 'file'")
+        if (self.kind == "file") != bool(self.path):
+            raise ProfileError("'path' goes with kind = 'file', and only with it")
+
+
+@dataclass(frozen=True)
+class RoleSettings:
+    """The data set that plays a role.
+
+    ``validation`` and ``test`` are fractions of images, met as nearly as whole patients allow; ``labels``
+    restricts the cohort's label columns; ``limit`` keeps whole patients up to that many images (0: all);
+    ``options`` goes to the data set's adapter; ``split`` names a stored split file to use as it is.
+    """
+
+    dataset: str
+    validation: float
+    test: float = 0.0
+    labels: tuple[str, ...] = ()
+    limit: int = 0
+    split: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "labels", tuple(self.labels))
+        object.__setattr__(self, "options", MappingProxyType(dict(self.options)))
+        if not 0 < self.validation < 1 or not 0 <= self.test < 1 or self.validation + self.test >= 1:
+            raise ProfileError("'validation' must be above 0, and with 'test' leave images to train on")
+        if self.limit < 0:
+            raise ProfileError("'limit' must be 0 (all images) or more")
+
+    @property
+    def fractions(self) -> tuple[float, float, float]:
+        """Shares of train, validation and test."""
+        return 1 - self.validation - self.test, self.validation, self.test
+
+
+@dataclass(frozen=True)
+class TargetSettings:
+    """What a scheme's AUC must be: ``auc`` within ``tolerance``, or at least ``at_least``; and its source."""
+
+    source: str
+    auc: float | None = None
+    tolerance: float | None = None
+    at_least: float | None = None
+    calibrated: bool = True
+
+    def __post_init__(self) -> None:
+        two_sided = self.auc is not None and self.tolerance is not None
+        if two_sided == (self.at_least is not None):
+            raise ProfileError("give either 'auc' and 'tolerance', or 'at_least'")
+        if not self.source.strip():
+            raise ProfileError("'source' must say where the number comes from")
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Everything that a study depends on, besides the code, the data and the machine."""
+
+    name: str
+    title: str
+    image_size: int
+    init: InitSettings
+    data_seed: int
+    seeds: tuple[int, ...]
+    target: str
+    label: str
+    roles: Mapping[str, RoleSettings]
+    stages: Mapping[Stage, StageConfig]
+    default_stage: StageConfig
+    schemes: Registry
+    targets: Mapping[str, TargetSettings]
+    phantom: Mapping[str, Any]
+    on_bad_file: Literal["stop", "leave-out"]
+    on_leak: Literal["stop", "drop-train"]
+    patient_ids: Literal["hashed", "plain"]
+    gate_margin: float
+    settings: Mapping[str, Any]
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether any role is played by the phantom: then a result says nothing about patients."""
+        return any(role.dataset == PHANTOM for role in self.roles.values())
+
+    def stage_config(self, stage: Stage) -> StageConfig:
+        """Return the training settings of ``stage``."""
+        return self.stages.get(stage, self.default_stage)
+
+    def select(self, names: tuple[str, ...]) -> tuple[Scheme, ...]:
+        """Return the named schemes (all where none is named), checked against the roles.
+
+        Raises
+        ------
+        ProfileError: a scheme uses a role that the profile does not fill, or does not end with the target.
+        SchemeError: no such scheme.
+        """
+        schemes = self.schemes.select(names)
+        for scheme in schemes:
+            missing = sorted(scheme.roles - set(self.roles))
+            if missing:
+                raise ProfileError(
+                    f"profile {self.name!r}: scheme {scheme.name!r} needs role {missing[0]!r}, which no "
+                    f"[roles.{missing[0]}] fills"
+                )
+            if self.target not in scheme.stages[-1].roles:
+                raise ProfileError(
+                    f"profile {self.name!r}: the last stage of scheme {scheme.name!r} must train "
+                    f"{self.target!r}, which is what is tested"
+                )
+        return schemes
+
+    def with_seeds(self, seeds: tuple[int, ...]) -> Profile:
+        """Return this profile with other training seeds."""
+        if not seeds or len(set(seeds)) != len(seeds):
+            raise ProfileError("seeds must be one or more different whole numbers")
+        return replace(self, seeds=seeds)
+
+
+def profile_names() -> list[str]:
+    """Return the names of the profiles that come with cxrbench."""
+    return sorted(p.name.removesuffix(".toml") for p in _folder().iterdir() if p.name.endswith(".toml"))
+
+
+def load_profile(name: str) -> Profile:
+    """Load a profile by its name, or by the path of a TOML file (anything that ends in ``.toml``).
+
+    Raises
+    ------
+    ProfileError: there is no such profile, it is not TOML, or a key is unknown, missing or out of range.
+    """
+    if name.endswith(".toml"):
+        path = Path(name)
+        try:
+            text = path.read_text(encoding="utf-8")
+        except OSError as error:
+            raise ProfileError(f"profile {name} cannot be read: {error.strerror}") from None
+        return parse_profile(text, name)
+    if name not in profile_names():
+        near = get_close_matches(name, profile_names(), n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise ProfileError(
+            f"no profile {name!r}{hint} (known: {', '.join(profile_names())}; or the path of a .toml file)"
+        )
+    return parse_profile((_folder() / f"{name}.toml").read_text(encoding="utf-8"), name)
+
+
+def parse_profile(text: str, where: str) -> Profile:
+    """Return the profile that TOML ``text`` describes; ``where`` begins every error message.
+
+    Raises
+    ------
+    ProfileError: as :func:`load_profile`.
+    """
+    try:
+        toml = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ProfileError(f"profile {where}: not TOML: {error}") from None
+    where = f"profile {where}"
+    refuse_unknown(toml, ["study", "roles", "phantom", "stages", "schemes", "targets"], where)
+    for table in ("study", "roles", "stages"):
+        if not isinstance(toml.get(table), dict) or not toml[table]:
+            raise ProfileError(f"{where}: the table [{table}] is missing")
+    study = from_mapping(_Study, toml["study"], f"{where}: [study]")
+    stages = dict(toml["stages"])
+    default = StageConfig.from_mapping(stages.pop("default", {}), f"{where}: [stages.default]")
+    roles = {
+        name: from_mapping(RoleSettings, values, f"{where}: [roles.{name}]")
+        for name, values in toml["roles"].items()
+    }
+    if study.target not in roles:
+        raise ProfileError(f"{where}: [study] target {study.target!r} is no role (roles: {', '.join(roles)})")
+    registry = SIX
+    for name, notation in toml.get("schemes", {}).items():
+        try:
+            registry = registry.add(name, notation)
+        except SchemeError as error:
+            raise ProfileError(f"{where}: [schemes] {name}: {error}") from None
+    targets = {
+        name: from_mapping(TargetSettings, values, f"{where}: [targets.{name}]")
+        for name, values in toml.get("targets", {}).items()
+    }
+    refuse_unknown(targets, list(registry), f"{where}: [targets]")
+    return Profile(
+        name=study.name,
+        title=study.title,
+        image_size=study.image_size,
+        init=from_mapping(InitSettings, study.init, f"{where}: [study] init"),
+        data_seed=study.data_seed,
+        seeds=tuple(study.seeds),
+        target=study.target,
+        label=study.label,
+        roles=MappingProxyType(roles),
+        stages=MappingProxyType(
+            {
+                _stage(notation, f"{where}: [stages]"): StageConfig.from_mapping(
+                    {**_settings(default), **values}, f"{where}: [stages.{notation!r}]"
+                )
+                for notation, values in stages.items()
+            }
+        ),
+        default_stage=default,
+        schemes=registry,
+        targets=MappingProxyType(targets),
+        phantom=MappingProxyType(toml.get("phantom", {})),
+        on_bad_file=study.on_bad_file,
+        on_leak=study.on_leak,
+        patient_ids=study.patient_ids,
+        gate_margin=study.gate_margin,
+        settings=MappingProxyType(toml),
+    )
+
+
+@dataclass(frozen=True)
+class _Study:
+    """The table [study], key by key."""
+
+    name: str
+    title: str
+    image_size: int
+    init: Mapping[str, Any]
+    data_seed: int
+    seeds: list[int]
+    target: str
+    label: str
+    on_bad_file: Literal["stop", "leave-out"] = "stop"
+    on_leak: Literal["stop", "drop-train"] = "stop"
+    patient_ids: Literal["hashed", "plain"] = "hashed"
+    gate_margin: float = 0.05
+
+    def __post_init__(self) -> None:
+        rules = (
+            (isinstance(self.image_size, int) and self.image_size >= 32, "image_size must be 32 or more"),
+            (
+                isinstance(self.seeds, list)
+                and len(self.seeds) > 0
+                and all(isinstance(seed, int) for seed in self.seeds)
+                and len(set(self.seeds)) == len(self.seeds),
+                "seeds must be a list of one or more different whole numbers",
+            ),
+            (isinstance(self.init, dict), "init must be a table such as { kind = 'random' }"),
+            (self.on_bad_file in ("stop", "leave-out"), "on_bad_file must be 'stop' or 'leave-out'"),
+            (self.on_leak in ("stop", "drop-train"), "on_leak must be 'stop' or 'drop-train'"),
+            (self.patient_ids in ("hashed", "plain"), "patient_ids must be 'hashed' or 'plain'"),
+            (0 < self.gate_margin < 0.5, "gate_margin must be between 0 and 0.5"),
+        )
+        for holds, message in rules:
+            if not holds:
+                raise ProfileError(message)
+
+
+def _settings(config: StageConfig) -> dict[str, Any]:
+    values = {key: value for key, value in vars(config).items() if key != "augmentation"}
+    return {**values, "augmentation": dict(vars(config.augmentation))}
+
+
+def _stage(notation: str, where: str) -> Stage:
+    try:
+        return parse("stage", f"init > {notation}").stages[-1]
+    except SchemeError as error:
+        raise ProfileError(f"{where}: {notation!r} is not a stage: {error}") from None
+
+
+def _folder() -> resources.abc.Traversable:
+    return resources.files("cxrbench") / "profiles"

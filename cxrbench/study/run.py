@@ -1,0 +1,102 @@
+"""One study, from a profile to ``results.json``."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from cxrbench.errors import ProfileError
+from cxrbench.schemes import make_plan
+from cxrbench.study.evaluate import (
+    role_results,
+    sample_counts,
+    scheme_result,
+    seed_comparison,
+    stage_results,
+)
+from cxrbench.study.predictions import predict_schemes
+from cxrbench.study.prepare import prepare
+from cxrbench.study.profile import Profile
+from cxrbench.study.progress import StudyProgress
+from cxrbench.study.results import Results, save_results
+from cxrbench.study.stages import train_plan, versions
+from cxrbench.training.device import describe_device
+
+
+def run_study(
+    profile: Profile,
+    out: Path,
+    *,
+    data_root: Path | None,
+    schemes: tuple[str, ...],
+    device: torch.device,
+    progress: StudyProgress,
+) -> Results:
+    """Run the study of ``profile`` under ``out`` and return its results.
+
+    Parameters
+    ----------
+    out: packs, splits, checkpoints, predictions and ``results.json`` are written here. What is there already
+        and depends on nothing that has changed is kept: a killed study goes on, a finished one costs seconds.
+    data_root: the folder that holds the real data sets, where the profile needs any.
+    schemes: names of the schemes to run; all of the profile's where empty.
+
+    Raises
+    ------
+    CxrbenchError: the data, the profile or the training stop the study; the message says what to do.
+    """
+    started = time.perf_counter()
+    chosen = profile.select(schemes)
+    plan = make_plan(chosen)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ProfileError(f"the study's folder {out} cannot be made: {error.strerror}") from None
+    roles = frozenset(role for scheme in chosen for role in scheme.roles)
+    prepared = prepare(profile, roles, out, data_root, progress)
+    read = time.perf_counter()
+    trained = {}
+    files = {}
+    for seed in profile.seeds:
+        trained[seed] = train_plan(profile, plan, prepared, out / "stages", seed, device, progress)
+        files[seed] = predict_schemes(profile, plan, prepared, trained[seed], out, seed, device, progress)
+    computed = time.perf_counter()
+    with progress.task("evaluating"):
+        images, positive, patients = sample_counts(files[profile.seeds[0]], out)
+        results = Results(
+            profile=profile.name,
+            title=profile.title,
+            synthetic=profile.synthetic,
+            settings=_settings(profile),
+            seeds=profile.seeds,
+            roles=role_results(prepared),
+            target=profile.target,
+            schemes=tuple(scheme_result(profile, s, plan, files, trained, out) for s in chosen),
+            comparisons=tuple(
+                seed_comparison(by_scheme, seed, out)
+                for seed, by_scheme in files.items()
+                if len(by_scheme) > 1
+            ),
+            stages=stage_results(plan, trained),
+            n_images=images,
+            n_positive=positive,
+            n_patients=patients,
+            device=describe_device(device),
+            versions=versions(),
+            seconds={
+                "data": read - started,
+                "training and prediction": computed - read,
+                "total": time.perf_counter() - started,
+            },
+        )
+    save_results(results, out / "results.json")
+    return results
+
+
+def _settings(profile: Profile) -> dict[str, Any]:
+    """Return the profile's tables with the seeds that were really used."""
+    settings = dict(profile.settings)
+    return {**settings, "study": {**settings["study"], "seeds": list(profile.seeds)}}

@@ -1,0 +1,159 @@
+"""Profiles: what ships loads, and every mistake in one is named."""
+
+from __future__ import annotations
+
+import pytest
+
+from cxrbench.errors import ProfileError, SchemeError
+from cxrbench.schemes import Stage
+from cxrbench.study.profile import load_profile, parse_profile, profile_names
+
+GOOD = """
+[study]
+name = "mine"
+title = "Mine"
+image_size = 64
+init = { kind = "random" }
+data_seed = 1
+seeds = [0]
+target = "covid"
+label = "COVID-19"
+
+[roles.findings]
+dataset = "phantom"
+validation = 0.1
+
+[roles.covid]
+dataset = "phantom"
+validation = 0.2
+
+[stages.default]
+epochs = 2
+
+[stages."covid + findings"]
+epochs = 5
+augmentation = { rotation = 3 }
+
+[schemes]
+seventh = "init > findings + covid"
+
+[targets.control]
+auc = 0.7
+tolerance = 0.1
+source = "a test"
+"""
+
+
+@pytest.mark.parametrize("name", profile_names())
+def test_every_shipped_profile_loads_and_runs_the_six(name):
+    profile = load_profile(name)
+    assert profile.name == name
+    names = [scheme.name for scheme in profile.select(())]
+    assert names == ["control", "findings", "pneumonia", "sequential", "pooled-supplement", "pooled-all"]
+
+
+def test_the_shipped_profiles_are_those_of_the_docs():
+    assert set(profile_names()) == {
+        "paper",
+        "phantom",
+        "phantom-gpu",
+        "phantom-small",
+        "public",
+        "public-small",
+    }
+
+
+def test_only_profiles_with_a_phantom_are_synthetic():
+    synthetic = {name for name in profile_names() if load_profile(name).synthetic}
+    assert synthetic == {"phantom", "phantom-gpu", "phantom-small"}
+
+
+def test_a_stage_is_found_however_its_roles_are_ordered():
+    profile = parse_profile(GOOD, "mine.toml")
+    assert profile.stage_config(Stage(("findings", "covid"))).epochs == 5
+    assert profile.stage_config(Stage(("findings",))).epochs == 2
+
+
+def test_a_stage_keeps_the_defaults_that_it_does_not_change():
+    text = GOOD.replace("[stages.default]\nepochs = 2", "[stages.default]\nepochs = 2\nbatch_size = 17")
+    config = parse_profile(text, "mine.toml").stage_config(Stage(("covid", "findings")))
+    assert (config.epochs, config.batch_size) == (5, 17)
+    assert config.augmentation.rotation == 3
+
+
+def test_a_users_scheme_stands_beside_the_six():
+    profile = parse_profile(GOOD, "mine.toml")
+    assert profile.select(("seventh",))[0].notation == "init > findings + covid"
+    assert len(profile.schemes) == 7
+
+
+def test_a_scheme_whose_role_nothing_fills_is_refused():
+    profile = parse_profile(GOOD, "mine.toml")
+    with pytest.raises(ProfileError, match=r"scheme 'pneumonia' needs role 'pneumonia'.*roles\.pneumonia"):
+        profile.select(("pneumonia",))
+
+
+def test_a_scheme_that_does_not_end_with_the_target_is_refused():
+    text = GOOD.replace('"init > findings + covid"', '"init > covid > findings"')
+    with pytest.raises(ProfileError, match="last stage of scheme 'seventh' must train 'covid'"):
+        parse_profile(text, "mine.toml").select(("seventh",))
+
+
+def test_an_unknown_scheme_is_refused_with_the_nearest():
+    with pytest.raises(SchemeError, match="did you mean 'control'"):
+        parse_profile(GOOD, "mine.toml").select(("contrl",))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("image_size = 64", "", r"\[study\]: missing 1 required key: 'image_size'"),
+        ("image_size = 64", "image_sice = 64", r"unknown key 'image_sice'; did you mean 'image_size'"),
+        ("image_size = 64", "image_size = 8", "image_size must be 32 or more"),
+        ("seeds = [0]", "seeds = []", "seeds must be a list of one or more different whole numbers"),
+        ("seeds = [0]", "seeds = [1, 1]", "seeds must be a list of one or more different whole numbers"),
+        ("seeds = [0]", 'seeds = "0"', "seeds must be a list of one or more different whole numbers"),
+        ('target = "covid"', 'target = "cvid"', "target 'cvid' is no role"),
+        ('kind = "random"', 'kind = "lucky"', "kind 'lucky' must be"),
+        ('kind = "random"', 'kind = "file"', "'path' goes with kind = 'file'"),
+        ("validation = 0.2", "validation = 0", "'validation' must be above 0"),
+        ("validation = 0.2", "validation = 0.5\ntest = 0.5", "leave images to train on"),
+        ("epochs = 2", "epochs = 0", r"\[stages.default\]: training: epochs must be"),
+        ("epochs = 2", 'epochs = "two"', r"\[stages.default\]"),
+        ("epochs = 2", "learning_rat = 1", r"unknown key 'learning_rat'; did you mean 'learning_rate'"),
+        ('"covid + findings"', '"covid + "', "is not a stage"),
+        ("rotation = 3", "rotation = 999", "rotation = 999 must be between 0 and 180"),
+        ('"init > findings + covid"', '"findings"', r"\[schemes\] seventh: a scheme starts with 'init'"),
+        ("[targets.control]", "[targets.controll]", "unknown key 'controll'; did you mean 'control'"),
+        ("tolerance = 0.1", "", "either 'auc' and 'tolerance', or 'at_least'"),
+        ('source = "a test"', 'source = ""', "'source' must say where the number comes from"),
+        ("[stages.default]", "[stage.default]", "unknown key 'stage'"),
+    ],
+)
+def test_a_mistake_is_named(old, new, message):
+    assert old in GOOD
+    with pytest.raises(ProfileError, match=message) as caught:
+        parse_profile(GOOD.replace(old, new), "mine.toml")
+    assert str(caught.value).startswith("profile mine.toml")
+
+
+def test_text_that_is_not_toml_is_refused():
+    with pytest.raises(ProfileError, match=r"profile mine\.toml: not TOML"):
+        parse_profile("[study", "mine.toml")
+
+
+def test_an_unknown_profile_is_refused_with_the_nearest():
+    with pytest.raises(ProfileError, match="did you mean 'phantom'"):
+        load_profile("phantm")
+
+
+def test_a_missing_profile_file_is_refused(tmp_path):
+    with pytest.raises(ProfileError, match="cannot be read: No such file"):
+        load_profile(str(tmp_path / "mine.toml"))
+
+
+def test_seeds_can_be_replaced_but_not_repeated():
+    profile = parse_profile(GOOD, "mine.toml")
+    assert profile.with_seeds((3, 4)).seeds == (3, 4)
+    with pytest.raises(ProfileError, match="different whole numbers"):
+        profile.with_seeds((3, 3))

@@ -1,0 +1,55 @@
+"""The device is what was asked for, or an error."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from cxrbench.errors import TrainingError
+from cxrbench.training.device import choose_device, describe_device, fast_kernels, synchronise
+
+CPU = torch.device("cpu")
+
+
+def test_without_a_gpu_asked_for_it_is_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert choose_device(gpu=False) == CPU
+
+
+def test_a_gpu_that_is_asked_for_and_missing_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(TrainingError, match=r"a GPU is asked for and torch .* finds none; check the driver"):
+        choose_device(gpu=True)
+
+
+def test_a_gpu_that_is_there_is_the_current_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 3)
+    assert choose_device(gpu=True) == torch.device("cuda", 3)
+
+
+def test_a_cpu_is_described_with_its_threads() -> None:
+    described = describe_device(CPU)
+    assert described["type"] == "cpu"
+    assert described["threads"] == torch.get_num_threads()
+    assert str(described["name"]).strip()
+
+
+def test_a_gpu_is_described_by_name_and_capability(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: f"GPU {device.index}")
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))  # noqa: ARG005
+    assert describe_device(torch.device("cuda", 1)) == {"type": "cuda", "name": "GPU 1", "capability": "9.0"}
+
+
+def test_on_the_cpu_no_kernel_setting_is_touched_and_there_is_nothing_to_wait_for() -> None:
+    before = torch.backends.cudnn.benchmark
+    with fast_kernels(CPU):
+        assert torch.backends.cudnn.benchmark == before
+    synchronise(CPU)
+
+
+def test_on_a_gpu_the_kernel_search_is_on_only_inside() -> None:
+    before = torch.backends.cudnn.benchmark
+    with fast_kernels(torch.device("cuda")):
+        assert torch.backends.cudnn.benchmark
+    assert torch.backends.cudnn.benchmark == before

@@ -1,0 +1,119 @@
+"""A study of seconds: 32 px images whose class anyone can see. Run as a program, it is killed half-way.
+
+    python tiny_study.py STORE PRECISION
+
+trains the same stage as the tests do, and kills itself with SIGKILL in the middle of the second epoch.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from cxrbench.training.checkpoints import StageFolder, TrainedStage
+from cxrbench.training.config import Augmentation, StageConfig
+from cxrbench.training.data import LabelledImages
+from cxrbench.training.loop import Job, train_stage
+from cxrbench.training.network import Network
+from cxrbench.training.selection import BestValidationAuc
+
+CPU = torch.device("cpu")
+GENTLE = Augmentation(rotation=5, translation=0.05, scale=0.05, flip=0.5, brightness=0.05, contrast=0.1)
+
+
+def images(count: int, seed: int, labels: int = 1) -> LabelledImages:
+    """Return noise in which label 0 is a bright square in the middle, label 1 one at the top."""
+    random = np.random.default_rng(seed)
+    pixels = random.integers(0, 120, (count, 32, 32), dtype=np.uint8)
+    truth = np.stack([np.arange(count) // 2**label % 2 for label in range(labels)], axis=1)
+    for label, rows in enumerate((slice(10, 22), slice(0, 8))[:labels]):
+        pixels[truth[:, label] == 1, rows, 10:22] += 120
+    return LabelledImages(pixels, truth.astype(np.float32))
+
+
+def config(epochs: int = 3, precision: str = "float32", **more: object) -> StageConfig:
+    return StageConfig(
+        epochs=epochs, batch_size=8, learning_rate=1e-3, precision=precision, augmentation=GENTLE, **more
+    )
+
+
+def job(
+    settings: StageConfig,
+    name: str = "init > covid",
+    roles: Mapping[str, int] | None = None,
+    seed: int = 0,
+    selection: BestValidationAuc | None = None,
+    count: int = 40,
+) -> Job:
+    """Return a job that trains ``roles`` (role -> labels) on ``count`` images each."""
+    named = {"covid": 1} if roles is None else roles
+    return Job(
+        name=name,
+        train={role: images(count, len(role), labels) for role, labels in named.items()},
+        validation={role: images(24, 100 + len(role), labels) for role, labels in named.items()},
+        config=settings,
+        selection=BestValidationAuc("covid") if selection is None else selection,
+        seed=seed,
+    )
+
+
+def start(heads: Mapping[str, int] | None = None) -> Network:
+    return Network({"covid": 1} if heads is None else heads, seed=0)
+
+
+def folder(store: Path, name: str = "one") -> StageFolder:
+    return StageFolder.of(store, {"run": name})
+
+
+@dataclass
+class Heard:
+    """A progress that writes down what it hears."""
+
+    events: list[tuple[object, ...]] = field(default_factory=list)
+
+    def start(self, title: str, images: int) -> None:
+        self.events.append(("start", title, images))
+
+    def step(self, images: int, loss: float) -> None:
+        self.events.append(("step", images, loss))
+
+    def stop(self) -> None:
+        self.events.append(("stop",))
+
+
+@dataclass
+class Interrupted(Heard):
+    """A progress that interrupts the training in the middle of an epoch, numbered from 1."""
+
+    epoch: int = 2
+
+    def step(self, images: int, loss: float) -> None:
+        super().step(images, loss)
+        if sum(event[0] == "start" for event in self.events) == self.epoch:
+            self.interrupt()
+
+    def interrupt(self) -> None:
+        raise KeyboardInterrupt
+
+
+class Killed(Interrupted):
+    """The same by SIGKILL: no handler runs, nothing is tidied up."""
+
+    def interrupt(self) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def train(store: Path, this: Job, progress: Heard | None = None, name: str = "one") -> TrainedStage:
+    return train_stage(this, start, folder(store, name), CPU, Heard() if progress is None else progress)
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    train(Path(sys.argv[1]), job(config(precision=sys.argv[2])), Killed())
