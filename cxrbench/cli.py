@@ -17,6 +17,8 @@ _COMMANDS = {
     "study": "cxrbench.commands.study",
     "evaluate": "cxrbench.commands.evaluate",
     "compare": "cxrbench.commands.compare",
+    "baseline": "cxrbench.commands.baseline",
+    "gate": "cxrbench.commands.gate",
 }
 
 

@@ -18,6 +18,7 @@ from cxrbench.errors import CxrbenchError
 if TYPE_CHECKING:
     import torch
 
+    from cxrbench.gate.rules import GateReport
     from cxrbench.statistics.verdicts import Verdict
     from cxrbench.study.profile import Profile
     from cxrbench.study.results import Results
@@ -41,6 +42,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--seeds", metavar="N[,N...]", help="training seeds instead of the profile's")
     group.addoption("--study-dir", metavar="DIR", help="where the study is kept (default: .cxrbench/PROFILE)")
     group.addoption("--report-dir", metavar="DIR", help="write the HTML report here")
+    group.addoption("--baseline", metavar="DIR", help="hold the study against this baseline")
     group.addoption("--fail-inconclusive", action="store_true", help="an inconclusive verdict fails its test")
 
 
@@ -92,6 +94,20 @@ def cxr_study(
 
         pytestconfig.stash[REPORT] = write_report(results, cxr_study_dir, Path(report_dir))
     return results
+
+
+@pytest.fixture(scope="session")
+def cxr_gate(pytestconfig: pytest.Config, cxr_study: Results, cxr_study_dir: Path) -> GateReport | Verdict:
+    """The study against ``--baseline``; a verdict that says so where there is no baseline yet."""
+    from cxrbench.gate.baseline import NoBaselineError, Stored, load_baseline
+    from cxrbench.gate.rules import gate
+    from cxrbench.statistics.verdicts import Verdict
+
+    try:
+        baseline = load_baseline(Path(pytestconfig.getoption("baseline")))
+    except NoBaselineError as error:
+        return Verdict("inconclusive", str(error))
+    return gate(Stored(cxr_study, cxr_study_dir), baseline)
 
 
 class VerdictCheck(Protocol):

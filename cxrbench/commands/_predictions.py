@@ -92,7 +92,7 @@ def with_patients(comparison: Comparison, predictions: Predictions, column: str)
     notes = comparison.notes
     if patients < comparison.n_images:
         notes += (
-            f"{comparison.n_images} images of {patients} patients count as independent, which makes intervals "
+            f"{comparison.n_images} images of {patients} patients count as independent, so intervals are "
             f"too narrow where images of a patient are alike; --cluster {column} allows for it",
         )
     return replace(comparison, n_patients=patients, notes=notes)

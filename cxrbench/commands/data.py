@@ -78,16 +78,15 @@ def check(
 def _read_files(folder: Path, paths: list[str]) -> list[Reading]:
     from cxrbench.datasets.check import read_all
 
-    # Drawn on a terminal only, and on stderr, so that piped output stays clean.
-    stream = sys.stderr
-    with click.progressbar(
-        length=len(paths), label="reading", file=stream, hidden=not stream.isatty()
-    ) as bar:
-        readings = []
-        for reading in read_all(folder, paths):
-            readings.append(reading)
+    readings = read_all(folder, paths)
+    if not sys.stderr.isatty():
+        return list(readings)
+    with click.progressbar(length=len(paths), label="reading", file=sys.stderr) as bar:
+        done = []
+        for reading in readings:
+            done.append(reading)
             bar.update(1)
-        return readings
+        return done
 
 
 def _as_text(counts: Counts, folder: Path, read: int | None) -> str:

@@ -121,7 +121,7 @@ def _refuse_overlap(
         shared = sorted(set(of_test) & set(of_validation))
         if shared:
             raise StatisticsError(
-                f"{name_rows(shared, kind)} stand in both {test_path} and {validation_path}; a threshold must be "
+                f"{name_rows(shared, kind)} in both {test_path} and {validation_path}; a threshold must be "
                 "chosen on other patients than it is tested on"
             )
 

@@ -96,7 +96,7 @@ def load(root: Path) -> Cohort:
     selection.leave_out(selection.frame["view"] == "lateral", "lateral view")
     selection.leave_out(selection.frame["view"].isna(), "view not known")
     missing = selection.leave_out(~selection.frame["path"].isin(here), FILE_MISSING)
-    unlabelled = selection.frame["finding"].fillna("").str.strip().str.lower().isin(_UNLABELLED)
+    unlabelled = selection.frame["finding"].fillna("").str.lower().isin(_UNLABELLED)
     selection.leave_out(unlabelled, "no label (todo, unknown or empty)")
     _check_repeats(path, selection.frame)
     selection.leave_out(selection.frame["path"].duplicated(), "same file listed again")

@@ -50,7 +50,7 @@ def load(root: Path, file: str = FILE, labels: Sequence[str] | None = None) -> C
     path = root / file
     frame = read_table(path, ("path", "patient_id"), hint=_HINT)
     refuse_empty(path, frame, ("path", "patient_id"))
-    frame["path"] = frame["path"].str.strip().str.replace("\\", "/").str.removeprefix("./")
+    frame["path"] = frame["path"].str.replace("\\", "/").str.removeprefix("./")
     _check_paths(path, frame["path"])
     labels = _labels(path, frame) if labels is None else _named_labels(path, frame, labels)
     image_ids = frame["image_id"] if "image_id" in frame else frame["path"]
@@ -62,7 +62,7 @@ def load(root: Path, file: str = FILE, labels: Sequence[str] | None = None) -> C
         "sex": _read_field(path, frame, "sex", sexes, "M, F or empty"),
         "age": _read_field(path, frame, "age", ages, "years from 0 to 120, such as 58 or 058Y, or empty"),
         "source": frame["source"].fillna("unknown") if "source" in frame else "manifest",
-        **{label: frame[label].str.strip().map(_LABEL_VALUES) for label in labels},
+        **{label: frame[label].map(_LABEL_VALUES) for label in labels},
     }
     selection = Selection(frame.assign(**columns))
     folders = sorted({parent for parent, _, _ in (name.rpartition("/") for name in frame["path"])})
@@ -106,7 +106,7 @@ def _labels(path: Path, frame: pd.DataFrame) -> list[str]:
     """
     labels = []
     for column in frame.columns:
-        cells = frame[column].dropna().str.strip()
+        cells = frame[column].dropna()
         if column in COLUMNS or cells.empty:
             continue
         flags = cells.isin(_LABEL_VALUES)
@@ -136,7 +136,7 @@ def _named_labels(path: Path, frame: pd.DataFrame, labels: Sequence[str]) -> lis
             others = [column for column in frame.columns if column not in COLUMNS]
             raise DatasetError(f"{path}: no label column {label!r}; there are {', '.join(others) or 'none'}")
         cells = frame[label]
-        wrong = cells.notna() & ~cells.str.strip().isin(_LABEL_VALUES)
+        wrong = cells.notna() & ~cells.isin(_LABEL_VALUES)
         refuse_rows(path, wrong, f"label {label!r} must be 1, 0 or empty")
     return list(labels)
 
@@ -156,6 +156,6 @@ def _read_field(
     """
     texts = frame.get(column, pd.Series(None, frame.index, dtype=object))
     values = understand(texts)
-    known = texts.notna() & ~texts.astype(str).str.strip().str.lower().isin(_UNKNOWN)
+    known = texts.notna() & ~texts.astype(str).str.lower().isin(_UNKNOWN)
     refuse_rows(path, known & values.isna(), f"column {column!r} must be {allowed}")
     return values

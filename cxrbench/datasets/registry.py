@@ -95,7 +95,7 @@ def adapter(name: str) -> Adapter:
     if name in _GENERATED:
         raise DatasetError(f"{name!r} is made on the spot: it has no folder to read or check")
     near = [known for known in dataset_names() if name and name.lower() in known]
-    near = near or difflib.get_close_matches(name, dataset_names(), n=3, cutoff=0.4)
+    near = near or difflib.get_close_matches(name, dataset_names(), n=3)
     hint = f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(dataset_names())}"
     raise DatasetError(f"no data set is called {name!r}; {hint}")
 

@@ -30,7 +30,7 @@ _SEXES = {"m": "M", "male": "M", "f": "F", "female": "F"}
 
 
 def read_table(path: Path, required: Sequence[str], *, hint: str) -> pd.DataFrame:
-    """Read a CSV file as text, empty cells as missing, with its column names stripped.
+    """Read a CSV file as text: names and cells stripped, empty cells missing.
 
     Parameters
     ----------
@@ -73,6 +73,9 @@ def read_table(path: Path, required: Sequence[str], *, hint: str) -> pd.DataFram
     except OSError as error:
         raise DatasetError(f"{path}: cannot be read: {error.strerror}") from None
     frame.columns = frame.columns.str.strip()
+    twice = frame.columns[frame.columns.duplicated()]
+    if len(twice):
+        raise DatasetError(f"{path}: column {twice[0]!r} stands twice")
     lacking = [column for column in required if column not in frame.columns]
     if lacking:
         separator = " (are the columns separated by ';'? use commas)" if ";" in frame.columns[0] else ""
@@ -81,10 +84,15 @@ def read_table(path: Path, required: Sequence[str], *, hint: str) -> pd.DataFram
             f"it has {', '.join(map(str, frame.columns))}"
         )
     frame.index = pd.RangeIndex(2, len(frame) + 2)
-    frame = frame.dropna(how="all")
+    frame = pd.DataFrame({name: _strip(frame[name]) for name in frame.columns}).dropna(how="all")
     if frame.empty:
         raise DatasetError(f"{path}: lists no images, only a header; {hint}")
     return frame
+
+
+def _strip(cells: pd.Series) -> pd.Series:
+    text = cells.str.strip()
+    return text.mask(text == "")
 
 
 def refuse_rows(path: Path, wrong: pd.Series, what: str) -> None:

@@ -44,10 +44,6 @@ def read_square(path: Path | str, size: int) -> npt.NDArray[np.uint8]:
     height, width = values.shape
     side = min(height, width)
     left, top = (width - side) // 2, (height - side) // 2
-    square = Image.fromarray(values).resize(
-        (size, size),
-        Image.Resampling.BILINEAR,
-        box=(left, top, left + side, top + side),
-        reducing_gap=3.0,
-    )
-    return np.array(square)
+    # Cropped before resizing: Pillow's `box` would let pixels from outside it bleed in at the edges.
+    middle = Image.fromarray(values[top : top + side, left : left + side])
+    return np.array(middle.resize((size, size), Image.Resampling.BILINEAR, reducing_gap=3.0))

@@ -36,8 +36,8 @@ def write_report(results: Results, out: Path, directory: Path) -> Path:
 
     Raises
     ------
-    CxrbenchError: jinja2 or matplotlib is not installed, a prediction file is missing or no longer the one that
-        the results were computed from, or the report cannot be written.
+    CxrbenchError: jinja2 or matplotlib is not installed, a prediction file is missing or no longer the one
+        that the results were computed from, or the report cannot be written.
     """
     try:
         from cxrbench.report.write import write

@@ -1,11 +1,10 @@
-"""Paths of a user's machine are cut down to the file's name before anything is written that may be passed on."""
+"""Paths of a user's machine are cut to the file's name before anything is written that may be passed on."""
 
 from __future__ import annotations
 
 import dataclasses
 import re
 from collections.abc import Mapping
-from pathlib import PureWindowsPath
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -14,20 +13,21 @@ _WORD = r"[\w.@%+=~$-]+"
 # Folders may have spaces in their names. "</b>", "1/2", "and/or" and "https://…" are no paths of a machine.
 _PATH = re.compile(
     r"(?<![\w./~\\<])(?!(?<=:)//)"
-    r"(?:file:/*)?(?:~[\w-]*|[A-Za-z]:)?(?<![^:\w]/)[\\/]{1,3}"
-    rf"(?:{_WORD}(?: {_WORD})*[\\/]+)*(?:{_WORD})?"
+    r"(?:file:/*(?=/)|~[\w-]*|[A-Za-z]:)?[\\/]{1,2}"
+    rf"(?={_WORD})(?:{_WORD}(?: {_WORD})*[\\/]+)*(?:{_WORD})?"
 )
 _WHOLE = re.compile(r"(?:file:/+|~[\w-]*[\\/]|[A-Za-z]:[\\/]|[\\/])\S")
 
 
 def file_name(path: str) -> str:
     """Return the last part of a path, of whatever system."""
-    return PureWindowsPath(path.strip()).name
+    return re.split(r"[\\/]+", path.strip().rstrip("\\/"))[-1]
 
 
 def without_paths(value: T) -> T:
-    """Return ``value`` (a record, mapping, sequence or text) with every absolute path cut to its file's name."""
-    return _clean(value)  # type: ignore[no-any-return]
+    """Return ``value`` (a record, mapping, sequence or text) with absolute paths cut to the file's name."""
+    cleaned: T = _clean(value)
+    return cleaned
 
 
 def without_private_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -43,13 +43,11 @@ def without_private_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     for role in cleaned.get("roles", {}).values():
         if "split" in role:
             role["split"] = file_name(role["split"])
-        options = role.get("options", {})
-        role.update({"options": _named(options)} if options else {})
+        options: dict[str, Any] = role.get("options", {})
+        for name, value in options.items():
+            if isinstance(value, str):
+                options[name] = file_name(value)
     return cleaned
-
-
-def _named(options: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: file_name(value) if isinstance(value, str) else value for key, value in options.items()}
 
 
 def _clean(value: Any) -> Any:

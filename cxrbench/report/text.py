@@ -53,6 +53,11 @@ def seconds(value: float) -> str:
     return f"{value:.1f}" if value < 9.95 else count(value)
 
 
+def rule(chosen: str) -> str:
+    """Return how a threshold was chosen, in words: Youden's index, sensitivity 0.90."""
+    return "Youden's index" if chosen == "youden" else chosen
+
+
 def plural(number: int, noun: str) -> str:
     """Return ``1 image`` or ``2 images``."""
     return f"{count(number)} {noun}" if number == 1 else f"{count(number)} {noun}s"

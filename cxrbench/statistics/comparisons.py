@@ -305,7 +305,7 @@ def _curves(sample: Sample, parts: Components, level: float, interval: IntervalM
 
 def _why_no_variance(value: float, pairs: int) -> str:
     how = {0.0: "the classes are separated, the wrong way round", 1.0: "the classes are separated"}
-    why = how.get(value, "the scores do not tell the images apart")
+    why = how.get(value, "all images (or patients) contribute alike")
     return (
         f"{why}, so the standard error is 0: the interval is Hoeffding's bound for {pairs} independent pairs "
         "of images"

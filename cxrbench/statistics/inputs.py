@@ -143,7 +143,10 @@ def as_groups(groups: npt.ArrayLike, n: int, what: str = "groups") -> Groups:
         raise StatisticsError(f"{what}: must be one-dimensional, one patient an image")
     series = pd.Series(values)
     check_length(len(series), n, what)
-    missing = np.flatnonzero((series.isna() | (series.astype(object) == "")).to_numpy())
+    absent = series.isna().to_numpy()
+    if not pd.api.types.is_numeric_dtype(series.dtype):
+        absent = absent | (series.astype(object) == "").to_numpy()
+    missing = np.flatnonzero(absent)
     if missing.size:
         raise StatisticsError(f"{what}: no patient in {name_rows(missing.tolist())}")
     codes, names = pd.factorize(series.to_numpy())

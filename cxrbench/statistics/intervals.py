@@ -23,6 +23,7 @@ from :math:`((1-\text{level})/2)^{1/k}` to 1, the Clopper-Pearson interval of k 
 
 from __future__ import annotations
 
+import math
 from typing import Literal, get_args
 
 import numpy as np
@@ -118,7 +119,11 @@ def _lower_bound(mean: float, pairs: int, tail: float) -> float:
         return float(tail ** (1 / pairs))
     from scipy.optimize import brentq
 
-    target = -np.log(tail) / pairs
-    return float(
-        brentq(lambda expected: _kl(mean, expected) - target, np.finfo(float).tiny, mean, xtol=1e-14)
-    )
+    def excess(log_expected: float) -> float:
+        return _kl(mean, math.exp(log_expected)) + math.log(tail) / pairs
+
+    # On the log scale, since the bound may be many powers of ten below the mean.
+    smallest = float(np.log(np.finfo(np.float64).tiny))
+    if excess(smallest) <= 0:
+        return 0.0
+    return float(np.exp(brentq(excess, smallest, np.log(mean), xtol=1e-12)))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from cxrbench.cohort.leaks import Duplicate, LeakReport, audit
+from cxrbench.cohort.leaks import LeakReport, audit
 from cxrbench.cohort.pack import LeftOut, Pack, pack
 from cxrbench.cohort.split import Split, check_split, load_or_make, load_split
 from cxrbench.cohort.storage import digest
@@ -97,7 +97,8 @@ def prepare(
         )
     if profile.on_leak == "stop":
         report.raise_if_any()
-    data = {role: _without(role, part_of, report.pairs) for role, part_of in data.items()}
+    dropped = report.drop_train_copies()
+    data = {role: replace(part_of, dropped=dropped.get(role, frozenset())) for role, part_of in data.items()}
     return Prepared(data, report, {role: part_of.pack.left_out for role, part_of in data.items()})
 
 
@@ -140,10 +141,3 @@ def _split(profile: Profile, role: str, cohort: Cohort, packed: Pack, out: Path)
         official_test=frozenset(official),
         dataset=cohort.dataset,
     )
-
-
-def _without(role: str, data: RoleData, pairs: tuple[Duplicate, ...]) -> RoleData:
-    dropped = frozenset(pair.train_image_id for pair in pairs if pair.train_role == role)
-    if not dropped:
-        return data
-    return RoleData(data.settings, data.cohort, data.pack, data.split, dropped)

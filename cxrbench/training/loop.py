@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -148,6 +149,16 @@ def train_stage(
     return folder.finish(best_epoch, history)
 
 
+@contextmanager
+def _shown(progress: Progress, title: str, images: int) -> Iterator[None]:
+    """Show an epoch's progress, and take it away also where the epoch ends in an error."""
+    progress.start(title, images)
+    try:
+        yield
+    finally:
+        progress.stop()
+
+
 def _epoch(
     job: Job,
     network: Network,
@@ -164,25 +175,24 @@ def _epoch(
     batch = min(config.batch_size, len(train))
     per_epoch = len(train) // batch
     where = f"stage {job.name!r}, epoch {epoch + 1}"
-    progress.start(f"{job.name}  epoch {epoch + 1}/{config.epochs}", per_epoch * batch)
     network.train()
     total = torch.zeros((), device=device)
     mean_loss = math.nan
-    started = time.perf_counter()
-    for i in range(per_epoch):
-        rows = order[i * batch : (i + 1) * batch]
-        for group in optimiser.param_groups:
-            group["lr"] = learning_rate(epoch * per_epoch + i, config.epochs * per_epoch, config)
-        total += train_step(network, optimiser, train, rows, job.roles, config, randomness)
-        # Reading the loss waits for a GPU, so it is read now and then.
-        if i % 10 == 9 or i == per_epoch - 1:
-            mean_loss = float(total) / (i + 1)
-            if not math.isfinite(mean_loss):
-                raise TrainingError(f"{where}: the loss became {mean_loss}; lower learning_rate")
-            progress.step(batch * (i % 10 + 1), mean_loss)
-    synchronise(device)
-    trained = time.perf_counter()
-    progress.stop()
+    with _shown(progress, f"{job.name}  epoch {epoch + 1}/{config.epochs}", per_epoch * batch):
+        started = time.perf_counter()
+        for i in range(per_epoch):
+            rows = order[i * batch : (i + 1) * batch]
+            for group in optimiser.param_groups:
+                group["lr"] = learning_rate(epoch * per_epoch + i, config.epochs * per_epoch, config)
+            total += train_step(network, optimiser, train, rows, job.roles, config, randomness)
+            # Reading the loss waits for a GPU, so it is read now and then.
+            if i % 10 == 9 or i == per_epoch - 1:
+                mean_loss = float(total) / (i + 1)
+                if not math.isfinite(mean_loss):
+                    raise TrainingError(f"{where}: the loss became {mean_loss}; lower learning_rate")
+                progress.step(batch * (i % 10 + 1), mean_loss)
+        synchronise(device)
+        trained = time.perf_counter()
     try:
         aucs = validation_aucs(network, job.validation, config, device)
     except TrainingError as error:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 import torch
+
+from cxrbench.training.checkpoints import TrainedStage
 
 
 @pytest.fixture(scope="session")
@@ -32,3 +35,14 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def unbroken(tiny: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], TrainedStage]:
+    """Return a function that gives the tiny stage of a precision, trained once without a break."""
+
+    @cache
+    def trained(precision: str) -> TrainedStage:
+        return tiny.train(tmp_path_factory.mktemp(precision), tiny.job(tiny.config(precision=precision)))
+
+    return trained

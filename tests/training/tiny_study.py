@@ -1,6 +1,6 @@
 """A study of seconds: 32 px images whose class anyone can see. Run as a program, it is killed half-way.
 
-    python tiny_study.py STORE PRECISION
+    python tiny_study.py STORE
 
 trains the same stage as the tests do, and kills itself with SIGKILL in the middle of the second epoch.
 """
@@ -8,17 +8,18 @@ trains the same stage as the tests do, and kills itself with SIGKILL in the midd
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from cxrbench.training.checkpoints import StageFolder, TrainedStage
-from cxrbench.training.config import Augmentation, StageConfig
+from cxrbench.training.checkpoints import EpochRecord, StageFolder, TrainedStage
+from cxrbench.training.config import Augmentation, Precision, StageConfig
 from cxrbench.training.data import LabelledImages
 from cxrbench.training.loop import Job, train_stage
 from cxrbench.training.network import Network
@@ -38,9 +39,9 @@ def images(count: int, seed: int, labels: int = 1) -> LabelledImages:
     return LabelledImages(pixels, truth.astype(np.float32))
 
 
-def config(epochs: int = 3, precision: str = "float32", **more: object) -> StageConfig:
+def config(epochs: int = 2, precision: Precision = "float32") -> StageConfig:
     return StageConfig(
-        epochs=epochs, batch_size=8, learning_rate=1e-3, precision=precision, augmentation=GENTLE, **more
+        epochs=epochs, batch_size=8, learning_rate=1e-3, precision=precision, augmentation=GENTLE
     )
 
 
@@ -50,26 +51,30 @@ def job(
     roles: Mapping[str, int] | None = None,
     seed: int = 0,
     selection: BestValidationAuc | None = None,
-    count: int = 40,
+    count: int = 32,
 ) -> Job:
     """Return a job that trains ``roles`` (role -> labels) on ``count`` images each."""
     named = {"covid": 1} if roles is None else roles
     return Job(
         name=name,
         train={role: images(count, len(role), labels) for role, labels in named.items()},
-        validation={role: images(24, 100 + len(role), labels) for role, labels in named.items()},
+        validation={role: images(16, 100 + len(role), labels) for role, labels in named.items()},
         config=settings,
         selection=BestValidationAuc("covid") if selection is None else selection,
         seed=seed,
     )
 
 
-def start(heads: Mapping[str, int] | None = None) -> Network:
-    return Network({"covid": 1} if heads is None else heads, seed=0)
+class KeepingFolder(StageFolder):
+    """A stage folder that keeps what was kept for going on, so that a test can look at all of it."""
+
+    def finish(self, best_epoch: int, history: tuple[EpochRecord, ...]) -> TrainedStage:
+        shutil.copy(self.last, self.path / "kept.safetensors")
+        return super().finish(best_epoch, history)
 
 
-def folder(store: Path, name: str = "one") -> StageFolder:
-    return StageFolder.of(store, {"run": name})
+def folder(store: Path) -> KeepingFolder:
+    return KeepingFolder.of(store, {"run": "one"})
 
 
 @dataclass
@@ -110,10 +115,24 @@ class Killed(Interrupted):
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def train(store: Path, this: Job, progress: Heard | None = None, name: str = "one") -> TrainedStage:
-    return train_stage(this, start, folder(store, name), CPU, Heard() if progress is None else progress)
+def train(
+    store: Path,
+    this: Job,
+    progress: Heard | None = None,
+    start: Callable[[], Network] | None = None,
+) -> TrainedStage:
+    """Train ``this`` in ``store`` on one thread, by default from random parameters."""
+
+    def random() -> Network:
+        return Network({role: images.labels.shape[1] for role, images in this.train.items()}, seed=0)
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return train_stage(this, start or random, folder(store), CPU, progress or Heard())
+    finally:
+        torch.set_num_threads(threads)
 
 
 if __name__ == "__main__":
-    torch.set_num_threads(1)
-    train(Path(sys.argv[1]), job(config(precision=sys.argv[2])), Killed())
+    train(Path(sys.argv[1]), job(config()), Killed())

@@ -1,6 +1,6 @@
 """The healthy frontal chest: where the lungs, heart, bones and vessels lie and how much each attenuates.
 
-Coordinates: the image spans -1..1, x to the right (the patient's left), y downwards. Attenuation is in units of
+Coordinates: the image spans -1..1, x to the right (the patient's left), y downwards. Attenuation is
 the exponent of Beer-Lambert's law: about 4.5 through the mediastinum, 2 through a lung.
 """
 
@@ -102,11 +102,11 @@ def draw_anatomy(draws: Draws, latents: Latents, imaging: ImagingConfig) -> dict
 
 @dataclass(frozen=True)
 class Frame:
-    """Where every pixel lies in the patient, (n, size, size) each.
+    """Where every pixel lies in the patient: fields of (n, size, size).
 
-    ``x``, ``y``: coordinates of the patient. ``a``: distance from the spine. ``left``: 1 in the patient's left
-    half, 0 in the right. ``rho``: 0 at the midline, 1 at the pleura. ``t``: 0 at the apex, 1 at the base.
-    ``pixel``: width of a pixel.
+    ``x``, ``y``: coordinates of the patient. ``a``: distance from the spine. ``left``: 1 in the patient's
+    left half, 0 in the right. ``rho``: 0 at the midline, 1 at the pleura. ``t``: 0 at the apex, 1 at the
+    base. ``pixel``: width of a pixel.
     """
 
     x: Tensor
@@ -119,8 +119,10 @@ class Frame:
 
     def take(self, index: Tensor) -> Frame:
         """Return the frame of the images at ``index``."""
-        parts = (f.index_select(0, index) for f in (self.x, self.y, self.a, self.left, self.rho, self.t))
-        return Frame(*parts, pixel=self.pixel)
+        x, y, a, left, rho, t = (
+            field.index_select(0, index) for field in (self.x, self.y, self.a, self.left, self.rho, self.t)
+        )
+        return Frame(x, y, a, left, rho, t, self.pixel)
 
     def sided(self, right: Tensor, left: Tensor) -> Tensor:
         """Return ``right`` in the patient's right half and ``left`` in the left."""
@@ -198,7 +200,9 @@ def _lungs(f: Frame, p: Parameters, heart: Tensor) -> tuple[Tensor, Tensor]:
     # The mediastinum: narrow at the trachea, wide at the aortic knob and the great vessels.
     knob_y, knob_x = f.y - p["knob_y"], f.x - p["mediastinum"] * 0.75 - p["turn"]
     knob = dome((knob_y * knob_y + knob_x * knob_x) / (p["knob_size"] * p["knob_size"]))
-    border = p["mediastinum"] + step((f.y + 0.42) * 2.6) * (0.055 + f.left * 0.03) + f.sided(-p["turn"], p["turn"])
+    border = (
+        p["mediastinum"] + step((f.y + 0.42) * 2.6) * (0.055 + f.left * 0.03) + f.sided(-p["turn"], p["turn"])
+    )
     beside = step((f.a - border) * 11.0 + 0.3)
     inside = dome(f.rho * f.rho) * step(f.t * 12.0)
     silhouette = (heart * 1.6).clamp_(max=1.0)
@@ -236,7 +240,9 @@ def _soft_tissue(f: Frame, p: Parameters, lung: Tensor, heart: Tensor, coarse: T
     tx = f.x - 0.012 - p["turn"] * 0.6
     windpipe = step((0.060 - tx.abs()) * 26.0) * step((-0.22 - f.y) * 8.0)
     drop = f.y + 0.24
-    bronchi = line(f.a - drop * 0.75 - 0.015, 0.028, f.pixel) * step(drop * 14.0) * step((0.05 - drop) * 8.0 + 0.6)
+    bronchi = (
+        line(f.a - drop * 0.75 - 0.015, 0.028, f.pixel) * step(drop * 14.0) * step((0.05 - drop) * 8.0 + 0.6)
+    )
     solid -= windpipe * 0.42 + bronchi * 0.25
     return solid
 
@@ -291,7 +297,7 @@ def _rib(d: Tensor, width: Tensor) -> Tensor:
 
 
 def _vessels(f: Frame, p: Parameters, coarse: Tensor, fine: Tensor) -> Tensor:
-    """Return vessels that leave the hila like spokes, bend, and part into twice as many, thinner and fainter."""
+    """Return vessels that leave the hila like spokes, bend, and part into more, thinner and fainter ones."""
     dx = f.a - 0.16
     dy = f.y - p["hilum_y"] + f.left * 0.04
     r2 = dx * dx + dy * dy
@@ -300,7 +306,11 @@ def _vessels(f: Frame, p: Parameters, coarse: Tensor, fine: Tensor) -> Tensor:
     bend = (coarse - 0.5) * 0.42 + (fine - 0.5) * 0.07
     reach = step((0.75 - r) * 1.6)
     total = torch.zeros_like(r)
-    for spokes, start, width, weight in ((4.0, 0.0, 0.017, 0.42), (9.0, 0.16, 0.0105, 0.30), (19.0, 0.30, 0.007, 0.2)):
+    for spokes, start, width, weight in (
+        (4.0, 0.0, 0.017, 0.42),
+        (9.0, 0.16, 0.0105, 0.30),
+        (19.0, 0.30, 0.007, 0.2),
+    ):
         d = sawtooth((angle + bend) * spokes) * r * (1.0 / spokes)
         taper = (1.15 - r).clamp_(min=0.2) * width
         shown = step((r - start) * 8.0 + 0.3) * step((coarse + fine - 0.75) * 3.0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
@@ -141,30 +142,41 @@ class PhantomPixels:
         """Return image ``index`` as (size, size) uint8, bright where dense."""
         return np.asarray(self.read_batch([index], size)[0])
 
-    def read_batch(self, indices: Sequence[int], size: int) -> npt.NDArray[np.uint8]:
+    def read_batch(self, indices: Sequence[int] | npt.NDArray[np.int64], size: int) -> npt.NDArray[np.uint8]:
         """Return the images at ``indices`` as (n, size, size) uint8; many at once are faster than one by one.
 
         Raises
         ------
-        DatasetError: an index is not a row of the cohort, or ``size`` is below 8.
+        DatasetError: an index is not a row of the cohort, ``size`` is below 8, or torch is not installed.
         """
         positions = np.asarray(indices, dtype=np.int64)
-        if positions.size and not (0 <= positions.min() and positions.max() < len(self.latents)):
+        if positions.size and not (positions.min() >= 0 and positions.max() < len(self.latents)):
             raise DatasetError(f"the phantom cohort has rows 0..{len(self.latents) - 1}; asked for others")
         if size < 8:
             raise DatasetError(f"the phantom draws images of 8 px and more, not {size}")
         # Imported here so that a cohort can be made, checked and split without torch.
-        from cxrbench.datasets.phantom.render import render
+        try:
+            from cxrbench.datasets.phantom.render import render
+        except ImportError as error:
+            raise DatasetError(f"the phantom draws with torch: {error}; install cxrbench[train]") from error
 
         return render(
             self.latents.take(positions), self.imaging, size, noise_scale=self.noise_scale, device=self.device
         )
 
+    def versions(self) -> dict[str, str]:
+        """Return the version of the library that draws, empty where it is not installed."""
+        try:
+            return {"torch": version("torch")}
+        except PackageNotFoundError:
+            return {}
+
     def fingerprint(self) -> str:
         """Return a hex digest of all that the pixels depend on.
 
-        That is what the images show (drawn from the seed and the cohort's own knobs), the imaging, the kind of
-        device, and the source files of this package. Knobs of other cohorts, and label noise, leave it alone.
+        That is what the images show (drawn from the seed and the cohort's own knobs), the imaging, the kind
+        of device, and the source files of this package. Knobs of other cohorts, and label noise, leave it
+        alone.
         """
         sha = hashlib.sha256(self.latents.digest().encode())
         sha.update(f"{self.imaging!r} {self.noise_scale!r} {self.device.split(':')[0]}\n".encode())
@@ -291,14 +303,16 @@ def _findings(imaging: ImagingConfig, knobs: FindingsConfig, seed: int, device: 
     people = _join([_people(name_key("phantom", "findings", seed), knobs.n_images, n_patients)])
     severity = np.zeros((knobs.n_images, len(DRAWN)))
     own = knobs.severity_within_patient
-    sick = people_score(people, "sick")
-    groups = [people_score(people, f"group {i}") for i in range(len(_GROUPS))]
+    sick = _score(people, "sick")
+    groups = [_score(people, f"group {i}") for i in range(len(_GROUPS))]
     for column, name in enumerate(FINDINGS):
         # A probit model: general illness, the diseases that the finding belongs to, and chance.
         mine = [groups[i] for i, members in enumerate(_GROUPS) if name in members]
-        shared = 0.25 * sick + (0.25 / max(1, len(mine))) ** 0.5 * np.sum(mine, axis=0) if mine else 0.25 * sick
+        shared = (
+            0.25 * sick + (0.25 / max(1, len(mine))) ** 0.5 * np.sum(mine, axis=0) if mine else 0.25 * sick
+        )
         rest = np.sqrt(1 - 0.25**2 - (0.25 if mine else 0.0))
-        score = shared + rest * people_score(people, name)
+        score = shared + rest * _score(people, name)
         share = min(0.5, PREVALENCE[name] * knobs.prevalence_boost)
         present = score > ndtri(1 - share) if share > 0 else np.zeros(knobs.n_images, bool)
         drawn = people.severity(name, knobs.severity_median, knobs.severity_spread, own)
@@ -312,7 +326,7 @@ def _findings(imaging: ImagingConfig, knobs: FindingsConfig, seed: int, device: 
     return _cohort("findings", table, FINDINGS, pixels)
 
 
-def people_score(people: _People, name: str) -> Floats:
+def _score(people: _People, name: str) -> Floats:
     """Return a standard score an image, correlated 0.6 within patients."""
     mixed = np.sqrt(0.6) * _normal(people.keys, name) + np.sqrt(0.4) * _normal(people.image_keys, name)
     return np.asarray(mixed, dtype=np.float64)
@@ -322,7 +336,9 @@ def _normal(keys: Keys, name: str) -> Floats:
     return np.asarray(ndtri(uniform(keys, name)), dtype=np.float64)
 
 
-def _put(severity: Floats, rows: npt.NDArray[np.bool_], columns: npt.NDArray[np.int64], values: Floats) -> None:
+def _put(
+    severity: Floats, rows: npt.NDArray[np.bool_], columns: npt.NDArray[np.int64], values: Floats
+) -> None:
     """Give each of ``rows`` one finding; where it has it already, the more severe counts."""
     at = np.flatnonzero(rows)
     severity[at, columns[at]] = np.maximum(severity[at, columns[at]], values[at])
@@ -331,7 +347,7 @@ def _put(severity: Floats, rows: npt.NDArray[np.bool_], columns: npt.NDArray[np.
 def _pneumonia(imaging: ImagingConfig, knobs: PneumoniaConfig, seed: int, device: str) -> Cohort:
     n_patients = max(1, round(knobs.n_images / knobs.images_per_patient))
     people = _join([_people(name_key("phantom", "pneumonia", seed), knobs.n_images, n_patients)])
-    kind = _quota(uniform(people.keys, "kind"), [knobs.positive_share, knobs.not_normal_share])
+    kind = _quota(people, [knobs.positive_share, knobs.not_normal_share])
     positive, not_normal = kind == 0, kind == 1
     severity = np.zeros((knobs.n_images, len(DRAWN)))
     spread, own = knobs.severity_spread, knobs.severity_within_patient
@@ -354,18 +370,18 @@ def _pneumonia(imaging: ImagingConfig, knobs: PneumoniaConfig, seed: int, device
     return _cohort("pneumonia", table, (LUNG_OPACITY,), pixels)
 
 
-def _quota(scores: Floats, shares: Sequence[float]) -> npt.NDArray[np.int64]:
-    """Return 0, 1, ... by the rank of each image's patient, so that shares hold as nearly as patients allow."""
-    order = np.argsort(scores, kind="stable")
-    rank = np.empty(len(scores))
-    rank[order] = np.arange(len(scores))
-    # Images of one patient have equal scores and must not be parted: all take the first one's rank.
-    _, first, member = np.unique(scores, return_index=True, return_inverse=True)
-    rank = np.minimum.reduceat(rank[np.argsort(member, kind="stable")], np.r_[0, np.cumsum(np.bincount(member))[:-1]])[
-        member
-    ]
-    del first
-    return np.searchsorted(np.cumsum(shares) * len(scores), rank, side="right").astype(np.int64)
+def _quota(people: _People, shares: Sequence[float]) -> npt.NDArray[np.int64]:
+    """Return 0, 1, ... for each image: whole patients, so that the shares hold as nearly as patients allow.
+
+    What the shares leave over comes last.
+    """
+    counts = np.bincount(people.of, minlength=len(people.patient_keys))
+    order = np.argsort(uniform(people.patient_keys, "kind"), kind="stable")
+    # A patient belongs where the middle of its images falls.
+    middle = (np.cumsum(counts[order]) - counts[order] / 2) / len(people.of)
+    kind = np.empty(len(order), dtype=np.int64)
+    kind[order] = np.searchsorted(np.cumsum(shares), middle)
+    return np.asarray(kind[people.of], dtype=np.int64)
 
 
 def _covid(imaging: ImagingConfig, knobs: CovidConfig, seed: int, device: str) -> Cohort:
@@ -385,7 +401,9 @@ def _covid(imaging: ImagingConfig, knobs: CovidConfig, seed: int, device: str) -
 
 
 def _concatenate(one: Latents, two: Latents) -> Latents:
-    return replace(one, **{n: np.concatenate([getattr(one, n), getattr(two, n)]) for n in one.__dataclass_fields__})
+    return replace(
+        one, **{n: np.concatenate([getattr(one, n), getattr(two, n)]) for n in one.__dataclass_fields__}
+    )
 
 
 def _covid_part(knobs: CovidConfig, seed: int, part: str, n_images: int) -> tuple[Latents, pd.DataFrame]:
@@ -395,7 +413,9 @@ def _covid_part(knobs: CovidConfig, seed: int, part: str, n_images: int) -> tupl
     negative_patients = min(n_patients - positive_patients, n_images - n_positive)
     groups = [
         _people(name_key("phantom", "covid", seed, part, "positive"), n_positive, positive_patients),
-        _people(name_key("phantom", "covid", seed, part, "negative"), n_images - n_positive, negative_patients),
+        _people(
+            name_key("phantom", "covid", seed, part, "negative"), n_images - n_positive, negative_patients
+        ),
     ]
     people = _join(groups)
     positive = np.isin(people.keys, groups[0].patient_keys)

@@ -1,7 +1,7 @@
 """Every knob of the phantom, in four parts: the imaging, and one part a cohort.
 
-A cohort reads ``imaging`` and its own part, nothing else, so a knob of the target cohort cannot change a pixel
-or a label of a supplemental one, nor the other way round.
+A cohort reads ``imaging`` and its own part, nothing else, so a knob of the target cohort cannot change a
+pixel or a label of a supplemental one, nor the other way round.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ class FindingsConfig(_Knobs):
     """Mean; ChestX-ray14 has 112,120 images of 30,805 patients."""
     prevalence_boost: float = _number(1.0, 0.0, 10.0)
     """Factor on the published prevalence of each finding (each at most 0.5 afterwards)."""
-    severity_median: float = _number(0.6, 0.001, 0.999)
+    severity_median: float = _number(0.75, 0.001, 0.999)
     """Median severity of a finding that is present (logit-normal)."""
     severity_spread: float = _number(0.8, 0.0, 5.0)
     """Standard deviation of the severity's logit."""
@@ -132,18 +132,20 @@ class PneumoniaConfig(_Knobs):
     """Share of "Lung Opacity" (RSNA: 6,012 of 26,684)."""
     not_normal_share: float = _share(0.443)
     """Share of "No Lung Opacity / Not Normal" (RSNA: 11,821 of 26,684); the rest is "Normal"."""
-    severity_median: float = _number(0.6, 0.001, 0.999)
+    severity_median: float = _number(0.75, 0.001, 0.999)
     """Median severity of the positives' opacity."""
     severity_spread: float = _number(0.8, 0.0, 5.0)
     """Standard deviation of the severity's logit, positives and negatives."""
     severity_within_patient: float = _share(0.7)
     """Correlation of the severity's logit between images of one patient."""
-    mimic_severity_median: float = _number(0.6, 0.001, 0.999)
+    mimic_severity_median: float = _number(0.75, 0.001, 0.999)
     """Median severity of the not-normal negatives' findings."""
     comorbidity_share: float = _share(0.15)
     """Share of positives that carry another finding as well."""
     ap_share_positive: float = _share(0.45)
+    """Share of AP images among positives."""
     ap_share_negative: float = _share(0.45)
+    """The same among negatives."""
     label_noise: float = _number(0.0, 0.0, 0.5)
     """This share of the rarer class trades places with as many of the other class."""
     noise_scale: float = _number(1.0, 0.0, 10.0)
@@ -167,7 +169,7 @@ class CovidConfig(_Knobs):
     """Images that a study splits into training and validation."""
     n_test_images: int = _count(4000, 0)
     """Images of further patients, the cohort's official test list (0: none)."""
-    severity_median: float = _number(0.5, 0.001, 0.999)
+    severity_median: float = _number(0.6, 0.001, 0.999)
     """Median severity of the positives (logit-normal); 0.1 and less is hard to see for anybody."""
     severity_spread: float = _number(1.0, 0.0, 5.0)
     """Standard deviation of the positives' severity logit."""
@@ -180,10 +182,11 @@ class CovidConfig(_Knobs):
     mimic_severity_spread: float = _number(1.0, 0.0, 5.0)
     """Standard deviation of their severity's logit."""
     comorbidity_share: float = _share(0.3)
-    """Share of patients, positive and negative alike, with a further, harmless finding."""
+    """Share of patients, positive and negative alike, with a further finding, of median severity 0.5."""
     ap_share_positive: float = _share(0.5)
-    """Share of AP images among positives; unlike ``ap_share_negative`` it makes the view give the label away."""
+    """Share of AP images among positives; the further from ``ap_share_negative``, the more the view tells."""
     ap_share_negative: float = _share(0.5)
+    """The same among negatives."""
     label_noise: float = _number(0.0, 0.0, 0.5)
     """As for the other cohorts; never in the official test list."""
     noise_scale: float = _number(1.0, 0.0, 10.0)
@@ -223,11 +226,12 @@ class PhantomConfig:
         ------
         DatasetError: a table or knob is unknown, or a value is of the wrong kind or out of range.
         """
-        parts = {
+        parts: dict[str, type[_Knobs]] = {
             "imaging": ImagingConfig,
             "findings": FindingsConfig,
             "pneumonia": PneumoniaConfig,
             "covid": CovidConfig,
         }
         _check_keys(mapping, list(parts), where)
-        return cls(**{k: parts[k].from_mapping(v, f"{where}.{k}") for k, v in mapping.items()})
+        read: dict[str, Any] = {k: parts[k].from_mapping(v, f"{where}.{k}") for k, v in mapping.items()}
+        return cls(**read)

@@ -67,7 +67,7 @@ def hash_bits(halves: Tensor, stream: str, count: int) -> Tensor:
 
 
 def white_noise(halves: Tensor, stream: str, size: int) -> Tensor:
-    """Return (n, size, size) of independent values, mean 0 and standard deviation 1: the sum of four bytes."""
+    """Return (n, size, size) of independent values, mean 0 and standard deviation 1: sums of four bytes."""
     bits = hash_bits(halves, stream, size * size)
     total = (bits & 0xFF) + ((bits >> 8) & 0xFF) + ((bits >> 16) & 0xFF) + ((bits >> 24) & 0xFF)
     # Four uniform bytes: mean 510, variance 4 (256² - 1) / 12.
@@ -77,8 +77,8 @@ def white_noise(halves: Tensor, stream: str, size: int) -> Tensor:
 def smooth_noise(halves: Tensor, stream: str, cells: int, size: int) -> Tensor:
     """Return (n, size, size) of smooth noise in 0..1, about ``cells`` bumps across, the same at every size.
 
-    Uniform values on a lattice, interpolated by quadratic B-splines (which narrow the range), then stretched to
-    a standard deviation near 0.22 and clamped.
+    Uniform values on a lattice, interpolated by quadratic B-splines (which narrow the range), then stretched
+    to a standard deviation near 0.22 and clamped.
     """
     grid = cells + 3
     bits = hash_bits(halves, stream, grid * grid)

@@ -1,7 +1,7 @@
 """The findings: what each does to the lungs, in proportion to its severity.
 
 A finding either clouds the lung (``cloud``: the share of the air that is lost, 0..1), or clears it, or adds
-attenuation of its own. Places are drawn per patient; images of one patient show the finding at the same place.
+attenuation of its own. Places are drawn per patient; images of one patient show a finding at the same place.
 """
 
 from __future__ import annotations
@@ -35,7 +35,9 @@ def draw_places(draws: Draws) -> dict[str, Floats]:
         out[f"{name}/right"] = np.where(side < 0.5, lesser, 1.0)
         out[f"{name}/left"] = np.where(side < 0.5, 1.0, lesser)
     for name in _PLACED:
-        out[f"{name}/rho"] = draws.shared_uniform(f"{name}/rho", 0.38, 0.82) + draws.own(f"{name}/rho", 0, 0.02)
+        out[f"{name}/rho"] = draws.shared_uniform(f"{name}/rho", 0.38, 0.82) + draws.own(
+            f"{name}/rho", 0, 0.02
+        )
         out[f"{name}/t"] = draws.shared_uniform(f"{name}/t", 0.25, 0.92) + draws.own(f"{name}/t", 0, 0.02)
         out[f"{name}/extent"] = np.exp2(draws.shared(f"{name}/extent", 0.0, 0.35))
     out["Fibrosis/upper"] = (draws.shared_uniform("Fibrosis/upper") < 0.2).astype(float)
@@ -50,8 +52,8 @@ def draw_places(draws: Draws) -> dict[str, Floats]:
 class Lesion:
     """What one finding does to the images that have it, (n, size, size) or None for nothing.
 
-    ``cloud``: share of the air lost. ``added``: attenuation added. ``clearing``: share of vessels lost and air
-    gained at the same time (a collapsed lung's empty space).
+    ``cloud``: share of the air lost. ``added``: attenuation added. ``clearing``: share of vessels lost, with
+    air in their place (the empty space beside a collapsed lung).
     """
 
     cloud: Tensor | None = None
@@ -80,9 +82,11 @@ class Scene:
     def ball(self, name: str, radius: float, aspect: float = 1.0) -> Tensor:
         """Return the squared distance, in radii, from the finding's place in its lung."""
         extent = self.p[f"{name}/extent"] * radius
-        # A fold of the frame: a lung is about 0.68 wide and 1.4 high.
+        # A lung is about 0.66 wide and 1.3 high; what would lie below the domes is lifted above them.
+        above = torch.minimum(self.p["dome_r"], self.p["dome_l"]) - 0.06
+        height = torch.minimum(self.p[f"{name}/t"] * 1.30 - 0.72, above)
         dx = (self.f.a - self.p[f"{name}/rho"] * 0.66) / extent
-        dy = (self.f.y - (self.p[f"{name}/t"] * 1.30 - 0.72)) / (extent * aspect)
+        dy = (self.f.y - height) / (extent * aspect)
         return dx * dx + dy * dy
 
 
@@ -113,7 +117,7 @@ def _infiltration(s: Scene) -> Lesion:
     name = "Infiltration"
     focus = step(bump(s.ball(name, 0.55, 1.2)) * 1.5)
     cloud = focus * _patches(s, name, 0.47) * s.sided(name)
-    return Lesion(cloud=cloud * s.severity * 0.55)
+    return Lesion(cloud=cloud * s.severity * 0.68)
 
 
 def _covid(s: Scene) -> Lesion:
@@ -130,7 +134,7 @@ def _edema(s: Scene) -> Lesion:
     wings = step(bump((dx * dx + dy * dy) * 0.55) * 1.4)
     cloud = wings * (s.noise("Edema", 8) * 0.5 + s.noise("Edema", 24) * 0.5 + 0.45)
     # Kerley B lines: short, level, at the lower edge of the lungs.
-    stripes = ((s.noise("Edema", 40) - 0.5) * 0.3 + f.y * 22.0)
+    stripes = (s.noise("Edema", 40) - 0.5) * 0.3 + f.y * 22.0
     stripes = line(stripes - (stripes + 0.5).floor(), 0.22, f.pixel * 11.0)
     kerley = stripes * step((f.rho - 0.78) * 8.0) * step((f.t - 0.6) * 6.0) * 0.12
     return Lesion(cloud=cloud * s.severity * 0.55, added=kerley * s.severity * s.lung)
@@ -141,7 +145,9 @@ def _effusion(s: Scene) -> Lesion:
     # The meniscus climbs towards the chest wall and rises with the amount of fluid.
     level = 0.98 - s.severity * s.sided("Effusion") * 0.42
     meniscus = f.rho * f.rho * 0.12
-    fluid = step((f.t - level + meniscus) * 9.0 + 0.3) * (s.sided("Effusion") * 8.0 * s.severity).clamp(max=1.0)
+    fluid = step((f.t - level + meniscus) * 9.0 + 0.3) * (s.sided("Effusion") * 8.0 * s.severity).clamp(
+        max=1.0
+    )
     return Lesion(cloud=fluid * 0.92)
 
 
@@ -162,12 +168,12 @@ def _atelectasis(s: Scene) -> Lesion:
 
 def _nodule(s: Scene) -> Lesion:
     q = s.ball("Nodule", 0.055)
-    return Lesion(added=dome(q) * s.sided("Nodule") * s.severity * 0.75 * (s.lung * 0.7 + 0.3))
+    return Lesion(added=dome(q) * s.sided("Nodule") * s.severity * 0.9 * (s.lung * 0.5 + 0.5))
 
 
 def _mass(s: Scene) -> Lesion:
     q = s.ball("Mass", 0.16) + (s.noise("Mass", 14) - 0.5) * 0.5
-    return Lesion(added=step(dome(q) * 1.4) * s.sided("Mass") * s.severity * 1.1 * (s.lung * 0.7 + 0.3))
+    return Lesion(added=step(dome(q) * 1.4) * s.sided("Mass") * s.severity * 1.1 * (s.lung * 0.5 + 0.5))
 
 
 def _pneumothorax(s: Scene) -> Lesion:
@@ -211,7 +217,7 @@ def _hernia(s: Scene) -> Lesion:
     dx, dy = (f.x - 0.05) * 5.6, (f.y - s.p["dome_l"] + 0.04) * 6.2
     q = dx * dx + dy * dy
     bubble = step(dome(q) * 3.0) * step((s.p["dome_l"] - 0.06 - f.y) * 30.0)
-    return Lesion(added=(step(dome(q) * 2.0) * 0.65 - bubble * 0.5) * s.severity)
+    return Lesion(added=(step(dome(q) * 2.0) * 1.0 - bubble * 0.5) * s.severity)
 
 
 def _shape_only(_: Scene) -> Lesion:

@@ -1,4 +1,4 @@
-"""From attenuation to grey values: Beer-Lambert, scatter, quantum noise, exposure, window, devices, markers."""
+"""From attenuation to grey values: Beer-Lambert, scatter, quantum noise, window, devices, markers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ _SITE_NOISE = np.array([1.0, 1.25, 0.85])
 _SITE_SCATTER = np.array([1.0, 1.15, 0.9])
 
 
-def draw_imaging(draws: Draws, latents: Latents, imaging: ImagingConfig, noise_scale: float) -> dict[str, Floats]:
+def draw_imaging(
+    draws: Draws, latents: Latents, imaging: ImagingConfig, noise_scale: float
+) -> dict[str, Floats]:
     """Return how every image was taken, name -> (n,)."""
     ap, site = latents.ap.astype(float), latents.site
     leads = draws.own_uniform("leads") < np.where(
@@ -31,7 +33,11 @@ def draw_imaging(draws: Draws, latents: Latents, imaging: ImagingConfig, noise_s
     further = draws.own_uniform("lines")
     return {
         "scatter": imaging.scatter * (1.0 + 0.3 * ap) * _SITE_SCATTER[site],
-        "noise": imaging.noise * noise_scale * (1.0 + 0.3 * ap) * _SITE_NOISE[site] * np.exp2(draws.own("dose", 0, 0.3)),
+        "noise": imaging.noise
+        * noise_scale
+        * (1.0 + 0.3 * ap)
+        * _SITE_NOISE[site]
+        * np.exp2(draws.own("dose", 0, 0.3)),
         "centre": draws.own("exposure", 2.75, 0.17 * imaging.exposure_variation) + _SITE_CENTRE[site],
         "window": _SITE_WIDTH[site] * np.exp2(draws.own("contrast", 0.0, 0.18 * imaging.contrast_variation)),
         "equalise": draws.own("equalise", 0.42, 0.06 * imaging.contrast_variation),
@@ -45,14 +51,16 @@ def draw_imaging(draws: Draws, latents: Latents, imaging: ImagingConfig, noise_s
         "lead_slope": draws.own("lead slope", 0.5, 0.35),
         "line_x": draws.own("line x", -0.12, 0.02),
         "marker": (draws.own_uniform("marker") < imaging.marker_share).astype(float),
-        "marker_x": np.where(draws.own_uniform("marker side") < 0.5, -1.0, 1.0) * draws.own("marker x", 0.82, 0.05),
+        "marker_x": draws.own("marker x", 0.82, 0.05),
         "marker_y": draws.own("marker y", -0.72, 0.12),
-        "collimator": np.where(draws.own_uniform("collimator") < 0.12, draws.own_uniform("shutter", 0.9, 0.98), 1.1),
+        "collimator": np.where(
+            draws.own_uniform("collimator") < 0.12, draws.own_uniform("shutter", 0.9, 0.98), 1.1
+        ),
     }
 
 
 def add_devices(total: Tensor, f: Frame, p: Parameters, rows: npt.NDArray[np.int64]) -> None:
-    """Add to ``total`` the attenuation of ECG leads, central lines and tracheal tubes in the images ``rows``."""
+    """Add the attenuation of ECG leads, central lines and tracheal tubes to the images ``rows``."""
     if len(rows):
         index = torch.from_numpy(rows).to(total.device)
         some = _devices(f.take(index), p.take(index))
@@ -65,7 +73,7 @@ def _devices(f: Frame, p: Parameters) -> Tensor:
         cx, cy = side * p["lead_x"], level + p["lead_y"] * 0.5
         dx, dy = f.x - cx, f.y - cy
         r2 = (dx * dx + dy * dy) * (1.0 / 0.0015)
-        total += (step((1.0 - r2) * 4.0) * 0.5 + bump(r2 * 8.0) * 0.6)
+        total += step((1.0 - r2) * 4.0) * 0.5 + bump(r2 * 8.0) * 0.6
         # The cable hangs from the electrode to the edge of the film.
         outward = dx * side
         course = outward * p["lead_slope"] + outward * outward * p["lead_bend"] * 2.0
@@ -96,7 +104,7 @@ def expose(attenuation: Tensor, p: Parameters, image: Tensor) -> Tensor:
     # Photons fall on an area: a pixel of a 224 px film gets (64 / 224)² of a 64 px one's.
     grain = white_noise(image, "quantum", size) / total.sqrt()
     signal += grain * (p["noise"] * (0.0016 * size / 64.0))
-    # What every vendor's processing does: the coarse differences are pressed together so that the fine ones show.
+    # What every vendor's processing does: coarse differences are pressed together so that fine ones show.
     signal = signal - (scattered(signal) - p["centre"]) * p["equalise"]
     v = (signal - p["centre"]) * p["window"]
     v = v / (v * v + 1.0).sqrt()
@@ -112,7 +120,9 @@ def scattered(primary: Tensor) -> Tensor:
     for dim in (1, 2):
         for shift in (1, 2, 3):
             coarse = _spread(coarse, dim, shift)
-    at = ((torch.arange(size, device=device).double() + 0.5) * (_COARSE / size) - 0.5).clamp_(0.0, _COARSE - 1.0)
+    at = ((torch.arange(size, device=device).double() + 0.5) * (_COARSE / size) - 0.5).clamp_(
+        0.0, _COARSE - 1.0
+    )
     low = at.floor().clamp_(max=_COARSE - 2.0)
     f, index = (at - low).float(), low.long()
     columns = coarse.index_select(2, index) * (1.0 - f) + coarse.index_select(2, index + 1) * f

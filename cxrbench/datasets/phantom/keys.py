@@ -1,7 +1,7 @@
 """Random numbers by counter: a number is a hash of what it is for, so no image depends on another.
 
-The hash is the finaliser of SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators",
-OOPSLA 2014), applied to whole arrays of 64-bit keys.
+The hash is the finaliser of SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number
+generators", OOPSLA 2014), applied to whole arrays of 64-bit keys.
 """
 
 from __future__ import annotations

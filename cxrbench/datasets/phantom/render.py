@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -52,35 +52,47 @@ def render(
     out = np.empty((len(latents), size, size), np.uint8)
     group = max(1, _PIXELS_AT_ONCE.get(where.type, 2**20) // (size * size))
     block = group * max(1, _DRAWN_AT_ONCE // group)
-    for first in range(0, len(latents), block):
-        part = latents.take(np.arange(first, min(first + block, len(latents))))
-        p, leads = _parameters(part, imaging, noise_scale, where)
-        patient, image = key_halves(part.patient_key, where), key_halves(part.image_key, where)
-        target = out[first : first + len(part)]
-
-        def draw(start: int) -> None:
-            group_of = slice(start, min(start + group, len(part)))
-            with torch.no_grad():
-                film = _film(
-                    p.between(group_of),
-                    patient[:, group_of],
-                    image[:, group_of],
-                    part.severity[group_of],
-                    np.flatnonzero(leads[group_of]),
-                    size,
-                )
-            target[group_of] = film.cpu().numpy()
-
-        # A group is too small for torch to part between cores; the groups are parted instead.
-        with ThreadPoolExecutor(torch.get_num_threads() if where.type == "cpu" else 1) as pool:
-            list(pool.map(draw, range(0, len(part), group)))
+    # A group is too small for torch to part between cores; so the groups are parted instead.
+    with ThreadPoolExecutor(torch.get_num_threads() if where.type == "cpu" else 1) as pool:
+        for first in range(0, len(latents), block):
+            part = latents.take(np.arange(first, min(first + block, len(latents))))
+            p, leads = _parameters(part, imaging, noise_scale, where)
+            draw = partial(_group, part, p, leads, size, where)
+            groups = [slice(start, start + group) for start in range(0, len(part), group)]
+            for rows, films in zip(groups, pool.map(draw, groups), strict=True):
+                out[first : first + len(part)][rows] = films
     return out
+
+
+def lungs(latents: Latents, imaging: ImagingConfig, size: int) -> npt.NDArray[np.float32]:
+    """Return where :func:`render` draws the lungs, (n, size, size) in 0..1: heart and domes cut out."""
+    p, _ = _parameters(latents, imaging, 1.0, torch.device("cpu"))
+    frame = make_frame(p, size, p.table.device)
+    patient, image = (key_halves(k, p.table.device) for k in (latents.patient_key, latents.image_key))
+    with torch.no_grad():
+        return np.asarray(make_chest(frame, p, patient, image).lung.numpy(), dtype=np.float32)
+
+
+def _group(
+    part: Latents, p: Parameters, leads: Floats, size: int, device: torch.device, rows: slice
+) -> npt.NDArray[np.uint8]:
+    """Draw the images ``rows`` of ``part``, whose parameters are ``p``."""
+    with torch.no_grad():
+        film = _film(
+            p.between(rows),
+            key_halves(part.patient_key[rows], device),
+            key_halves(part.image_key[rows], device),
+            part.severity[rows],
+            np.flatnonzero(leads[rows]),
+            size,
+        )
+        return np.asarray(film.cpu().numpy(), dtype=np.uint8)
 
 
 def _parameters(
     part: Latents, imaging: ImagingConfig, noise_scale: float, device: torch.device
 ) -> tuple[Parameters, Floats]:
-    """Return what is drawn for n images, and apart from it, in the host's memory, which of them have devices."""
+    """Return what is drawn for n images and, in the host's memory, which of them have devices."""
     draws = Draws(part.patient_key, part.image_key)
     values = {
         **draw_anatomy(draws, part, imaging),

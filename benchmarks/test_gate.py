@@ -1,0 +1,44 @@
+"""Did anything get worse than the baseline? Only with ``--baseline``.
+
+A baseline that does not exist yet is a state of its own: the tests are inconclusive and say how to write one.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from cxrbench.statistics.verdicts import Verdict
+
+
+@pytest.fixture
+def report(request, cxr_verdict):
+    if not request.config.getoption("baseline"):
+        pytest.skip("no --baseline is given")
+    found = request.getfixturevalue("cxr_gate")
+    if isinstance(found, Verdict):
+        cxr_verdict(found)
+        return None
+    return found
+
+
+def test_scheme_is_no_worse_than_the_baseline(cxr_scheme, report, cxr_verdict):
+    if report is None:
+        return
+    found = [check.verdict for check in report.schemes if check.scheme == cxr_scheme]
+    if not found:
+        pytest.skip(f"the baseline has no scheme {cxr_scheme}")
+    cxr_verdict(found[0])
+
+
+def test_the_order_of_the_schemes_holds(report):
+    if report is None:
+        return
+    turned = [check.verdict.sentence for check in report.order if check.verdict.outcome == "fail"]
+    assert not turned, "\n".join(turned)
+
+
+@pytest.mark.parametrize("what", ["training", "prediction"])
+def test_it_is_no_slower_than_the_baseline(what, report, cxr_verdict):
+    if report is None:
+        return
+    cxr_verdict(next(check.verdict for check in report.speed if check.what == what))

@@ -1,0 +1,36 @@
+"""``cxrbench baseline``: keep a study to compare later ones with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from cxrbench.commands._errors import user_errors
+
+
+@click.group("baseline")
+def command() -> None:
+    """Keep a study's predictions, results and speeds as a baseline."""
+
+
+@command.command("save")
+@click.argument("directory", type=click.Path(path_type=Path))
+@click.option(
+    "--study",
+    type=click.Path(path_type=Path),
+    default=Path(".cxrbench/phantom"),
+    show_default=True,
+    help="The study's folder, or its results.json.",
+)
+@user_errors
+def save(directory: Path, study: Path) -> None:
+    """Save a study as the baseline in DIRECTORY; an older baseline there is replaced."""
+    from cxrbench.gate.baseline import open_study, save_baseline
+
+    stored = open_study(study)
+    save_baseline(stored, directory)
+    click.echo(
+        f"{directory}: baseline of profile {stored.results.profile}, "
+        f"schemes {', '.join(stored.results.names)}, {stored.results.n_images} test images"
+    )

@@ -1,0 +1,114 @@
+"""A baseline: the predictions, results and speeds of a study, in a folder that can be committed.
+
+DIR/baseline.json       format, and the SHA-256 of every file
+DIR/results.json        the study's results
+DIR/predictions/...     its prediction files, under the same names
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from cxrbench.cohort.storage import atomic_directory, write_text_atomic
+from cxrbench.errors import CxrbenchError, GateError
+from cxrbench.study.results import Results, load_results
+
+FORMAT = 1
+
+
+class NoBaselineError(GateError):
+    """There is no baseline yet: a state of its own, not a failure of the study."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """Results and the folder that their prediction files lie in."""
+
+    results: Results
+    folder: Path
+
+
+def open_study(path: Path) -> Stored:
+    """Return the study whose folder, or whose ``results.json``, ``path`` names.
+
+    Raises
+    ------
+    GateError: there are no results.
+    """
+    file = path / "results.json" if path.is_dir() else path
+    try:
+        return Stored(load_results(file), file.parent)
+    except CxrbenchError as error:
+        raise GateError(str(error)) from None
+
+
+def save_baseline(study: Stored, directory: Path) -> None:
+    """Write ``study`` as the baseline in ``directory``, all or nothing; an older baseline there is replaced.
+
+    Raises
+    ------
+    GateError: ``directory`` holds something else than a baseline, or a file is missing or cannot be written.
+    """
+    if directory.exists() and not _is_baseline(directory):
+        if not directory.is_dir() or any(directory.iterdir()):
+            raise GateError(f"{directory} exists and is no baseline; name an empty or a new folder")
+        directory.rmdir()
+    files = [seed.predictions for scheme in study.results.schemes for seed in scheme.seeds]
+    old = directory.with_name(f"{directory.name}.replaced")
+    try:
+        with atomic_directory(directory.with_name(f"{directory.name}.new")) as temporary:
+            for name in ("results.json", *files):
+                (temporary / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(study.folder / name, temporary / name)
+            hashes = {name: _sha256(temporary / name) for name in sorted(("results.json", *files))}
+            write_text_atomic(
+                temporary / "baseline.json", json.dumps({"format": FORMAT, "files": hashes}, indent=2)
+            )
+        if directory.exists():
+            directory.rename(old)
+        directory.with_name(f"{directory.name}.new").rename(directory)
+        shutil.rmtree(old, ignore_errors=True)
+    except OSError as error:
+        raise GateError(f"the baseline {directory} cannot be written: {error}") from None
+
+
+def load_baseline(directory: Path) -> Stored:
+    """Read a baseline, checking that no file of it has changed.
+
+    Raises
+    ------
+    NoBaselineError: the folder does not exist or is empty; the message says how to write one.
+    GateError: it is no baseline, or a file of it is missing or was changed.
+    """
+    if not directory.exists() or (directory.is_dir() and not any(directory.iterdir())):
+        raise NoBaselineError(
+            f"no baseline yet at {directory}: write one with "
+            f"'cxrbench baseline save {directory} --study STUDY'"
+        )
+    if not _is_baseline(directory):
+        raise GateError(f"{directory} is no baseline: it has no baseline.json")
+    try:
+        record = json.loads((directory / "baseline.json").read_text(encoding="utf-8"))
+        version, files = record["format"], dict(record["files"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise GateError(f"{directory / 'baseline.json'} cannot be read: {error!r}") from None
+    if version != FORMAT:
+        raise GateError(f"{directory} has format {version}; this version reads {FORMAT}: save it anew")
+    for name, expected in files.items():
+        if not (directory / name).is_file():
+            raise GateError(f"baseline {directory}: {name} is missing; restore it or save the baseline anew")
+        if _sha256(directory / name) != expected:
+            raise GateError(f"baseline {directory}: {name} was changed after the baseline was saved")
+    return open_study(directory)
+
+
+def _is_baseline(directory: Path) -> bool:
+    return (directory / "baseline.json").is_file()
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

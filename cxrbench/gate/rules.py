@@ -1,0 +1,297 @@
+"""What the gate decides, and by which rule."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from itertools import combinations
+
+from cxrbench.errors import GateError, StatisticsError
+from cxrbench.gate.baseline import Stored
+from cxrbench.statistics.adjust import adjust_p_values
+from cxrbench.statistics.means import MeanDifference, compare_means
+from cxrbench.statistics.predictions import Predictions, join_predictions, read_predictions
+from cxrbench.statistics.verdicts import Outcome, Verdict
+from cxrbench.study.results import Results
+
+ALPHA = 0.025
+SLOWDOWN = 1.25
+
+
+@dataclass(frozen=True)
+class SchemeCheck:
+    """One scheme, now minus baseline, on the same test images."""
+
+    scheme: str
+    before: float
+    now: float
+    difference: float
+    se: float
+    ci_low: float
+    ci_high: float
+    p_worse: float
+    p_worse_adjusted: float
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
+class OrderCheck:
+    """Two schemes whose order was certain in the baseline."""
+
+    better: str
+    worse: str
+    before: float
+    now: float
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
+class SpeedCheck:
+    """One speed, in images a second; ``ratio`` is baseline over now, above 1 where it got slower."""
+
+    what: str
+    before: float
+    now: float
+    ratio: float | None
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
+class GateReport:
+    """Everything that the gate compared."""
+
+    profile: str
+    margin: float
+    n_images: int
+    n_patients: int
+    schemes: tuple[SchemeCheck, ...]
+    order: tuple[OrderCheck, ...]
+    speed: tuple[SpeedCheck, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def outcome(self) -> Outcome:
+        """Fail where anything fails, else inconclusive where a scheme is, else pass."""
+        every = (
+            [c.verdict for c in self.schemes],
+            [c.verdict for c in self.order],
+            [c.verdict for c in self.speed],
+        )
+        if any(verdict.outcome == "fail" for verdicts in every for verdict in verdicts):
+            return "fail"
+        return "inconclusive" if any(c.verdict.outcome == "inconclusive" for c in self.schemes) else "pass"
+
+
+def gate(
+    study: Stored, baseline: Stored, *, margin: float | None = None, slowdown: float = SLOWDOWN
+) -> GateReport:
+    """Compare a study with its baseline.
+
+    Parameters
+    ----------
+    margin: the loss of AUC that is put up with; the profile's ``gate_margin`` where None.
+    slowdown: how many times slower than the baseline training or prediction may be.
+
+    Raises
+    ------
+    GateError: profile, target split or test images differ, so that nothing can be compared; the message says
+        which.
+    """
+    now, before = study.results, baseline.results
+    _same_ground(now, before)
+    if margin is None:
+        margin = float(now.settings["study"].get("gate_margin", 0.05))
+    if not 0 < margin < 0.5:
+        raise GateError(f"the margin must be between 0 and 0.5, not {margin:g}")
+    if not slowdown >= 1:
+        raise GateError(f"the slowdown must be 1 or more, not {slowdown:g}")
+    shared = [name for name in before.names if name in now.names]
+    if not shared:
+        raise GateError("study and baseline have no scheme in common")
+    notes = [
+        f"scheme {name!r} is in the baseline and was not run" for name in before.names if name not in shared
+    ]
+    notes += [f"scheme {name!r} is not in the baseline" for name in now.names if name not in shared]
+    if now.seeds != before.seeds:
+        notes.append(f"other training seeds: {list(now.seeds)} now, {list(before.seeds)} in the baseline")
+    differences = {name: _difference(study, baseline, name) for name in shared}
+    return GateReport(
+        profile=now.profile,
+        margin=margin,
+        n_images=now.n_images,
+        n_patients=now.n_patients,
+        schemes=_scheme_checks(differences, margin),
+        order=_order_checks(now, before, shared),
+        speed=_speed_checks(now, before, slowdown),
+        notes=tuple(notes),
+    )
+
+
+def _same_ground(now: Results, before: Results) -> None:
+    """Refuse to compare what was not measured on the same test images."""
+    for what, a, b in (
+        ("profile", now.profile, before.profile),
+        ("target", now.target, before.target),
+        ("split of the target", now.roles[now.target].split_hash, before.roles[before.target].split_hash),
+    ):
+        if a != b:
+            raise GateError(
+                f"the {what} is not the baseline's ({a[:12]} now, {b[:12]} in the baseline): nothing can be "
+                "compared; if the change is meant, save a new baseline"
+            )
+
+
+def _difference(study: Stored, baseline: Stored, scheme: str) -> MeanDifference:
+    now, before = _curves(study, scheme, "now"), _curves(baseline, scheme, "baseline")
+    try:
+        joined = join_predictions({**now, **before})
+    except StatisticsError as error:
+        raise GateError(
+            f"the test images of {scheme!r} are not the baseline's: {error}; if the change is meant, save a "
+            "new baseline"
+        ) from None
+    return compare_means(joined.labels, joined.scores, list(now), list(before), joined.patients)
+
+
+def _curves(stored: Stored, scheme: str, when: str) -> dict[str, Predictions]:
+    """Return one curve a seed, called ``when, seed S``."""
+    curves = {}
+    for seed in stored.results.scheme(scheme).seeds:
+        part = read_predictions(stored.folder / seed.predictions)
+        (scores,) = part.scores.values()
+        name = f"{when}, seed {seed.seed}"
+        curves[name] = replace(part, scores={name: scores})
+    return curves
+
+
+def _scheme_checks(differences: Mapping[str, MeanDifference], margin: float) -> tuple[SchemeCheck, ...]:
+    p_worse = [difference.p_below(0.0) for difference in differences.values()]
+    adjusted = adjust_p_values(p_worse, "holm")
+    return tuple(
+        SchemeCheck(
+            scheme=name,
+            before=d.mean_b,
+            now=d.mean_a,
+            difference=d.difference,
+            se=d.se,
+            ci_low=d.ci_low,
+            ci_high=d.ci_high,
+            p_worse=p,
+            p_worse_adjusted=q,
+            verdict=scheme_verdict(name, d, q, margin),
+        )
+        for (name, d), p, q in zip(differences.items(), p_worse, adjusted, strict=True)
+    )
+
+
+def scheme_verdict(scheme: str, difference: MeanDifference, p_worse: float, margin: float) -> Verdict:
+    """Return the gate's verdict on one scheme: **the** rule.
+
+    ============  ========================================================================================
+    pass          the 95% interval of (now - baseline) lies above -margin: no loss that matters
+    fail          not that, and the loss itself is certain: one-sided p for "worse" below 0.025 after Holm
+                  adjustment over the schemes
+    inconclusive  neither: the test sample is too small to tell a loss of ``margin`` from none
+    ============  ========================================================================================
+    """
+    shown = (
+        f"{scheme}: {difference.mean_b:.3f} before, {difference.mean_a:.3f} now, difference "
+        f"{difference.difference:+.3f} [{difference.ci_low:+.3f}, {difference.ci_high:+.3f}]"
+    )
+    if difference.ci_low > -margin:
+        return Verdict("pass", f"{shown}: not worse by {margin:g} or more")
+    if p_worse < ALPHA:
+        return Verdict(
+            "fail", f"{shown}: worse, p {p_worse:.2g} (Holm), and a loss of {margin:g} is not excluded"
+        )
+    return Verdict("inconclusive", f"{shown}: a loss of {margin:g} is not excluded, nor is any loss certain")
+
+
+def _order_checks(now: Results, before: Results, shared: list[str]) -> tuple[OrderCheck, ...]:
+    """Check every pair of schemes whose order the baseline was sure of, after its Holm adjustment."""
+    checks = []
+    for a, b in combinations(shared, 2):
+        for was, is_now in zip(before.pair(a, b)[:1], now.pair(a, b)[:1], strict=True):
+            if was.p_adjusted >= 2 * ALPHA:
+                continue
+            sign = 1 if was.difference > 0 else -1
+            better, worse = (a, b) if sign > 0 else (b, a)
+            turned = sign * is_now.difference < 0
+            certain = turned and is_now.p_adjusted < 2 * ALPHA
+            outcome: Outcome = "fail" if certain else "inconclusive" if turned else "pass"
+            text = {
+                "fail": "the order is turned round, and certainly so",
+                "inconclusive": "the order is turned round, within the uncertainty",
+                "pass": "the order holds",
+            }[outcome]
+            checks.append(
+                OrderCheck(
+                    better=better,
+                    worse=worse,
+                    before=sign * was.difference,
+                    now=sign * is_now.difference,
+                    verdict=Verdict(
+                        outcome,
+                        f"{better} - {worse}: {sign * was.difference:+.3f} before, "
+                        f"{sign * is_now.difference:+.3f} now: {text}",
+                    ),
+                )
+            )
+    return tuple(checks)
+
+
+def _speed_checks(now: Results, before: Results, slowdown: float) -> tuple[SpeedCheck, ...]:
+    reasons = _not_comparable(now, before)
+    checks = []
+    for what, speed in (("training", _training_speed), ("prediction", _prediction_speed)):
+        old, new = speed(before), speed(now)
+        if reasons:
+            verdict = Verdict("inconclusive", f"{what}: not comparable ({'; '.join(reasons)})")
+            checks.append(SpeedCheck(what, old, new, None, verdict))
+            continue
+        ratio = old / new
+        outcome: Outcome = "fail" if ratio > slowdown else "pass"
+        sentence = (
+            f"{what}: {old:.1f} images/s before, {new:.1f} now, {ratio:.2f} times as long "
+            f"(limit {slowdown:g})"
+        )
+        checks.append(SpeedCheck(what, old, new, ratio, Verdict(outcome, sentence)))
+    return tuple(checks)
+
+
+def _not_comparable(now: Results, before: Results) -> list[str]:
+    """Return why speeds cannot be compared; empty where they can."""
+    return [
+        f"{what} {a} now, {b} in the baseline"
+        for what, a, b in (
+            ("device", _text(now.device), _text(before.device)),
+            ("torch", now.versions["torch"], before.versions["torch"]),
+            ("precision", _precision(now), _precision(before)),
+            ("image size", str(_image_size(now)), str(_image_size(before))),
+        )
+        if a != b
+    ]
+
+
+def _text(device: Mapping[str, str | int]) -> str:
+    return ", ".join(f"{key} {value}" for key, value in device.items())
+
+
+def _precision(results: Results) -> str:
+    stages = results.settings["stages"].items()
+    return ", ".join(f"{name}: {values.get('precision', 'default')}" for name, values in sorted(stages))
+
+
+def _image_size(results: Results) -> int:
+    return int(results.settings["study"]["image_size"])
+
+
+def _training_speed(results: Results) -> float:
+    """Return images a second over all stage runs, each weighted by its time."""
+    seconds = sum(stage.seconds for stage in results.stages)
+    return sum(stage.images_per_second * stage.seconds for stage in results.stages) / seconds
+
+
+def _prediction_speed(results: Results) -> float:
+    seeds = [seed for scheme in results.schemes for seed in scheme.seeds]
+    return len(seeds) * results.n_images / sum(seed.inference_seconds for seed in seeds)

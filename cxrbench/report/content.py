@@ -1,0 +1,140 @@
+"""What the terminal, the Markdown summary and the page all say, worded once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from cxrbench.report.text import count, decimal, one_line, p_range, p_value, plural
+from cxrbench.statistics.verdicts import Target
+
+if TYPE_CHECKING:
+    from cxrbench.statistics.records import Omnibus
+    from cxrbench.study.results import Results, SchemeResult
+
+CONTROL = "control"
+LEVEL = 0.05
+"""A pair is said to differ where its adjusted p is below this."""
+SYNTHETIC = "synthetic radiographs: says nothing about COVID-19"
+SYNTHETIC_BANNER = (
+    "Synthetic radiographs. These images were drawn by a program, to find regressions in code. "
+    "A result on them says nothing about COVID-19, nor about any patient."
+)
+REAL_BANNER = (
+    "Labels go with source and view. In collected radiographs the positive and the negative images tend to "
+    "come from different hospitals, machines and projections, and a network can rank by these alone. "
+    "A score is no clinical evidence."
+)
+
+
+def banner(results: Results) -> str:
+    """Return what a reader must know before any number."""
+    return SYNTHETIC_BANNER if results.synthetic else REAL_BANNER
+
+
+def clustered(results: Results) -> bool:
+    """Return whether the test part has several images of a patient, which standard errors then allow for."""
+    return 0 < results.n_patients < results.n_images
+
+
+def seeds_text(results: Results) -> str:
+    """Return ``seed 0`` or ``seeds 0, 1, 2``."""
+    word = "seed" if len(results.seeds) == 1 else "seeds"
+    return f"{word} {', '.join(str(seed) for seed in results.seeds)}"
+
+
+def sample_text(results: Results) -> str:
+    """Return the size of the test part in words."""
+    patients = plural(results.n_patients, "patient") if results.n_patients else "patients not known"
+    return f"{plural(results.n_images, 'image')}, {count(results.n_positive)} positive, {patients}"
+
+
+def device_text(results: Results) -> str:
+    """Return the device in words: ``cpu (x86_64 AVX2; threads 2)``."""
+    others = "; ".join(
+        str(value) if key == "name" else f"{key} {value}"
+        for key, value in results.device.items()
+        if key != "type"
+    )
+    kind = str(results.device.get("type", "device"))
+    return one_line(f"{kind} ({others})" if others else kind)
+
+
+def stated_target(results: Results, scheme: SchemeResult) -> Target | None:
+    """Return the target as numbers, or None where the settings state none."""
+    stated = results.settings.get("targets", {}).get(scheme.name)
+    if scheme.target is None or stated is None:
+        return None
+    return Target(
+        value=stated.get("auc"),
+        tolerance=stated.get("tolerance"),
+        lower=stated.get("at_least"),
+        source=str(stated.get("source", "")),
+        calibrated=bool(stated.get("calibrated", True)),
+    )
+
+
+def short_target(results: Results, scheme: SchemeResult) -> str:
+    """Return the target without its source; a star marks one that is not yet calibrated."""
+    target = stated_target(results, scheme)
+    if target is None:
+        return scheme.target or "none"
+    return str(replace(target, source="")) + ("" if target.calibrated else "*")
+
+
+def has_uncalibrated(results: Results) -> bool:
+    """Return whether a target is not yet calibrated, so that the star needs its explanation."""
+    targets = [stated_target(results, scheme) for scheme in results.schemes]
+    return any(target is not None and not target.calibrated for target in targets)
+
+
+def has_control(results: Results) -> bool:
+    """Return whether there is a control and something to compare with it."""
+    return CONTROL in results.names and len(results.schemes) > 1
+
+
+def p_against_control(results: Results, scheme: SchemeResult) -> str:
+    """Return the adjusted p-value against the control, of several seeds the lowest and the highest."""
+    if not has_control(results) or scheme.name == CONTROL:
+        return ""
+    return p_range(pair.p_adjusted for pair in results.pair(scheme.name, CONTROL))
+
+
+def column_notes(results: Results) -> tuple[str, ...]:
+    """Return how the columns of the scheme table were made, a sentence each."""
+    several = len(results.seeds) > 1
+    by = "clustered by patient" if clustered(results) else "images taken for independent"
+    if several:
+        interval = "95% interval of that mean for new seeds and new patients"
+        notes = [f"AUC: mean of {seeds_text(results)}; {interval}, {by}"]
+    else:
+        notes = [f"AUC: {seeds_text(results)}; 95% interval for new patients, {by}"]
+    if has_control(results):
+        pairs = plural(len(results.comparisons[0].pairs), "pair")
+        over = "lowest and highest over the seeds, each tested by itself" if several else seeds_text(results)
+        notes.append(f"p: paired DeLong test against the control, {by}, Holm-adjusted over {pairs}; {over}")
+    if has_uncalibrated(results):
+        notes.append("*: the target is not yet calibrated, so no interval settles it")
+    mean = ", mean over seeds" if several else ""
+    notes.append(f"seconds: training of the scheme's whole chain, as if no stage were shared{mean}")
+    return tuple(notes)
+
+
+def omnibus_text(omnibus: Omnibus) -> str:
+    """Return the test that all AUCs are equal, in words."""
+    if omnibus.chi2 is None or omnibus.p_value is None:
+        tested = "not testable"
+    else:
+        tested = f"chi-square {decimal(omnibus.chi2, 2)}, {omnibus.df} df, p {p_value(omnibus.p_value)}"
+    return f"{tested} ({omnibus.note})" if omnibus.note else tested
+
+
+def provenance(results: Results) -> tuple[tuple[str, str], ...]:
+    """Return what a number of this study is traced by, as (what, value)."""
+    return (
+        ("profile", results.profile),
+        ("seeds", ", ".join(str(seed) for seed in results.seeds)),
+        ("device", device_text(results)),
+        ("split of the test role", results.roles[results.target].split_hash),
+        *((f"version of {name}", str(version)) for name, version in results.versions.items()),
+    )

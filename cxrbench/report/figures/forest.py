@@ -1,0 +1,123 @@
+"""The AUCs of the schemes with their intervals and targets."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch, Rectangle
+
+from cxrbench.report.content import CONTROL, stated_target
+from cxrbench.report.figures.style import GREY, INK, SMALL, VERDICT, new_figure, tidy
+from cxrbench.report.text import decimal, interval
+
+if TYPE_CHECKING:
+    from cxrbench.study.results import Results, SchemeResult
+
+_HATCH = "/////"
+
+
+def draw_forest(results: Results) -> Figure:
+    """Return the forest plot: a row a scheme, its AUC, 95% interval and the band that its target allows."""
+    schemes = results.schemes
+    figure = new_figure(8, 1.5 + 0.42 * len(schemes))
+    axes = figure.subplots()
+    rows = range(len(schemes))
+    low, high = _limits(results)
+    bands = [_band(results, scheme) for scheme in schemes]
+    for row, (scheme, band) in enumerate(zip(schemes, bands, strict=True)):
+        if band is not None:
+            axes.add_patch(_target_patch(row, *band))
+        colour, marker = VERDICT[scheme.verdict.outcome]
+        axes.plot([scheme.ci_low, scheme.ci_high], [row, row], color=colour, linewidth=2, zorder=3)
+        axes.plot(
+            [scheme.auc], [row], color=colour, marker=marker, markersize=10, markeredgecolor="white", zorder=4
+        )
+        axes.text(
+            1.01,
+            row,
+            f"{decimal(scheme.auc)} {interval(scheme.ci_low, scheme.ci_high)}",
+            transform=axes.get_yaxis_transform(),
+            va="center",
+            fontsize=SMALL,
+            color=INK,
+        )
+    if CONTROL in results.names and len(schemes) > 1:
+        axes.axvline(results.scheme(CONTROL).auc, color=GREY, linewidth=0.8, linestyle=":", zorder=1)
+    axes.set_xlim(low, high)
+    axes.set_ylim(len(schemes) - 0.4, -0.6)
+    axes.set_yticks(list(rows), results.names)
+    axes.set_xlabel("AUC on the test part", fontsize=SMALL)
+    tidy(axes, grid="x")
+    axes.tick_params(axis="y", labelsize=SMALL + 1, length=0)
+    axes.spines["left"].set_visible(False)
+    figure.legend(
+        handles=_legend(results),
+        loc="outside lower center",
+        ncols=3,
+        frameon=False,
+        fontsize=SMALL,
+    )
+    return figure
+
+
+def _band(results: Results, scheme: SchemeResult) -> tuple[float, float, bool] | None:
+    """Return the ends of the target and whether it is calibrated."""
+    target = stated_target(results, scheme)
+    if target is None:
+        return None
+    ends = replace(target, calibrated=True).band
+    return None if ends is None else (*ends, target.calibrated)
+
+
+def _limits(results: Results) -> tuple[float, float]:
+    """Return the ends of the axis: all intervals and bands, but not the empty way up to an AUC of 0 or 1."""
+    ends = [end for scheme in results.schemes for end in (scheme.ci_low, scheme.ci_high)]
+    for scheme in results.schemes:
+        band = _band(results, scheme)
+        ends += [end for end in band[:2] if 0 < end < 1] if band else []
+    room = max(0.01, 0.06 * (max(ends) - min(ends)))
+    return max(0.0, min(ends) - room), min(1.0, max(ends) + room)
+
+
+def _target_patch(row: int, low: float, high: float, calibrated: bool) -> Rectangle:
+    return Rectangle(
+        (low, row - 0.32),
+        high - low,
+        0.64,
+        facecolor="#e8eef4" if calibrated else "white",
+        edgecolor="#b5c4d3",
+        hatch=None if calibrated else _HATCH,
+        linewidth=0.6,
+        zorder=2,
+    )
+
+
+def _legend(results: Results) -> list[Line2D | Patch]:
+    outcomes = {scheme.verdict.outcome for scheme in results.schemes}
+    handles: list[Line2D | Patch] = [
+        Line2D(
+            [],
+            [],
+            color=colour,
+            marker=marker,
+            markersize=9,
+            markeredgecolor="white",
+            linewidth=2,
+            label=f"AUC, 95% interval: {outcome}",
+        )
+        for outcome, (colour, marker) in VERDICT.items()
+        if outcome in outcomes
+    ]
+    calibrated = {band[2] for band in (_band(results, scheme) for scheme in results.schemes) if band}
+    if True in calibrated:
+        handles.append(Patch(facecolor="#e8eef4", edgecolor="#b5c4d3", label="target"))
+    if False in calibrated:
+        handles.append(
+            Patch(facecolor="white", edgecolor="#b5c4d3", hatch=_HATCH, label="target, not yet calibrated")
+        )
+    if CONTROL in results.names and len(results.schemes) > 1:
+        handles.append(Line2D([], [], color=GREY, linestyle=":", linewidth=0.8, label="AUC of the control"))
+    return handles

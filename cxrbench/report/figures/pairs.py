@@ -1,0 +1,78 @@
+"""The differences of all pairs of schemes, as a matrix."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from matplotlib import colormaps
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from cxrbench.report.content import LEVEL
+from cxrbench.report.figures.style import INK, SMALL, new_figure
+from cxrbench.report.text import p_range, signed
+
+if TYPE_CHECKING:
+    from cxrbench.study.results import Results
+
+_LEAST_RANGE = 0.02
+
+
+def draw_pairs(results: Results) -> Figure:
+    """Return the matrix of AUC differences, row minus column, with Holm-adjusted p-values.
+
+    Of several seeds, the mean difference and the lowest and the highest p. A frame marks pairs whose adjusted
+    p is below 0.05 in every seed.
+    """
+    rows, columns = results.names[1:], results.names[:-1]
+    cells = {
+        (i, j): results.pair(row, column)
+        for i, row in enumerate(rows)
+        for j, column in enumerate(columns)
+        if j <= i
+    }
+    means = {at: sum(pair.difference for pair in pairs) / len(pairs) for at, pairs in cells.items()}
+    reach = max(_LEAST_RANGE, *(abs(mean) for mean in means.values()))
+    # Not up to the map's ends, on which black text could not be read.
+    scale, shades = Normalize(-1.7 * reach, 1.7 * reach), colormaps["PuOr_r"]
+    figure = new_figure(2.2 + 1.05 * len(columns), 1.3 + 0.62 * len(rows))
+    axes = figure.subplots()
+    for (i, j), pairs in cells.items():
+        shade = shades(scale(means[i, j]))
+        axes.add_patch(Rectangle((j, i), 1, 1, facecolor=shade, edgecolor="white", linewidth=2))
+        told_apart = all(pair.p_adjusted < LEVEL for pair in pairs)
+        if told_apart:
+            axes.add_patch(
+                Rectangle((j + 0.04, i + 0.06), 0.92, 0.88, fill=False, edgecolor=INK, linewidth=1.4)
+            )
+        weight = "bold" if told_apart else "normal"
+        axes.text(
+            j + 0.5,
+            i + 0.37,
+            signed(means[i, j]),
+            ha="center",
+            va="center",
+            fontsize=SMALL + 1,
+            color=INK,
+            fontweight=weight,
+        )
+        axes.text(
+            j + 0.5,
+            i + 0.7,
+            f"p {p_range(pair.p_adjusted for pair in pairs)}",
+            ha="center",
+            va="center",
+            fontsize=SMALL - 1,
+            color=INK,
+        )
+    axes.set_xlim(0, len(columns))
+    axes.set_ylim(len(rows), 0)
+    axes.set_xticks(
+        [j + 0.5 for j in range(len(columns))], [f"− {name}" for name in columns], rotation=30, ha="left"
+    )
+    axes.set_yticks([i + 0.5 for i in range(len(rows))], rows)
+    axes.xaxis.tick_top()
+    axes.tick_params(length=0, labelsize=SMALL, labelcolor=INK, pad=2)
+    axes.spines[:].set_visible(False)
+    return figure

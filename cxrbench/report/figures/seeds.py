@@ -1,0 +1,67 @@
+"""The AUC of every seed, for studies with several."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch, Rectangle
+
+from cxrbench.report.figures.style import INK, MARKERS, SMALL, colours, new_figure, tidy
+
+if TYPE_CHECKING:
+    from cxrbench.study.results import Results
+
+_HALF = 0.3
+
+
+def draw_seeds(results: Results) -> Figure:
+    """Return the AUCs of each scheme, a mark a seed, and the mean with its interval.
+
+    Thin lines join the schemes of one seed: lines that cross are orders of schemes that do not hold.
+    """
+    schemes = results.schemes
+    width = max(4.5, 1.6 + 1.2 * len(schemes))
+    figure = new_figure(width, 4)
+    axes = figure.subplots()
+    for i, scheme in enumerate(schemes):
+        axes.plot([i - _HALF, i + _HALF], [scheme.auc] * 2, color=INK, linewidth=1.5, zorder=2)
+        axes.add_patch(
+            Rectangle(
+                (i - _HALF, scheme.ci_low),
+                2 * _HALF,
+                scheme.ci_high - scheme.ci_low,
+                facecolor="#ebebeb",
+                edgecolor="none",
+                zorder=1,
+            )
+        )
+    marks = [
+        axes.plot(
+            range(len(schemes)),
+            [result.curve.auc for scheme in schemes for result in scheme.seeds if result.seed == seed],
+            color=colour,
+            marker=MARKERS[i % len(MARKERS)],
+            markersize=6,
+            linewidth=0.7,
+            label=f"seed {seed}",
+        )[0]
+        for i, (seed, colour) in enumerate(
+            zip(results.seeds, colours(len(results.seeds) + 1)[1:], strict=True)
+        )
+    ]
+    axes.set_xticks(range(len(schemes)), results.names, rotation=20 if len(schemes) > 4 else 0)
+    axes.set_xlim(-0.5, len(schemes) - 0.5)
+    axes.set_ylabel("AUC on the test part", fontsize=SMALL)
+    tidy(axes, grid="y")
+    mean = Line2D([], [], color=INK, linewidth=1.5, label="mean")
+    interval = Patch(facecolor="#ebebeb", label="95% interval of the mean")
+    figure.legend(
+        handles=[*marks, mean, interval],
+        loc="outside lower center",
+        ncols=round(width / 1.6),
+        frameon=False,
+        fontsize=SMALL,
+    )
+    return figure

@@ -1,0 +1,113 @@
+"""The HTML page: one file with its styles and figures in it, no script, nothing loaded from elsewhere."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from cxrbench.report import content, text
+from cxrbench.report.figures import ReportFigure
+from cxrbench.report.redact import without_paths, without_private_settings
+
+if TYPE_CHECKING:
+    from cxrbench.study.results import Results
+
+_FORMATS = (
+    text.count,
+    text.decimal,
+    text.interval,
+    text.p_value,
+    text.rule,
+    text.seconds,
+    text.signed,
+    text.signed_interval,
+)
+
+
+def page(results: Results, figures: Sequence[ReportFigure]) -> str:
+    """Return the report as HTML. Every text in it is escaped, and paths are cut to the file's name."""
+    environment = Environment(
+        loader=PackageLoader("cxrbench.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {function.__name__: function for function in _FORMATS}
+    cleaned = without_paths(replace(results, settings=without_private_settings(results.settings)))
+    return environment.get_template("index.html").render(
+        results=cleaned,
+        several=len(cleaned.seeds) > 1,
+        clustered=content.clustered(cleaned),
+        banner=content.banner(cleaned),
+        # The first sentence is what must be seen from afar.
+        banner_head=content.banner(cleaned).partition(". ")[0] + ".",
+        banner_rest=content.banner(cleaned).partition(". ")[2],
+        in_short=_in_short(cleaned),
+        sample=content.sample_text(cleaned),
+        schemes=[
+            {
+                "result": scheme,
+                "target": content.short_target(cleaned, scheme),
+                "p": content.p_against_control(cleaned, scheme),
+            }
+            for scheme in cleaned.schemes
+        ],
+        has_control=content.has_control(cleaned),
+        notes=content.column_notes(cleaned),
+        between_seeds=", ".join(
+            f"{scheme.name} {text.decimal(scheme.sd_between_seeds, 4)}"
+            for scheme in cleaned.schemes
+            if scheme.sd_between_seeds is not None
+        ),
+        comparisons=[
+            {
+                "seed": comparison.seed,
+                "pairs": comparison.pairs,
+                "notes": any(pair.note for pair in comparison.pairs),
+                "margins": any(pair.noninferiority or pair.superiority for pair in comparison.pairs),
+                "omnibus": content.omnibus_text(comparison.omnibus) if comparison.omnibus else None,
+            }
+            for comparison in cleaned.comparisons
+        ],
+        figures={
+            figure.name: {
+                "source": "data:image/png;base64," + base64.b64encode(figure.png).decode(),
+                "alt": figure.alt,
+                "caption": figure.caption,
+            }
+            for figure in figures
+        },
+        provenance=content.provenance(cleaned),
+        settings=json.dumps(cleaned.settings, indent=2, ensure_ascii=False, default=str),
+    )
+
+
+def _in_short(results: Results) -> str:
+    """Return the verdicts counted, and how many schemes differ from the control."""
+    outcomes = [scheme.verdict.outcome for scheme in results.schemes]
+    counted = ", ".join(
+        f"{outcomes.count(outcome)} {outcome}"
+        for outcome in ("pass", "fail", "inconclusive")
+        if outcome in outcomes
+    )
+    said = f"{text.plural(len(outcomes), 'scheme')}, {content.seeds_text(results)}: {counted}."
+    if not content.has_control(results):
+        return said
+    others = [name for name in results.names if name != content.CONTROL]
+    differ = [
+        name
+        for name in others
+        if all(pair.p_adjusted < content.LEVEL for pair in results.pair(name, content.CONTROL))
+    ]
+    seeds = " in every seed" if len(results.seeds) > 1 else ""
+    which = f" ({', '.join(differ)})" if differ else ""
+    return (
+        f"{said} Different from the control{seeds}, at a Holm-adjusted p below {content.LEVEL}: "
+        f"{len(differ)} of {len(others)}{which}."
+    )

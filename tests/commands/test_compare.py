@@ -1,0 +1,231 @@
+"""``cxrbench compare`` from outside: its JSON, its tables, its errors."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from cxrbench.commands import _predictions
+from cxrbench.commands.compare import command
+from cxrbench.statistics import Adjustment, IntervalMethod, compare_all, write_predictions
+
+OVARIAN = [
+    str(Path(__file__).parents[2] / "fixtures" / "reference" / "ovarian.csv"),
+    *("--id-column", "patient", "--label-column", "y"),
+    *("--score-column", "albumin", "--score-column", "total_protein", "--score-column", "ten_minus_kg"),
+]
+
+
+def run(*arguments):
+    return CliRunner().invoke(command, [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Three prediction files for the same 40 images of 20 patients, each in an order of its own."""
+    rng = np.random.default_rng(1)
+    labels = np.arange(40) % 2
+    scores = rng.normal(size=(3, 40)) + labels
+    paths = []
+    for name, row in zip(("control", "findings", "sequential"), scores, strict=True):
+        order = rng.permutation(40)
+        paths.append(
+            write_predictions(
+                tmp_path / f"{name}.csv",
+                [f"image{i}" for i in order],
+                [f"patient{i // 2}" for i in order],
+                labels[order],
+                row[order],
+            )
+        )
+    return paths, labels, scores
+
+
+def test_ovarian_numbers_in_json_at_full_precision():
+    result = run(*OVARIAN, "--json")
+    assert result.exit_code == 0
+    assert result.stderr == ""
+    found = json.loads(result.stdout)
+    assert [round(curve["auc"], 4) for curve in found["curves"]] == [0.7366, 0.6478, 0.7258]
+    assert [round(curve["se"], 4) for curve in found["curves"]] == [0.0927, 0.1, 0.1028]
+    assert round(found["omnibus"]["chi2"], 6) == 2.533978
+    assert (found["omnibus"]["df"], round(found["omnibus"]["p_value"], 6)) == (2, 0.281678)
+    assert [round(pair["p_value"], 5) for pair in found["pairs"]][1:] == [0.91021, 0.45614]
+    assert (found["n_images"], found["n_positive"], found["n_patients"]) == (43, 31, None)
+    assert found["curves"][0]["auc"] == 0.7365591397849462
+
+
+def test_files_are_joined_on_the_image_id_and_give_what_python_gives(files):
+    paths, labels, scores = files
+    result = run(*paths, "--cluster", "patient_id", "--margin", "0.02", "--json")
+    found = json.loads(result.stdout)
+    expected = compare_all(
+        labels,
+        dict(zip(("control", "findings", "sequential"), scores, strict=True)),
+        np.arange(40) // 2,
+        margin=0.02,
+    )
+    assert found["n_patients"] == 20
+    for given, pair in zip(found["pairs"], expected.pairs, strict=True):
+        assert (given["a"], given["b"]) == (pair.a, pair.b)
+        assert given["difference"] == pair.difference
+        assert given["p_adjusted"] == pytest.approx(pair.p_adjusted, rel=1e-12)
+        assert given["noninferiority"]["p_value"] == pytest.approx(pair.noninferiority.p_value, rel=1e-12)
+        assert given["superiority"]["margin"] == 0.02
+
+
+@pytest.mark.parametrize("adjust", get_args(Adjustment))
+def test_adjustment_is_an_option(files, adjust):
+    paths, _, _ = files
+    found = json.loads(run(*paths, "--adjust", adjust, "--json").stdout)
+    p = sorted(pair["p_value"] for pair in found["pairs"])
+    adjusted = sorted(pair["p_adjusted"] for pair in found["pairs"])
+    factor = {"holm": 3, "bonferroni": 3, "fdr_bh": 3, "none": 1}[adjust]
+    assert adjusted[0] <= min(1, factor * p[0]) + 1e-15
+    assert found["adjust"] == adjust
+
+
+def test_a_file_against_itself_has_p_exactly_one(files):
+    paths, _, _ = files
+    found = json.loads(run(paths[0], paths[0], "--json").stdout)
+    assert (found["pairs"][0]["difference"], found["pairs"][0]["z"], found["pairs"][0]["p_value"]) == (
+        0,
+        0,
+        1,
+    )
+    assert found["pairs"][0]["p_adjusted"] == 1
+    assert (found["omnibus"]["chi2"], found["omnibus"]["df"], found["omnibus"]["p_value"]) == (0, 0, 1)
+
+
+def test_degenerate_curves_are_valid_json_with_null_for_what_does_not_exist(tmp_path):
+    ids, labels = [f"i{k}" for k in range(20)], [0] * 10 + [1] * 10
+    for name, scores in (("right", range(20)), ("wrong", range(20, 0, -1))):
+        write_predictions(tmp_path / f"{name}.csv", ids, ids, labels, list(scores))
+    result = run(tmp_path / "right.csv", tmp_path / "wrong.csv", "--json")
+    assert "NaN" not in result.stdout
+    assert "Infinity" not in result.stdout
+    found = json.loads(result.stdout)
+    assert found["pairs"][0]["z"] is None
+    assert found["omnibus"]["chi2"] is None
+    table = run(tmp_path / "right.csv", tmp_path / "wrong.csv")
+    assert "no variance" in table.stdout
+
+
+def test_the_table_for_a_person(files):
+    paths, _, _ = files
+    result = run(*paths, "--margin", "0.02")
+    assert result.exit_code == 0
+    lines = result.stdout.splitlines()
+    assert lines[0].split() == ["curve", "AUC", "SE", "95%", "interval"]
+    assert lines[2].startswith("control")
+    assert "p (holm)" in result.stdout
+    assert "non-inferior by 0.02" in result.stdout
+    assert "superior by 0.02" in result.stdout
+    assert "all equal: chi-square" in result.stdout
+    assert (
+        "40 images of 20 patients, 20 positive; standard errors: images independent (DeLong)" in result.stdout
+    )
+    assert "note: 40 images of 20 patients count as independent" in result.stdout
+    assert "--cluster patient_id allows for it" in result.stdout
+    clustered = run(*paths, "--cluster", "patient_id").stdout
+    assert "clustered by patient (Obuchowski)" in clustered
+    assert "note" not in clustered
+
+
+def test_one_image_a_patient_is_said(tmp_path):
+    ids, labels = [f"i{k}" for k in range(6)], [0, 0, 1, 0, 1, 1]
+    for name, scores in (("a", [1, 2, 3, 4, 5, 6]), ("b", [2, 1, 3, 4, 6, 5])):
+        write_predictions(tmp_path / f"{name}.csv", ids, ids, labels, scores)
+    result = run(tmp_path / "a.csv", tmp_path / "b.csv", "--cluster", "patient_id")
+    assert "small-sample factor is 1" in result.stdout
+
+
+def test_unpaired_files(files, tmp_path):
+    paths, labels, scores = files
+    other = write_predictions(
+        tmp_path / "elsewhere.csv",
+        [f"other{i}" for i in range(40)],
+        [f"other{i // 2}" for i in range(40)],
+        labels,
+        scores[1],
+    )
+    refused = run(paths[0], other)
+    assert refused.exit_code == 2
+    assert "not of the same images" in refused.stderr
+    found = json.loads(run(paths[0], other, "--unpaired", "--cluster", "patient_id", "--json").stdout)
+    assert [curve["name"] for curve in found["curves"]] == ["control", "elsewhere"]
+    assert (found["n_images"], found["n_positive"], found["n_patients"]) == (80, 40, 40)
+    one, two = found["curves"]
+    assert found["pairs"][0]["difference"] == one["auc"] - two["auc"]
+    assert found["pairs"][0]["se"] == pytest.approx(np.hypot(one["se"], two["se"]), rel=0.03)
+    assert found["omnibus"] is None
+    assert run(paths[0], other, "--unpaired").exit_code == 0
+
+
+def test_unpaired_files_with_common_images_need_patients(files):
+    paths, _, _ = files
+    refused = run(paths[0], paths[1], "--unpaired")
+    assert refused.exit_code == 2
+    assert "in both files, so the AUCs are correlated" in refused.stderr
+    assert run(paths[0], paths[1], "--unpaired", "--cluster", "patient_id").exit_code == 0
+    refused = run(*paths, "--unpaired")
+    assert "two files with one score column each" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda text: text.replace("image7,", "image70,"), "image image7 of control not in findings"),
+        (
+            lambda text: text.replace("image7,patient3,1", "image7,patient3,0"),
+            "a different label for image image7",
+        ),
+        (
+            lambda text: text.replace("image7,patient3", "image7,patient9"),
+            "a different patient for image image7",
+        ),
+        (lambda text: text.replace("image7,", "image8,"), "image_id stands more than once: image image8"),
+    ],
+)
+def test_files_that_do_not_agree_end_with_one_line_and_code_two(files, change, message):
+    paths, _, _ = files
+    paths[1].write_text(change(paths[1].read_text()))
+    result = run(*paths, "--json")
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert message in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--margin", "-1"], "margin: must be an AUC difference"),
+        (["--level", "95"], "level: must lie between 0 and 1"),
+        (["--cluster", "hospital"], "no column 'hospital'"),
+        (["--score-column", "probability"], "no column 'probability'"),
+    ],
+)
+def test_options_that_cannot_be_met_end_with_one_line_and_code_two(files, options, message):
+    paths, _, _ = files
+    result = run(*paths, *options)
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert "Traceback" not in result.output
+
+
+def test_one_curve_is_refused(files):
+    paths, _, _ = files
+    result = run(paths[0])
+    assert result.exit_code == 2
+    assert "one curve has nothing to be compared with" in result.stderr
+
+
+def test_choices_are_those_of_the_library():
+    assert get_args(Adjustment) == _predictions.ADJUSTMENTS
+    assert get_args(IntervalMethod) == _predictions.INTERVALS

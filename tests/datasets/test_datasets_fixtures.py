@@ -1,0 +1,60 @@
+"""The generator makes exactly the trees that are in the repository."""
+
+import importlib.util
+
+import numpy as np
+import pydicom
+import pytest
+
+from cxrbench.radiograph import read
+
+LOSSY = (".jpg", ".jpeg", ".dcm")
+TREES = ("chestxray14", "covid-image-collection", "kermany", "manifest", "other-layouts", "rsna-pneumonia")
+
+
+def files(root):
+    return {path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    from pathlib import Path
+
+    script = Path(__file__).parents[2] / "fixtures" / "make_fixtures.py"
+    spec = importlib.util.spec_from_file_location("make_fixtures", script)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    root = tmp_path_factory.mktemp("fixtures")
+    module.make_all(root)
+    return root
+
+
+@pytest.mark.parametrize("tree", TREES)
+def test_the_generator_makes_the_files_that_are_in_the_repository(tree, made, fixtures):
+    assert files(made / tree) == files(fixtures / tree)
+
+
+@pytest.mark.parametrize("tree", TREES)
+def test_their_contents_are_the_same(tree, made, fixtures):
+    for name in files(made / tree):
+        ours, theirs = made / tree / name, fixtures / tree / name
+        if ours.suffix in (".csv", ".txt"):
+            assert ours.read_bytes() == theirs.read_bytes(), name
+            continue
+        # Another release of an encoder may choose other bytes for the same picture.
+        difference = read(ours).astype(int) - read(theirs)
+        assert np.abs(difference).max() <= (4 if ours.suffix in LOSSY else 0), name
+        if ours.suffix == ".dcm":
+            headers = [pydicom.dcmread(path, stop_before_pixels=True) for path in (ours, theirs)]
+            assert headers[0].to_json_dict() == headers[1].to_json_dict()
+
+
+def test_they_are_small(fixtures):
+    sizes = [path.stat().st_size for tree in TREES for path in (fixtures / tree).rglob("*") if path.is_file()]
+    assert sum(sizes) < 300_000
+
+
+def test_every_image_but_the_lists_is_used_by_a_label_file_or_folder(fixtures):
+    assert len(files(fixtures / "chestxray14")) == 16 + 3
+    assert len(files(fixtures / "rsna-pneumonia")) == 8 + 2
+    assert len(files(fixtures / "kermany")) == 14

@@ -1,0 +1,148 @@
+"""Names, options and the search for a data set's folder."""
+
+import subprocess
+import sys
+
+import pytest
+
+from cxrbench.datasets import adapter, dataset_names, discover, load, register, registry
+from cxrbench.errors import DatasetError
+
+SHIPPED = ("chestxray14", "rsna-pneumonia", "covid-image-collection", "kermany", "manifest")
+
+
+@pytest.fixture
+def own_registry(monkeypatch):
+    monkeypatch.setattr(registry, "_adapters", dict(registry._adapters))
+
+
+def test_the_folder_data_sets_are_known_by_name():
+    assert dataset_names()[:5] == SHIPPED
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_every_shipped_data_set_is_found_among_the_fixtures_and_loads(name, fixtures):
+    folder = discover(fixtures, name)
+    cohort = load(name, folder)
+    assert folder == fixtures / name
+    assert cohort.dataset == adapter(name).name == name
+    assert all((folder / path).is_file() for path in cohort.table["path"])
+    assert cohort.pixels.read(0, 16).shape == (16, 16)
+    assert cohort.listed == len(cohort) + sum(cohort.left_out.values())
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("chestxray", "did you mean chestxray14?"),
+        ("chest-xray-14", "did you mean chestxray14?"),
+        ("covid", "did you mean covid-image-collection?"),
+        ("RSNA", "did you mean rsna-pneumonia?"),
+        ("padchest-zzz", "known are chestxray14, rsna-pneumonia, covid-image-collection, kermany, manifest"),
+        ("phantom", "made on the spot"),
+    ],
+)
+def test_an_unknown_name_gets_the_nearest_ones(name, hint):
+    with pytest.raises(DatasetError) as raised:
+        adapter(name)
+    assert hint in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.usefixtures("own_registry")
+def test_a_users_own_data_set_is_registered_with_a_decorator(fixtures, tmp_path):
+    @register(
+        "ours",
+        title="Our archive",
+        marker="ours.txt",
+        recognises=lambda folder: (folder / "ours.txt").exists(),
+    )
+    def load_ours(root, part="kermany"):
+        assert root == tmp_path
+        return load("kermany", fixtures / part)
+
+    (tmp_path / "ours.txt").touch()
+    assert dataset_names() == (*SHIPPED, "ours")
+    assert discover(tmp_path, "ours") == tmp_path
+    assert len(load("ours", tmp_path)) == 14
+    assert len(load("ours", tmp_path, part="kermany/chest_xray")) == 14
+
+
+@pytest.mark.parametrize("name", ["kermany", "phantom", "manifest"])
+@pytest.mark.usefixtures("own_registry")
+def test_a_taken_name_cannot_be_registered_again(name):
+    with pytest.raises(DatasetError, match=f"'{name}' is registered already"):
+        register(name, title="", marker="", recognises=bool)(load)
+
+
+def test_an_unknown_option_is_refused(fixtures):
+    with pytest.raises(DatasetError, match=r"no option 'label'; it takes file, labels"):
+        load("manifest", fixtures / "manifest", label=["COVID-19"])
+    with pytest.raises(DatasetError, match=r"no option 'labels'; it takes no options"):
+        load("kermany", fixtures / "kermany", labels=["Pneumonia"])
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_folder_that_is_not_there_or_a_file_is_refused(name, tmp_path):
+    with pytest.raises(DatasetError, match="no such folder"):
+        load(name, tmp_path / "nowhere")
+    (tmp_path / "file").touch()
+    with pytest.raises(DatasetError, match="is a file; name the data set's folder"):
+        load(name, tmp_path / "file")
+    with pytest.raises(DatasetError, match="no such folder"):
+        discover(tmp_path / "nowhere", name)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_an_empty_folder_is_refused_in_one_line(name, tmp_path):
+    with pytest.raises(DatasetError) as raised:
+        load(name, tmp_path)
+    assert str(tmp_path) in str(raised.value)
+    assert "\n" not in str(raised.value)
+    with pytest.raises(DatasetError, match=rf"no {name} data .* or the 0 folders in it; looked for "):
+        discover(tmp_path, name)
+
+
+def test_the_root_itself_is_preferred(fixtures):
+    assert discover(fixtures / "kermany", "kermany") == fixtures / "kermany"
+
+
+def test_several_folders_that_fit_are_named(copied, tmp_path):
+    first = copied("kermany")
+    first.rename(tmp_path / "a")
+    copied("kermany").rename(tmp_path / "b")
+    with pytest.raises(DatasetError, match=r"several folders of .* look like kermany: a, b; name one"):
+        discover(tmp_path, "kermany")
+
+
+def test_hidden_folders_are_not_searched(copied, tmp_path):
+    copied("kermany").rename(tmp_path / ".trash")
+    with pytest.raises(DatasetError, match="no kermany data"):
+        discover(tmp_path, "kermany")
+
+
+def test_a_manifest_of_another_name_is_found_by_it(copied, tmp_path):
+    folder = copied("manifest")
+    (folder / "manifest.csv").rename(folder / "films.csv")
+    assert discover(tmp_path, "manifest", file="films.csv", labels=["COVID-19"]) == folder
+    with pytest.raises(DatasetError, match="no manifest data"):
+        discover(tmp_path, "manifest")
+
+
+def test_importing_the_package_is_light():
+    code = (
+        "import sys, cxrbench.datasets\n"
+        "print(sorted({'torch', 'pandas', 'PIL', 'pydicom'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_building_a_table_imports_no_image_library_and_no_torch(fixtures):
+    code = (
+        "import sys; from cxrbench.datasets import load\n"
+        f"load('rsna-pneumonia', {str(fixtures / 'rsna-pneumonia')!r})\n"
+        "print(sorted({'torch', 'PIL', 'pydicom'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

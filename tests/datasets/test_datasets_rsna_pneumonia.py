@@ -1,0 +1,116 @@
+"""The RSNA challenge: boxes, classes, and label files that disagree."""
+
+import shutil
+
+import pandas as pd
+import pytest
+
+from cxrbench.datasets import load
+from cxrbench.errors import DatasetError
+
+BOXES, CLASSES = "stage_2_train_labels.csv", "stage_2_detailed_class_info.csv"
+FIRST = "00000000-0000-4000-8000-000000000001"
+SECOND = "00000000-0000-4000-8000-000000000002"
+
+
+def test_several_boxes_are_one_positive_image(fixtures):
+    cohort = load("rsna-pneumonia", fixtures / "rsna-pneumonia")
+    table = cohort.table
+    assert (cohort.listed, len(cohort), cohort.labels) == (8, 8, ("Lung Opacity",))
+    assert table["Lung Opacity"].tolist() == [1, 0, 0, 0, 1, 0, 0, 1]
+    assert table["boxes"].tolist() == [2, 0, 0, 0, 1, 0, 0, 3]
+    assert table.loc[0, "path"] == f"stage_2_train_images/{FIRST}.dcm"
+
+
+def test_the_three_classes_are_kept(fixtures):
+    table = load("rsna-pneumonia", fixtures / "rsna-pneumonia").table
+    assert table["class"].value_counts().to_dict() == {
+        "Lung Opacity": 3,
+        "No Lung Opacity / Not Normal": 3,
+        "Normal": 2,
+    }
+
+
+def test_a_patient_id_names_an_image_and_the_header_stays_unread(fixtures):
+    table = load("rsna-pneumonia", fixtures / "rsna-pneumonia").table
+    assert table["patient_id"].tolist() == table["image_id"].tolist()
+    assert table[["view", "sex", "age"]].isna().all().all()
+
+
+def test_a_part_of_the_images_is_a_cohort(copied):
+    root = copied("rsna-pneumonia")
+    (root / "stage_2_train_images" / f"{FIRST}.dcm").unlink()
+    shutil.copy(root / "stage_2_train_images" / f"{SECOND}.dcm", root / "stage_2_train_images" / "new.dcm")
+    cohort = load("rsna-pneumonia", root)
+    assert (cohort.listed, len(cohort), dict(cohort.left_out)) == (8, 7, {"file missing": 1})
+    assert cohort.missing == (f"{FIRST}.dcm",)
+    assert cohort.unlisted == ("new.dcm",)
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "message"),
+    [
+        (
+            CLASSES,
+            f"{FIRST},Lung Opacity",
+            f"{FIRST},Opacity",
+            "unknown class; the three are Lung Opacity, No Lung",
+        ),
+        (
+            CLASSES,
+            f"{FIRST},Lung Opacity",
+            f"{FIRST},Normal",
+            r"an image has two classes \(row 3; 1 in all\)",
+        ),
+        (
+            CLASSES,
+            f"{SECOND},No Lung Opacity / Not Normal",
+            f"{SECOND},Lung Opacity",
+            "1 images have a Target",
+        ),
+        (
+            CLASSES,
+            SECOND,
+            "other",
+            "2 images stand in one of .* only, first: .*; take both files from one download",
+        ),
+        (
+            BOXES,
+            f"{SECOND},,,,,0",
+            f"{SECOND},,,,,1",
+            f"1 images have a Target .* contradicts, first: {SECOND}",
+        ),
+        (BOXES, "380.0,1", "380.0,0", f"1 images have a Target .* contradicts, first: {FIRST}"),
+        (BOXES, "380.0,1", "380.0,yes", r"column 'Target' must be 0 or 1 \(row 2; 1 in all\)"),
+        (BOXES, FIRST, "", r"column 'patientId' is empty \(row 2"),
+        (BOXES, "Target", "target", "columns missing: Target"),
+    ],
+)
+def test_label_files_that_are_wrong_or_disagree_are_refused(file, old, new, message, copied, edited):
+    root = copied("rsna-pneumonia")
+    edited(root / file, old, new)
+    with pytest.raises(DatasetError, match=message):
+        load("rsna-pneumonia", root)
+
+
+@pytest.mark.parametrize("file", [BOXES, CLASSES])
+def test_either_label_file_is_needed(file, copied):
+    root = copied("rsna-pneumonia")
+    (root / file).unlink()
+    with pytest.raises(DatasetError, match=f"{file}: no such file; download the challenge's"):
+        load("rsna-pneumonia", root)
+
+
+def test_labels_without_any_image_are_refused(copied):
+    root = copied("rsna-pneumonia")
+    shutil.rmtree(root / "stage_2_train_images")
+    with pytest.raises(DatasetError, match="no DICOM files in stage_2_train_images/"):
+        load("rsna-pneumonia", root)
+
+
+def test_the_same_picture_stands_in_chestxray14_under_another_name(fixtures):
+    ours = load("rsna-pneumonia", fixtures / "rsna-pneumonia")
+    theirs = load("chestxray14", fixtures / "chestxray14")
+    twin = pd.Index(theirs.table["image_id"]).get_loc("00090009_000.png")
+    difference = ours.pixels.read(0, 32).astype(int) - theirs.pixels.read(twin, 32)
+    assert abs(difference).max() <= 6

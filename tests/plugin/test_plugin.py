@@ -1,0 +1,170 @@
+"""The pytest plugin from outside: options, parametrisation, verdicts as outcomes, the closing table."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import pytest
+
+# pytester forgets what a run has imported, and numpy and torch cannot be imported twice.
+for _module in ("cxrbench.study.run", "cxrbench.gate.rules", "cxrbench.report.write", "sklearn.metrics"):
+    import_module(_module)
+
+PROFILE = """
+[study]
+name = "outside"
+title = "Outside"
+image_size = 32
+init = { kind = "random" }
+data_seed = 5
+seeds = [0]
+target = "covid"
+label = "COVID-19"
+
+[roles.covid]
+dataset = "phantom"
+validation = 0.3
+
+[phantom.covid]
+n_images = 60
+n_test_images = 40
+
+[stages.default]
+epochs = 1
+batch_size = 16
+
+[schemes]
+again = "init > covid > covid"
+"""
+
+VERDICTS = """
+from importlib import import_module
+
+import pytest
+
+# pytester forgets what a run has imported, and numpy and torch cannot be imported twice.
+for _module in ("cxrbench.study.run", "cxrbench.gate.rules", "cxrbench.report.write", "sklearn.metrics"):
+    import_module(_module)
+from cxrbench.statistics.verdicts import Verdict
+
+@pytest.mark.parametrize("outcome", ["pass", "fail", "inconclusive"])
+def test_it(outcome, cxr_verdict):
+    cxr_verdict(Verdict(outcome, f"the reason for {outcome}"))
+"""
+
+
+@pytest.fixture
+def outside(pytester):
+    """A folder with a profile, in which pytest runs with this plugin only."""
+    pytester.makefile(".toml", outside=PROFILE)
+    return pytester
+
+
+def run(pytester, *arguments):
+    return pytester.runpytest("-p", "no:cacheprovider", "-p", "no:benchmark", *arguments)
+
+
+def test_verdicts_become_outcomes(outside):
+    outside.makepyfile(VERDICTS)
+    result = run(outside)
+    outcomes = result.parseoutcomes()
+    assert outcomes == {"passed": 1, "failed": 1, "inconclusive": 1}
+    result.stdout.fnmatch_lines(["*the reason for fail*", "INCONCLUSIVE *the reason for inconclusive*"])
+    assert "def test_it" not in result.stdout.str()
+
+
+def test_an_inconclusive_verdict_can_be_made_to_fail(outside):
+    outside.makepyfile(VERDICTS)
+    assert run(outside, "--fail-inconclusive").parseoutcomes() == {"passed": 1, "failed": 2}
+
+
+def test_inconclusive_alone_is_no_failure(outside):
+    outside.makepyfile(VERDICTS)
+    result = run(outside, "-k", "not fail")
+    assert result.ret == pytest.ExitCode.OK
+    assert result.parseoutcomes() == {"passed": 1, "inconclusive": 1, "deselected": 1}
+
+
+def test_schemes_and_pairs_are_those_of_the_profile(outside):
+    outside.makepyfile(
+        """
+        def test_scheme(cxr_scheme): assert cxr_scheme in ("control", "again")
+        def test_pair(cxr_pair): assert cxr_pair == ("control", "again")
+        """
+    )
+    result = run(outside, "--profile", "outside.toml", "--scheme", "control", "--scheme", "again", "-v")
+    assert result.parseoutcomes() == {"passed": 3}
+    result.stdout.fnmatch_lines(
+        [
+            "*test_scheme?control? PASSED*",
+            "*test_scheme?again? PASSED*",
+            "*test_pair?control-vs-again? PASSED*",
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--profile", "phantm"], "*no profile 'phantm'; did you mean 'phantom'*"),
+        (["--scheme", "contrl"], "*no scheme 'contrl'; did you mean 'control'*"),
+        (["--seeds", "one"], "*--seeds takes whole numbers*"),
+        (["--profile", "outside.toml", "--scheme", "findings"], "*'findings' needs role 'findings'*"),
+    ],
+)
+def test_a_mistaken_option_is_a_usage_error(outside, arguments, message):
+    outside.makepyfile("def test_scheme(cxr_scheme): pass")
+    result = run(outside, *arguments)
+    assert result.ret in (pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.INTERRUPTED)
+    (result.stderr if result.ret == pytest.ExitCode.USAGE_ERROR else result.stdout).fnmatch_lines([message])
+
+
+def test_a_gpu_that_is_not_there_fails_and_does_not_skip(outside, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    outside.makepyfile("def test_device(cxr_device): pass")
+    result = run(outside, "--gpu")
+    assert result.parseoutcomes() == {"errors": 1}
+    result.stdout.fnmatch_lines(["*TrainingError: a GPU is asked for*"])
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+
+
+def test_the_study_is_run_once_kept_and_ends_in_a_table(outside):
+    outside.makepyfile(
+        """
+        def test_one(cxr_study): assert cxr_study.names == ("control",)
+        def test_two(cxr_study, cxr_study_dir): assert (cxr_study_dir / "results.json").exists()
+        """
+    )
+    options = ("--profile", "outside.toml", "--scheme", "control", "--study-dir", "kept")
+    first = run(outside, *options, "--report-dir", "page")
+    assert first.parseoutcomes() == {"passed": 2}
+    first.stdout.fnmatch_lines(["*= cxrbench =*", "*control*", "report: *index.html"])
+    assert (outside.path / "page" / "index.html").stat().st_size > 1000
+    second = run(outside, *options)
+    assert second.parseoutcomes() == {"passed": 2}
+    assert len(list((outside.path / "kept" / "stages").iterdir())) == 1
+
+
+def test_a_baseline_that_is_not_there_yet_is_a_state_of_its_own(outside):
+    outside.makepyfile(
+        """
+        def test_gate(cxr_gate, cxr_verdict): cxr_verdict(cxr_gate)
+        """
+    )
+    options = ("--profile", "outside.toml", "--scheme", "control", "--study-dir", "kept")
+    result = run(outside, *options, "--baseline", "nowhere")
+    assert result.parseoutcomes() == {"inconclusive": 1}
+    result.stdout.fnmatch_lines(
+        ["*no baseline yet at nowhere: write one with 'cxrbench baseline save nowhere*"]
+    )
+
+
+def test_other_peoples_tests_do_not_pay_for_the_plugin(outside):
+    outside.makepyfile(
+        """
+        import sys
+        def test_light(): assert not {"torch", "pandas", "sklearn"} & set(sys.modules)
+        """
+    )
+    result = outside.runpytest_subprocess("-p", "no:cacheprovider", "-p", "no:benchmark")
+    assert result.parseoutcomes() == {"passed": 1}

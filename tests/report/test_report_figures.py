@@ -1,0 +1,150 @@
+"""The figures."""
+
+import hashlib
+import io
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cxrbench.errors import CxrbenchError
+from cxrbench.report.curves import read_curves
+from cxrbench.report.figures.forest import draw_forest
+from cxrbench.report.figures.pairs import draw_pairs
+from cxrbench.report.figures.roc import draw_roc
+from cxrbench.report.figures.seeds import draw_seeds
+from cxrbench.report.figures.training import draw_training
+
+MakeStudy = Callable[..., Any]
+
+
+@pytest.mark.parametrize(
+    ("name", "figures"),
+    [
+        ("six", {"forest", "roc", "pairs", "training"}),
+        ("seeds", {"forest", "seeds", "roc", "pairs", "training"}),
+        ("pair", {"forest", "roc", "training"}),
+        ("single", {"forest", "roc", "training"}),
+    ],
+)
+def test_every_figure_is_a_picture_with_something_on_it(
+    reports: dict[str, Any], name: str, figures: set[str]
+) -> None:
+    folder = reports[name].index.parent / "figures"
+    assert {path.stem for path in folder.iterdir()} == figures
+    for path in folder.iterdir():
+        assert path.suffix == ".png"
+        with Image.open(io.BytesIO(path.read_bytes())) as image:
+            assert image.format == "PNG"
+            pixels = np.asarray(image.convert("L"))
+        assert min(pixels.shape) > 200
+        # White paper, dark ink, and neither everywhere.
+        assert pixels.max() == 255
+        assert pixels.min() < 60
+        assert 0.005 < (pixels < 250).mean() < 0.7
+
+
+def test_forest_draws_every_interval_and_calibrated_and_other_targets(make_study: MakeStudy) -> None:
+    (axes,) = draw_forest(make_study().results).axes
+    assert [label.get_text() for label in axes.get_yticklabels()][3] == "sequential"
+    intervals = [tuple(line.get_xdata()) for line in axes.lines if len(line.get_xdata()) == 2]
+    assert (0.844, 0.870) in intervals
+    bands = [(patch.get_x(), patch.get_x() + patch.get_width(), patch.get_hatch()) for patch in axes.patches]
+    assert bands[0] == (pytest.approx(0.727), pytest.approx(0.787), None)
+    assert bands[1] == (pytest.approx(0.86), pytest.approx(1.0), None)
+    assert bands[4] == (pytest.approx(0.82), pytest.approx(0.86), "/////")
+    assert len(bands) == 5
+    low, high = axes.get_xlim()
+    assert 0.70 < low < 0.727
+    assert 0.887 < high < 0.90
+
+
+def test_roc_panels_hold_the_scheme_the_control_and_the_points(make_study: MakeStudy) -> None:
+    study = make_study(names=("control", "sequential"))
+    curves = read_curves(study.results, study.out)
+    control, sequential = draw_roc(study.results, curves).axes
+    # Chance, the scheme, three points; and the control behind the other.
+    assert len(control.lines) == 1 + 1 + 3
+    assert len(sequential.lines) == 1 + 1 + 1 + 3
+    np.testing.assert_array_equal(
+        sequential.lines[2].get_xdata(), curves["sequential", 0].false_positive_rate
+    )
+    point = study.results.scheme("sequential").seeds[0].points[0]
+    drawn = sequential.lines[3]
+    assert drawn.get_xdata()[0] == pytest.approx(1 - point.specificity)
+    assert drawn.get_ydata()[0] == pytest.approx(point.sensitivity)
+
+
+def test_curves_have_the_area_of_their_file(make_study: MakeStudy) -> None:
+    study = make_study(names=("sequential",))
+    curve = read_curves(study.results, study.out)["sequential", 0]
+    area = np.trapezoid(curve.true_positive_rate, curve.false_positive_rate)
+    # Two normal distributions drawn for an AUC of 0.857, 801 against 259 images.
+    assert area == pytest.approx(0.857, abs=0.03)
+    assert (curve.false_positive_rate[0], curve.true_positive_rate[0]) == (0, 0)
+    assert (curve.false_positive_rate[-1], curve.true_positive_rate[-1]) == (1, 1)
+
+
+def test_pairs_are_row_minus_column_with_frames_where_told_apart(make_study: MakeStudy) -> None:
+    (axes,) = draw_pairs(make_study().results).axes
+    texts = [text.get_text() for text in axes.texts]
+    assert texts[:2] == ["+0.085", "p <0.001"]
+    assert texts[2:6] == ["+0.061", "p <0.001", "−0.024", "p 0.034"]
+    assert len(texts) == 30
+    assert sum(not patch.get_fill() for patch in axes.patches) == 11
+
+
+def test_a_frame_needs_every_seed(make_study: MakeStudy) -> None:
+    (axes,) = draw_pairs(make_study(seeds=(0, 1, 2)).results).axes
+    texts = [text.get_text() for text in axes.texts]
+    assert "p 0.034–0.170" in texts
+    assert sum(not patch.get_fill() for patch in axes.patches) == 8
+
+
+def test_training_marks_the_epoch_that_was_kept(make_study: MakeStudy) -> None:
+    results = make_study(names=("control",), seeds=(0, 1)).results
+    loss, auc = draw_training(results).axes
+    assert len(loss.lines) == 2
+    rings = [line for line in auc.lines if line.get_fillstyle() == "none"]
+    assert [list(ring.get_xdata()) for ring in rings] == [[stage.best_epoch + 1] for stage in results.stages]
+    assert list(loss.lines[0].get_xdata()) == [1, 2, 3, 4, 5, 6]
+
+
+def test_seeds_are_a_line_each(make_study: MakeStudy) -> None:
+    results = make_study(names=("control", "findings"), seeds=(3, 5)).results
+    (axes,) = draw_seeds(results).axes
+    lines = {line.get_label(): list(line.get_ydata()) for line in axes.lines}
+    assert lines["seed 3"] == pytest.approx([0.754, 0.839])
+    assert lines["seed 5"] == pytest.approx([0.760, 0.845])
+
+
+def test_a_missing_prediction_file_is_named(make_study: MakeStudy) -> None:
+    study = make_study(names=("control",))
+    path = study.out / "predictions" / "seed-0" / "test" / "control.csv"
+    path.unlink()
+    with pytest.raises(CxrbenchError, match=r"control\.csv: predictions cannot be read"):
+        read_curves(study.results, study.out)
+
+
+def test_a_changed_prediction_file_is_refused(make_study: MakeStudy) -> None:
+    study = make_study(names=("control",))
+    path = study.out / "predictions" / "seed-0" / "test" / "control.csv"
+    path.write_text(path.read_text() + "IMG-9,MRN-9,1,0.5\n")
+    with pytest.raises(CxrbenchError, match="is not the file that the results were computed from"):
+        read_curves(study.results, study.out)
+
+
+def test_a_file_without_scores_is_refused_in_one_line(make_study: MakeStudy) -> None:
+    study = make_study(names=("control",))
+    path: Path = study.out / "predictions" / "seed-0" / "test" / "control.csv"
+    path.write_text("image_id,label\na,1\n")
+    scheme = study.results.schemes[0]
+    seed = replace(scheme.seeds[0], sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+    results = replace(study.results, schemes=(replace(scheme, seeds=(seed,)),))
+    with pytest.raises(CxrbenchError, match="is not a prediction file") as caught:
+        read_curves(results, study.out)
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,283 @@
+"""Prediction files: read exactly, joined on the image id, refused with the rows named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from cxrbench.errors import StatisticsError
+from cxrbench.statistics import Columns, auc, read_all, read_predictions, write_predictions
+
+GOOD = "image_id,patient_id,label,score\na,p,0,0.1\nb,p,1,0.7\nc,q,0,0.2\nd,r,1,0.9\n"
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(text: str | bytes, name: str = "scores.csv") -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return path
+
+    return write
+
+
+def test_a_good_file(write):
+    found = read_predictions(write(GOOD, "control.csv"))
+    assert found.image_ids.tolist() == ["a", "b", "c", "d"]
+    assert found.labels.tolist() == [False, True, False, True]
+    assert list(found.scores) == ["control"]
+    assert found.scores["control"].tolist() == [0.1, 0.7, 0.2, 0.9]
+    assert found.patients.tolist() == ["p", "p", "q", "r"]
+    assert found.n_patients == 3
+
+
+def test_what_other_programs_write_is_read(write):
+    found = read_predictions(write(b"\xef\xbb\xbf" + GOOD.replace("\n", "\r\n").encode() + b"\r\n"))
+    assert found.image_ids.tolist() == ["a", "b", "c", "d"]
+    quoted = 'score,label,image_id\n1e-3,0.0,"a, left"\n2,1.0,"b ""x"""\n'
+    found = read_predictions(write(quoted))
+    assert found.image_ids.tolist() == ["a, left", 'b "x"']
+    assert found.labels.tolist() == [False, True]
+
+
+def test_ids_stay_as_they_are_written(write):
+    text = "image_id,patient_id,label,score\n001,01,0,1\n01,1,1,2\n1,NA,1,3\nNA,None,0,4\n1e3,nan,0,5\n"
+    found = read_predictions(write(text))
+    assert found.image_ids.tolist() == ["001", "01", "1", "NA", "1e3"]
+    assert found.patients.tolist() == ["01", "1", "NA", "None", "nan"]
+
+
+def test_a_file_need_not_name_patients(write):
+    found = read_predictions(write("image_id,label,score\na,0,1\nb,1,2\n"))
+    assert found.patients is None
+    assert found.n_patients is None
+
+
+def test_other_columns_are_carried_along(write):
+    found = read_predictions(write("image_id,view,label,score,age\na,PA,0,1,077\nb,,1,2,\n"))
+    assert found.table.to_dict("list") == {"view": ["PA", ""], "age": ["077", ""]}
+
+
+def test_column_names_are_options_and_several_scores_are_several_curves(write):
+    path = write("file,truth,first,second,who\na,0,1,4,p\nb,1,2,3,p\n")
+    columns = Columns(image="file", label="truth", scores=("second", "first"), patient="who")
+    found = read_predictions(path, columns)
+    assert {name: values.tolist() for name, values in found.scores.items()} == {
+        "second": [4, 3],
+        "first": [1, 2],
+    }
+    assert found.patients.tolist() == ["p", "p"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "empty; expected a header"),
+        ("image_id,label,score\n", "no rows below the header"),
+        ("image_id,label\na,0\nb,1\n", "no column 'score'; the file has image_id, label"),
+        ("name,label,score\na,0,1\n", "no column 'image_id'; the file has name, label, score"),
+        ("image_id,label,score,score\na,0,1,2\n", "column stands twice: score"),
+        ("image_id,label,score\na,0,1\n,1,2\nc,1,2\n  ,1,2\n", "no image_id in rows 2, 4, counted from 1"),
+        ("image_id,label,score\na,0,1\nb,1,2\na,0,1\n", "image_id stands more than once: image a"),
+        ("image_id,label,score\na,0,1\nb,2,2\nc,3,1\n", "label must be 0 or 1, found 2.0 in images b, c"),
+        ("image_id,label,score\na,0,1\nb,yes,2\n", "label is not a number, found yes in image b"),
+        ("image_id,label,score\na,0,1\nb,,2\n", "label is not a number in image b"),
+        ("image_id,label,score\na,0,1\nb,nan,2\n", "label must be 0 or 1, found nan in image b"),
+        ("image_id,label,score\na,0,1\nb,1,\nc,1,\n", "score is not a number in images b, c"),
+        ("image_id,label,score\na,0,1\nb,1,nan\n", "score must be finite, found nan in image b"),
+        ("image_id,label,score\na,0,-inf\nb,1,2\n", "score must be finite, found -inf in image a"),
+        ("image_id,label,score\na,0,high\nb,1,2\n", "score is not a number, found high in image a"),
+        ("image_id,label,score\na,1,1\nb,1,2\n", "every image is positive (images a, b), none negative"),
+        ("image_id,label,score\na,0,1\nb,0,2\n", "every image is negative (images a, b), none positive"),
+        ("image_id,patient_id,label,score\na,p,0,1\nb,,1,2\n", "no patient_id in image b"),
+        ("image_id,label,score\na,0,1\nb,1,2,3,4\n", "not a readable CSV file"),
+        ("image_id,label,score\na,0,1,9\nb,1,2,9\n", "not a readable CSV file"),
+        ("image_id,label,score\na,0,1\nb,1\n", "in image b"),
+        (b"\x89PNG\r\n\x1a\n\x00\x00\xff\xfe", "not a readable CSV file"),
+        (b"PK\x03\x04\x00\x00", "no column"),
+    ],
+)
+def test_bad_files_are_refused_with_the_rows(write, text, message):
+    path = write(text)
+    with pytest.raises(StatisticsError) as caught:
+        read_predictions(path)
+    assert str(path) in str(caught.value)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_files_and_folders_are_refused(tmp_path):
+    with pytest.raises(StatisticsError, match="no such file"):
+        read_predictions(tmp_path / "none.csv")
+    with pytest.raises(StatisticsError, match="no such file"):
+        read_predictions(tmp_path)
+    with pytest.raises(StatisticsError, match="no prediction files given"):
+        read_all([])
+
+
+def test_a_patient_column_that_is_required_must_be_there(write):
+    with pytest.raises(StatisticsError, match="no column 'site'; the file has image_id, patient_id"):
+        read_predictions(write(GOOD), Columns(patient="site", patient_required=True))
+
+
+def test_a_score_column_named_twice_is_refused(write):
+    with pytest.raises(StatisticsError, match="a score column is named twice"):
+        read_predictions(write(GOOD), Columns(scores=("score", "score")))
+
+
+def test_files_are_joined_on_the_image_id_and_never_on_the_order(write):
+    first = write(GOOD, "first.csv")
+    other = write("score,image_id,label\n4,d,1\n3,c,0\n1,a,0\n2,b,1\n", "other.csv")
+    found = read_all([first, other])
+    assert found.image_ids.tolist() == ["a", "b", "c", "d"]
+    assert found.scores["other"].tolist() == [1, 2, 3, 4]
+    assert found.patients.tolist() == ["p", "p", "q", "r"]
+    # Patients may come from any of the files.
+    backwards = read_all([other, first])
+    assert backwards.image_ids.tolist() == ["d", "c", "a", "b"]
+    assert backwards.patients.tolist() == ["r", "q", "p", "p"]
+    assert backwards.scores["first"].tolist() == [0.9, 0.2, 0.1, 0.7]
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        (GOOD.replace("c,q,0,0.2\n", ""), "not of the same images: image c of first not in other"),
+        (GOOD + "e,s,0,1\nf,s,0,1\n", "not of the same images: images e, f of other not in first"),
+        (GOOD.replace("c,", "x,"), "image c of first not in other; image x of other not in first"),
+        (GOOD.replace("c,q,0", "c,q,1"), "first and other give a different label for image c"),
+        (GOOD.replace("d,r,", "d,s,").replace("a,p", "a,t"), "give a different patient for images a, d"),
+    ],
+)
+def test_files_that_do_not_agree_are_refused_with_the_images(write, other, message):
+    with pytest.raises(StatisticsError) as caught:
+        read_all([write(GOOD, "first.csv"), write(other, "other.csv")])
+    assert message in str(caught.value)
+
+
+def test_curves_are_called_after_their_file(write):
+    assert list(read_all([write(GOOD, "b.csv"), write(GOOD, "a.csv")]).scores) == ["b", "a"]
+
+
+def test_files_of_one_name_are_told_apart_by_their_folder(write):
+    paths = [write(GOOD, name) for name in ("old/control.csv", "new/control.csv", "new/best.csv")]
+    assert list(read_all(paths).scores) == ["old/control", "new/control", "best"]
+
+
+def test_a_file_against_itself_gives_two_curves(write):
+    path = write(GOOD, "a.csv")
+    assert list(read_all([path, path]).scores) == ["a", "a (2)"]
+    assert list(read_all([path, path, write(GOOD, "a (2).csv")]).scores) == ["a", "a (2)", "a (2) (2)"]
+
+
+def test_several_score_columns_in_several_files_are_told_apart(write):
+    text = "image_id,label,x,y\na,0,1,2\nb,1,3,4\n"
+    found = read_all([write(text, "one.csv"), write(text, "two.csv")], Columns(scores=("x", "y")))
+    assert list(found.scores) == ["one:x", "one:y", "two:x", "two:y"]
+
+
+def test_parquet_is_read_like_csv(write, tmp_path):
+    table = pd.DataFrame(
+        {
+            "image_id": ["a", "b", "c"],
+            "label": [False, True, True],
+            "score": [0.1, 0.2, 1 / 3],
+            "patient_id": [1, 1, 2],
+        }
+    )
+    table.to_parquet(tmp_path / "scores.parquet")
+    found = read_predictions(tmp_path / "scores.parquet")
+    assert found.scores["scores"].tolist() == [0.1, 0.2, 1 / 3]
+    assert found.labels.tolist() == [False, True, True]
+    assert found.patients.tolist() == ["1", "1", "2"]
+    csv = write("image_id,label,score\nc,1,3\nb,1,2\na,0,1\n", "csv.csv")
+    assert read_all([tmp_path / "scores.parquet", csv]).scores["csv"].tolist() == [1, 2, 3]
+
+
+def test_missing_values_in_parquet_are_named(tmp_path):
+    table = pd.DataFrame({"image_id": ["a", None, "c"], "label": [0, 1, 1], "score": [0.1, 0.2, 0.3]})
+    table.to_parquet(tmp_path / "scores.parquet")
+    with pytest.raises(StatisticsError, match="no image_id in row 2, counted from 1"):
+        read_predictions(tmp_path / "scores.parquet")
+    table = pd.DataFrame({"image_id": ["a", "b", "c"], "label": [0, 1, 1], "score": [0.1, None, 0.3]})
+    table.to_parquet(tmp_path / "scores.parquet")
+    with pytest.raises(StatisticsError, match="image b"):
+        read_predictions(tmp_path / "scores.parquet")
+
+
+def test_a_broken_parquet_file_is_refused_in_one_line(tmp_path):
+    (tmp_path / "scores.parquet").write_bytes(b"PAR1 but not really")
+    with pytest.raises(StatisticsError, match="not a readable Parquet file") as caught:
+        read_predictions(tmp_path / "scores.parquet")
+    assert "\n" not in str(caught.value)
+
+
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=2, max_size=20))
+def test_scores_come_back_bit_for_bit(tmp_path, scores):
+    n = len(scores)
+    path = tmp_path / "scores.csv"
+    write_predictions(path, [f"i{k}" for k in range(n)], ["p"] * n, [0] + [1] * (n - 1), scores)
+    found = read_predictions(path).scores["scores"]
+    assert found.tobytes() == np.array(scores).tobytes()
+
+
+def test_float32_scores_come_back_as_the_float64_that_they_are(tmp_path):
+    scores = np.array([0.1, 1 / 3, 16777217, 1e-40], dtype=np.float32)
+    write_predictions(tmp_path / "s.csv", list("abcd"), list("pqrs"), [0, 1, 0, 1], scores)
+    assert read_predictions(tmp_path / "s.csv").scores["s"].tolist() == scores.astype(np.float64).tolist()
+
+
+def test_the_written_format(tmp_path):
+    path = write_predictions(tmp_path / "s.csv", ["001", "b,c"], ["p", "q"], [False, True], [0.1, 2])
+    assert path.read_bytes() == b'image_id,patient_id,label,score\n001,p,0,0.1\n"b,c",q,1,2.0\n'
+    assert [file.name for file in tmp_path.iterdir()] == ["s.csv"]
+
+
+def test_a_file_is_replaced_whole_or_not_at_all(tmp_path, monkeypatch):
+    path = tmp_path / "s.csv"
+    write_predictions(path, ["a", "b"], ["p", "q"], [0, 1], [1, 2])
+    before = path.read_bytes()
+
+    def fail(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", fail)
+    with pytest.raises(StatisticsError, match="cannot be written: No space left on device"):
+        write_predictions(path, ["a", "b"], ["p", "q"], [0, 1], [3, 4])
+    assert path.read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == ["s.csv"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((["a", "a"], ["p", "q"], [0, 1], [1, 2]), "image_ids: more than once: image a"),
+        ((["a", ""], ["p", "q"], [0, 1], [1, 2]), "image_ids: empty in row 1"),
+        ((["a", "b"], ["p", None], [0, 1], [1, 2]), "patient_ids: empty in row 1"),
+        ((["a"], ["p", "q"], [0, 1], [1, 2]), "image_ids: 1 values for 2 labels"),
+        ((["a", "b"], ["p", "q"], [0, 1], [1, np.nan]), "scores: must be finite, found nan in row 1"),
+        ((["a", "b"], ["p", "q"], [0, 3], [1, 2]), "labels: must be 0 or 1, found 3 in row 1"),
+        ((["a", "b"], ["p", "q"], [0, 1], [1, 2, 3]), "scores: 3 values for 2 labels"),
+    ],
+)
+def test_what_could_not_be_read_back_is_not_written(tmp_path, arguments, message):
+    with pytest.raises(StatisticsError, match=message):
+        write_predictions(tmp_path / "s.csv", *arguments)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(StatisticsError, match="cannot be written"):
+        write_predictions(tmp_path / "none" / "s.csv", ["a", "b"], ["p", "q"], [0, 1], [1, 2])
+
+
+def test_from_file_to_number(write):
+    found = read_predictions(write(GOOD, "control.csv"))
+    assert auc(found.labels, found.scores["control"]).auc == 1.0

@@ -1,0 +1,482 @@
+"""The training loop: schedule, loss, one step, one stage."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from cxrbench.errors import TrainingError
+from cxrbench.training.checkpoints import TrainedStage, load_tensors, save_tensors
+from cxrbench.training.config import StageConfig
+from cxrbench.training.data import LabelledImages, pool
+from cxrbench.training.loop import (
+    hand_on_trunk,
+    learning_rate,
+    load_network,
+    make_optimiser,
+    masked_loss,
+    train_step,
+    validation_aucs,
+)
+from cxrbench.training.network import Network
+from cxrbench.training.predict import predict_logits
+from cxrbench.training.seeds import generator
+from cxrbench.training.selection import BestValidationAuc, macro_auc
+
+CPU = torch.device("cpu")
+NAN = float("nan")
+Unbroken = Callable[[str], TrainedStage]
+
+
+def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+# -- the learning rate
+
+
+def test_the_schedule_by_hand() -> None:
+    config = StageConfig(learning_rate=0.8, warmup=0.2)
+    rates = [learning_rate(step, 10, config) for step in range(10)]
+    warm = [0.8 / 3, 1.6 / 3]
+    cosine = [0.4 * (1 + math.cos(math.pi * i / 8)) for i in range(8)]
+    assert rates == pytest.approx(warm + cosine, rel=1e-12)
+    assert rates[2] == 0.8
+
+
+steps = st.integers(1, 3000)
+shares = st.floats(0, 0.999)
+
+
+@settings(deadline=None)
+@given(steps, shares, st.floats(1e-6, 1))
+def test_the_rate_rises_in_warm_up_and_falls_after_it_and_never_leaves_its_range(
+    total: int, warmup: float, peak: float
+) -> None:
+    config = StageConfig(learning_rate=peak, warmup=warmup)
+    rates = np.array([learning_rate(step, total, config) for step in range(total)])
+    assert (rates > 0).all()
+    assert (rates <= peak).all()
+    warm = math.ceil(warmup * total)
+    assert (np.diff(rates[:warm]) > 0).all()
+    assert (np.diff(rates[warm:]) < 0).all()
+
+
+@settings(deadline=None)
+@given(steps, shares)
+def test_the_rate_ends_near_zero(total: int, warmup: float) -> None:
+    # Half a cosine over n steps ends at (1 - cos(pi/n)) / 2 <= (pi / 2n)^2 of the peak.
+    config = StageConfig(learning_rate=1, warmup=warmup)
+    falling = total - warmup * total
+    if falling >= 1:
+        assert learning_rate(total - 1, total, config) <= (math.pi / (2 * falling)) ** 2 + 1e-12
+
+
+def test_a_single_step_is_taken_at_the_peak() -> None:
+    assert learning_rate(0, 1, StageConfig(learning_rate=0.5, warmup=0)) == 0.5
+
+
+# -- the loss
+
+
+def test_the_masked_loss_by_hand() -> None:
+    logits = torch.tensor([[0.0, 2.0], [1.0, -1.0]])
+    labels = torch.tensor([[1, NAN], [0, 1]])
+    # Image 1: log 2. Image 2: both labels log(1 + e).
+    assert float(masked_loss(logits, labels)) == pytest.approx((math.log(2) + math.log(1 + math.e)) / 2)
+
+
+def test_every_image_weighs_the_same_however_many_labels_its_source_knows() -> None:
+    logits = torch.zeros(2, 15)
+    logits[0, 0] = 3.0  # the one known label of image 1, wrong by 3
+    labels = torch.zeros(2, 15)
+    labels[0, 1:] = NAN
+    labels[1, 0] = NAN
+    assert float(masked_loss(logits, labels)) == pytest.approx((math.log(1 + math.exp(3)) + math.log(2)) / 2)
+
+
+def test_an_image_of_which_nothing_is_known_does_not_count() -> None:
+    logits = torch.tensor([[0.0], [5.0]])
+    assert float(masked_loss(logits, torch.tensor([[1.0], [NAN]]))) == pytest.approx(math.log(2))
+
+
+def test_a_batch_of_which_nothing_is_known_gives_no_loss_and_no_gradient() -> None:
+    logits = torch.ones(2, 2, requires_grad=True)
+    loss = masked_loss(logits, torch.full((2, 2), NAN))
+    loss.backward()
+    assert loss.item() == 0
+    assert logits.grad is not None
+    assert torch.equal(logits.grad, torch.zeros(2, 2))
+
+
+def test_a_huge_logit_gives_a_finite_loss() -> None:
+    assert float(masked_loss(torch.tensor([[1000.0]]), torch.tensor([[0.0]]))) == pytest.approx(1000)
+
+
+batches = st.integers(0, 10**6).flatmap(
+    lambda seed: st.tuples(st.just(seed), st.integers(1, 6), st.integers(1, 5), st.floats(0, 1))
+)
+
+
+def drawn(batch: tuple[int, int, int, float]) -> tuple[Tensor, Tensor]:
+    seed, count, columns, unknown = batch
+    randomness = generator(seed, "batch")
+    logits = torch.randn(count, columns, generator=randomness) * 3
+    labels = torch.randint(0, 2, (count, columns), generator=randomness).float()
+    labels[torch.rand(count, columns, generator=randomness) < unknown] = NAN
+    return logits, labels
+
+
+@settings(deadline=None)
+@given(batches)
+def test_unknown_labels_have_no_part_in_the_loss_or_its_gradient(batch: tuple[int, int, int, float]) -> None:
+    logits, labels = drawn(batch)
+    unknown = labels.isnan()
+    other = torch.where(unknown, torch.full_like(logits, 50.0), logits).requires_grad_()
+    logits.requires_grad_()
+    loss, changed = masked_loss(logits, labels), masked_loss(other, labels)
+    assert torch.equal(loss, changed)
+    loss.backward()
+    changed.backward()
+    assert logits.grad is not None
+    assert other.grad is not None
+    assert torch.equal(logits.grad, other.grad)
+    assert (logits.grad[unknown] == 0).all()
+    assert (logits.grad[~unknown] != 0).all()
+
+
+@settings(deadline=None)
+@given(batches)
+def test_where_all_is_known_it_is_the_plain_mean(batch: tuple[int, int, int, float]) -> None:
+    logits, labels = drawn((*batch[:3], 0.0))
+    plain = F.binary_cross_entropy_with_logits(logits, labels)
+    assert float(masked_loss(logits, labels)) == pytest.approx(float(plain), rel=1e-5)
+
+
+# -- one step
+
+
+@pytest.fixture
+def network() -> Network:
+    return Network({"a": 1, "b": 2, "c": 1}, seed=0)
+
+
+def test_the_optimiser_holds_the_trunk_and_the_named_heads_and_decays_only_weights(network: Network) -> None:
+    optimiser = make_optimiser(network, ["a", "b"], StageConfig(weight_decay=0.3))
+    names = {parameter: name for name, parameter in network.named_parameters()}
+    decayed, plain = ({names[p] for p in group["params"]} for group in optimiser.param_groups)
+    assert [group["weight_decay"] for group in optimiser.param_groups] == [0.3, 0.0]
+    assert decayed | plain == {name for name in names.values() if not name.startswith("heads.c.")}
+    assert {"trunk.conv0.weight", "heads.a.weight", "heads.b.weight"} <= decayed
+    assert {"trunk.norm0.weight", "trunk.norm0.bias", "heads.a.bias", "heads.b.bias"} <= plain
+    assert all(name.endswith("weight") and "norm" not in name for name in decayed)
+
+
+def test_one_step_lowers_the_loss_of_its_images_and_leaves_other_heads(
+    tiny: ModuleType, network: Network
+) -> None:
+    settings = tiny.config(epochs=1)
+    train = pool({"a": tiny.images(8, 0), "b": tiny.images(8, 1, labels=2)}, ["a", "b"], CPU)
+    optimiser = make_optimiser(network, ["a", "b"], settings)
+    before = network.heads["c"].weight.clone()
+    network.train()
+    rows = torch.arange(16)
+    losses = [
+        train_step(network, optimiser, train, rows, ["a", "b"], settings, generator(0)) for _ in range(4)
+    ]
+    assert float(losses[-1]) < float(losses[0])
+    assert not losses[0].requires_grad
+    assert torch.equal(network.heads["c"].weight, before)
+
+
+# -- what a job must have
+
+
+def test_training_and_validation_must_be_of_the_same_roles(tiny: ModuleType) -> None:
+    job = tiny.job(tiny.config())
+    with pytest.raises(
+        TrainingError, match=r"stage 'init > covid' trains the roles covid and validates none"
+    ):
+        replace(job, validation={})
+    with pytest.raises(TrainingError, match=r"trains the roles none and validates covid"):
+        replace(job, train={})
+    more = {**job.validation, "findings": tiny.images(8, 0)}
+    with pytest.raises(TrainingError, match=r"trains the roles covid and validates covid, findings"):
+        replace(job, validation=more)
+
+
+def test_one_training_image_is_refused_before_training(tiny: ModuleType) -> None:
+    with pytest.raises(TrainingError, match="has a single training image"):
+        replace(tiny.job(tiny.config()), train={"covid": tiny.images(1, 0)})
+
+
+@pytest.mark.parametrize("known", [0.0, 1.0, NAN])
+def test_validation_that_cannot_rank_epochs_is_refused_before_training(
+    tiny: ModuleType, known: float
+) -> None:
+    one_class = LabelledImages(np.zeros((3, 32, 32), np.uint8), np.full((3, 2), known, np.float32))
+    with pytest.raises(TrainingError) as caught:
+        replace(tiny.job(tiny.config()), validation={"covid": one_class})
+    assert str(caught.value) == (
+        "stage 'init > covid': no label of role 'covid' has both classes among its 3 validation images, so "
+        "that no epoch can be preferred; give it more"
+    )
+
+
+def test_the_roles_of_a_job_are_in_alphabetical_order(tiny: ModuleType) -> None:
+    assert tiny.job(tiny.config(), roles={"b": 1, "a": 2}).roles == ("a", "b")
+
+
+# -- a stage, trained
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_an_easy_task_is_learnt(unbroken: Unbroken, precision: str) -> None:
+    trained = unbroken(precision)
+    losses = [record.loss for record in trained.history]
+    assert losses[0] > 0.4
+    assert losses[-1] < 0.6 * losses[0]
+    assert trained.validation_auc > 0.95
+    assert [(r.epoch, r.images) for r in trained.history] == [(epoch, 32) for epoch in range(len(losses))]
+    assert all(record.train_seconds > 0 and record.validation_seconds > 0 for record in trained.history)
+
+
+def test_a_finished_run_leaves_its_checkpoint_and_its_record(unbroken: Unbroken) -> None:
+    trained = unbroken("float32")
+    assert {file.name for file in trained.path.parent.iterdir()} == {
+        "stage.json",
+        "best.safetensors",
+        "done.json",
+        "kept.safetensors",  # by the test's folder
+    }
+    assert load_tensors(trained.path)[1] == {"stage": "init > covid", "epoch": trained.best_epoch}
+
+
+def test_a_finished_run_is_not_trained_again(tiny: ModuleType, unbroken: Unbroken) -> None:
+    trained = unbroken("float32")
+    progress = tiny.Heard()
+    store = trained.path.parent.parent
+    again = tiny.train(store, tiny.job(tiny.config()), progress, lambda: pytest.fail("start was called"))
+    assert again == trained
+    assert progress.events == []
+
+
+def test_the_checkpoint_gives_the_validation_auc_that_it_was_selected_for(
+    tiny: ModuleType, unbroken: Unbroken
+) -> None:
+    trained = unbroken("float32")
+    network = load_network(trained.path, {"covid": 1}, CPU)
+    validation = tiny.job(tiny.config()).validation
+    logits = predict_logits(network, pool(validation, ["covid"], CPU).pixels, ["covid"], "float32")
+    assert macro_auc(validation["covid"].labels, logits) == trained.validation_auc
+    assert validation_aucs(network, validation, tiny.config(), CPU) == {"covid": trained.validation_auc}
+
+
+def test_the_same_seed_gives_the_same_bits_and_no_global_state_is_touched(
+    tiny: ModuleType, unbroken: Unbroken, tmp_path: Path
+) -> None:
+    trained = unbroken("float32")
+    before = torch.get_rng_state()
+    again = tiny.train(tmp_path, tiny.job(tiny.config()))
+    assert torch.equal(torch.get_rng_state(), before)
+    assert same(load_tensors(again.path)[0], load_tensors(trained.path)[0])
+    kept = (load_tensors(stage.path.with_name("kept.safetensors"))[0] for stage in (again, trained))
+    assert same(*kept)
+    assert [record.loss for record in again.history] == [record.loss for record in trained.history]
+
+
+def test_another_seed_or_stage_draws_other_numbers(tiny: ModuleType, tmp_path: Path) -> None:
+    base = tiny.job(tiny.config(epochs=1), count=8)
+    jobs = (base, replace(base, seed=1), replace(base, name="init > pneumonia > covid"))
+    losses = {tiny.train(tmp_path / str(i), job).history[0].loss for i, job in enumerate(jobs)}
+    assert len(losses) == 3
+
+
+def test_a_pooled_stage_is_the_same_in_whatever_order_its_roles_stand(
+    tiny: ModuleType, tmp_path: Path
+) -> None:
+    name = "init > covid + findings"
+    states = []
+    for roles in ({"covid": 1, "findings": 2}, {"findings": 2, "covid": 1}):
+        job = tiny.job(tiny.config(epochs=1), name, roles, count=24)
+        assert list(job.train) == list(roles)
+        trained = tiny.train(tmp_path / "-".join(roles), job)
+        assert trained.history[0].images == 48
+        states.append(load_tensors(trained.path)[0])
+    assert same(*states)
+
+
+def test_a_stage_starts_with_new_heads_of_its_own_roles_and_leaves_the_others_alone(
+    tiny: ModuleType, tmp_path: Path
+) -> None:
+    def started(weight: float) -> Network:
+        network = Network({"covid": 1, "findings": 3}, seed=0)
+        with torch.no_grad():
+            network.heads["covid"].weight.fill_(weight)
+        return network
+
+    job = tiny.job(tiny.config(epochs=1), count=16)
+    one, other = (
+        load_tensors(tiny.train(tmp_path / str(w), job, start=lambda w=w: started(w)).path)[0]
+        for w in (0.0, 9.0)
+    )
+    assert same(one, other), "the head of an earlier stage lived on"
+    before = started(0.0).state_dict()
+    assert torch.equal(one["heads.findings.weight"], before["heads.findings.weight"])
+    assert torch.equal(one["heads.findings.bias"], before["heads.findings.bias"])
+    assert not torch.equal(one["trunk.conv0.weight"], before["trunk.conv0.weight"])
+
+
+def test_progress_is_told_every_ten_batches_and_at_the_end(tiny: ModuleType, tmp_path: Path) -> None:
+    progress = tiny.Heard()
+    settings = replace(tiny.config(epochs=1), batch_size=2)
+    trained = tiny.train(tmp_path, tiny.job(settings, count=25), progress)
+    assert [event[:2] for event in progress.events] == [
+        ("start", "init > covid  epoch 1/1"),
+        ("step", 20),
+        ("step", 4),
+        ("stop",),
+    ]
+    assert progress.events[0][2] == 24, "the 25th image makes no batch of two"
+    assert progress.events[2][2] == trained.history[0].loss
+    assert trained.history[0].images == 24
+
+
+def test_fewer_images_than_a_batch_are_one_batch(tiny: ModuleType, tmp_path: Path) -> None:
+    progress = tiny.Heard()
+    settings = replace(tiny.config(epochs=1), batch_size=32)
+    assert tiny.train(tmp_path, tiny.job(settings, count=6), progress).history[0].images == 6
+    assert [event[1] for event in progress.events if event[0] == "step"] == [6]
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_loss_that_is_not_finite_stops_the_stage_and_names_it(tiny: ModuleType, tmp_path: Path) -> None:
+    job = tiny.job(replace(tiny.config(), learning_rate=1e30, warmup=0), name="init > findings > covid")
+    progress = tiny.Heard()
+    with pytest.raises(TrainingError) as caught:
+        tiny.train(tmp_path, job, progress)
+    assert str(caught.value) == (
+        "stage 'init > findings > covid', epoch 1: the loss became nan; lower learning_rate"
+    )
+    assert [event[0] for event in progress.events] == ["start", "stop"], "a bar was left standing"
+    assert not tiny.folder(tmp_path).last.exists(), "parameters of no use were kept"
+
+
+def test_outputs_that_are_not_finite_stop_the_stage_and_name_it(tiny: ModuleType, tmp_path: Path) -> None:
+    def overflown() -> Network:
+        network = Network({"covid": 1}, seed=0)
+        network.trunk.norm5.running_var.fill_(NAN)  # used in validation only
+        return network
+
+    with pytest.raises(TrainingError, match=r"stage 'init > covid', epoch 1: .*outputs are not finite"):
+        tiny.train(tmp_path, tiny.job(tiny.config(), count=16), start=overflown)
+
+
+class Scripted(BestValidationAuc):
+    """A rule that gives the scores it was made with, one an epoch."""
+
+    def __init__(self, *scores: float) -> None:
+        super().__init__("covid")
+        object.__setattr__(self, "scores", list(scores))
+
+    def score(self, aucs: object) -> float:  # noqa: ARG002
+        return self.scores.pop(0)
+
+
+def test_the_first_epoch_with_the_highest_score_is_kept(tiny: ModuleType, tmp_path: Path) -> None:
+    job = tiny.job(tiny.config(epochs=3), selection=Scripted(0.5, 0.9, 0.9), count=8)
+    with pytest.raises(KeyboardInterrupt):
+        tiny.train(tmp_path, job, tiny.Interrupted(epoch=3))
+    second, note = load_tensors(tiny.folder(tmp_path).last)
+    assert note["best_epoch"] == 1
+    trained = tiny.train(tmp_path, replace(job, selection=Scripted(0.9)))
+    assert trained.best_epoch == 1
+    assert trained.validation_auc == 0.9
+    assert [record.validation_auc for record in trained.history] == [0.5, 0.9, 0.9]
+    best = {f"network.{name}": tensor for name, tensor in load_tensors(trained.path)[0].items()}
+    assert same(best, {name: tensor for name, tensor in second.items() if name.startswith("network.")})
+
+
+def test_the_target_s_auc_selects_in_a_pooled_stage(tiny: ModuleType, tmp_path: Path) -> None:
+    job = tiny.job(tiny.config(epochs=1), roles={"covid": 1, "findings": 2}, count=16)
+    hidden = job.validation["findings"]
+    # The other role's labels are shuffled: its AUC is no more than chance and must not count.
+    validation = {**job.validation, "findings": replace(hidden, labels=np.roll(hidden.labels, 1, axis=0))}
+    trained = tiny.train(tmp_path, replace(job, validation=validation))
+    network = load_network(trained.path, {"covid": 1, "findings": 2}, CPU)
+    aucs = validation_aucs(network, validation, job.config, CPU)
+    assert trained.validation_auc == aucs["covid"]
+    assert aucs["findings"] != aucs["covid"]
+
+
+# -- loading
+
+
+def test_a_missing_checkpoint_is_never_replaced_by_random_parameters(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match=r"best.safetensors is missing"):
+        load_network(tmp_path / "best.safetensors", {"covid": 1}, CPU)
+
+
+@pytest.mark.parametrize(
+    ("heads", "what"),
+    [
+        ({"findings": 1}, r"Missing key\(s\).*heads.findings.weight"),
+        ({"covid": 1, "findings": 2}, r"Missing key\(s\).*heads.findings.weight"),
+        ({"covid": 2}, "size mismatch for heads.covid.weight"),
+        ({}, r"Unexpected key\(s\).*heads.covid.weight"),
+    ],
+    ids=str,
+)
+def test_a_checkpoint_of_other_heads_is_refused(unbroken: Unbroken, heads: dict[str, int], what: str) -> None:
+    with pytest.raises(TrainingError, match=rf"best.safetensors is of another network: {what}") as caught:
+        load_network(unbroken("float32").path, heads, CPU)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_broken_checkpoint_is_refused(tmp_path: Path, unbroken: Unbroken) -> None:
+    path = tmp_path / "best.safetensors"
+    path.write_bytes(unbroken("float32").path.read_bytes()[:-1000])
+    with pytest.raises(TrainingError, match="cannot be read as safetensors"):
+        load_network(path, {"covid": 1}, CPU)
+
+
+def test_the_trunk_is_handed_on_and_the_heads_stay_behind(unbroken: Unbroken) -> None:
+    network = Network({"covid": 1, "findings": 3}, seed=5)
+    heads = {
+        name: tensor.clone() for name, tensor in network.state_dict().items() if name.startswith("heads.")
+    }
+    hand_on_trunk(unbroken("float32").path, network)
+    state = network.state_dict()
+    stored = load_tensors(unbroken("float32").path)[0]
+    assert {name for name in state if name.startswith("heads.")} == set(heads)
+    assert all(torch.equal(state[name], tensor) for name, tensor in heads.items())
+    assert all(torch.equal(state[name], stored[name]) for name in state if name.startswith("trunk."))
+    assert not torch.equal(state["heads.covid.weight"], stored["heads.covid.weight"])
+
+
+def test_a_trunk_that_is_not_there_is_not_handed_on(tmp_path: Path) -> None:
+    network = Network({"covid": 1}, seed=5)
+    with pytest.raises(TrainingError, match="is missing"):
+        hand_on_trunk(tmp_path / "none.safetensors", network)
+    save_tensors(tmp_path / "other.safetensors", {"trunk.conv0.weight": torch.zeros(64, 3, 7, 7)}, {})
+    with pytest.raises(TrainingError, match=r"other.safetensors is of another network: Missing key"):
+        hand_on_trunk(tmp_path / "other.safetensors", network)
+
+
+def test_the_record_of_a_run_can_be_read_by_a_person(unbroken: Unbroken) -> None:
+    trained = unbroken("float32")
+    record = json.loads(trained.path.with_name("done.json").read_text())
+    assert record["best_epoch"] == trained.best_epoch
+    assert [epoch["loss"] for epoch in record["history"]] == [epoch.loss for epoch in trained.history]
