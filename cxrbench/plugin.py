@@ -168,7 +168,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     from cxrbench.report.terminal import scheme_table
 
     terminalreporter.section("cxrbench")
-    for line in scheme_table(results).splitlines():
+    for line in scheme_table(results, width=terminalreporter._tw.fullwidth).splitlines():
         terminalreporter.write_line(line)
     report_file = config.stash.get(REPORT, None)
     if report_file is not None:
