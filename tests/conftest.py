@@ -1,3 +1,112 @@
-"""Shared by all tests: pytest's own fixtures for testing plugins."""
+"""Shared by all tests: pytest's own fixtures for plugins, and one tiny study, run once.
+
+The study is of phantoms at 32 px, one epoch, two schemes: everything is there, and nothing means anything.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+
+from cxrbench.study.profile import Profile, parse_profile
+from cxrbench.study.progress import Silent
+from cxrbench.study.results import Results
+from cxrbench.study.run import run_study
 
 pytest_plugins = ["pytester"]
+
+TINY = """
+[study]
+name = "tiny"
+title = "Tiny"
+image_size = 32
+init = { kind = "random" }
+data_seed = 5
+seeds = [0]
+target = "covid"
+label = "COVID-19"
+
+[roles.findings]
+dataset = "phantom"
+validation = 0.3
+labels = ["Effusion", "Infiltration"]
+
+[roles.covid]
+dataset = "phantom"
+validation = 0.3
+
+[phantom.findings]
+n_images = 60
+
+[phantom.covid]
+n_images = 80
+n_test_images = 60
+
+[stages.default]
+epochs = 1
+batch_size = 16
+
+[targets.control]
+at_least = 0.01
+source = "an AUC that any network has"
+"""
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A finished study and where it lies."""
+
+    profile: Profile
+    results: Results
+    out: Path
+
+
+class Log(Silent):
+    """Keeps the lines that a study says."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, line: str) -> None:
+        self.lines.append(line)
+
+
+def run(profile: Profile, out: Path, schemes: tuple[str, ...] = (), log: Log | None = None) -> Results:
+    """Run ``profile`` on the CPU."""
+    return run_study(
+        profile,
+        out,
+        data_root=None,
+        schemes=schemes,
+        device=torch.device("cpu"),
+        progress=log or Silent(),
+    )
+
+
+@pytest.fixture(scope="session")
+def tiny_profile() -> Profile:
+    return parse_profile(TINY, "tiny.toml")
+
+
+@pytest.fixture(scope="session")
+def tiny(tiny_profile, tmp_path_factory) -> Ran:
+    out = tmp_path_factory.mktemp("tiny")
+    return Ran(tiny_profile, run(tiny_profile, out, ("control", "findings")), out)
+
+
+@pytest.fixture
+def log() -> Log:
+    return Log()
+
+
+@pytest.fixture(scope="session")
+def tiny_text() -> str:
+    return TINY
+
+
+@pytest.fixture(scope="session")
+def run_tiny():
+    return run

@@ -2,43 +2,48 @@
 
 Three steps, each for the pairs that the step before let through:
 
-1. the product of two :func:`~cxrbench.cohort.fingerprint.fingerprints`, for every pair, mirrored as well;
-2. the same after undoing crop and size, by :class:`~cxrbench.cohort.registration.Placer`;
+1. every pair: the product of coarse fingerprints, one of them also mirrored, and cropped and zoomed a little;
+2. the product of :func:`~cxrbench.cohort.fingerprint.fingerprints`, which settles copies; for others the same
+   after undoing crop and size, by :class:`~cxrbench.cohort.registration.Placer`;
 3. the correlation of twice as fine detail after :func:`~cxrbench.cohort.registration.polish`.
 
-Copies need no more than the first: written again as JPEG, in another size, with another window, mirrored or
-as a negative, they keep a product of 0.9 and more. The others find a film cropped anew or with text and
-arrows drawn on it, as publications have it.
+Copies keep a product of 0.9 and more: written again as JPEG, in another size, with another window, mirrored
+or as a negative. The rest finds a film cropped anew or with text and arrows drawn on it, as publications have
+it.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from cxrbench.cohort.fingerprint import SIDE, Float, detail, fingerprints
-from cxrbench.cohort.registration import Placement, Placer, inverse, polish
+from cxrbench.cohort.fingerprint import SIDE, Float, detail, fingerprints, normalised
+from cxrbench.cohort.registration import Placement, Placer, inverse, polish, warp
 
 THRESHOLD = 0.75
 """Similarity from which two images count as one film.
 
 On real films, packed at 64 to 224 px: copies in another format 0.995 and more; films cropped anew, drawn on
-or printed differently 0.81 and more (12 pairs, looked at); films of different patients 0.48 and less; two
-films of one patient up to 0.74. Phantom images of different patients: 0.63 and less.
+or printed differently 0.81 and more (12 pairs, looked at); films of different patients 0.55 and less; two
+films of one patient up to 0.76, and such a pair in training and test is a leak as well. Phantom images of
+different patients: 0.66 and less.
 """
 
 _SURE = 0.9
-"""Fingerprint product that needs no further step."""
+"""Product of fingerprints that needs no further step."""
 _TINY = 0.98
 """The same for images smaller than a fingerprint, which show too little for further steps."""
-_FIRST, _SECOND = 0.35, 0.72
-"""What the first and the second step let through."""
+_FIRST, _PLACED, _POLISHED = 0.4, 0.65, 0.8
+"""What goes on: from the first step; once placed; once that placement is polished."""
 _NEAREST = 2
-"""Candidates that an image keeps after the first step, besides the sure ones."""
-_FINE_SIDE = 64
+"""Candidates that an image keeps after the first step, besides those that are sure to be let through."""
+_COARSE_SIDE, _FINE_SIDE = 24, 64
+_ZOOMS, _SHIFT = (0.93, 1.07), 0.7
+"""How an image is zoomed and shifted (in coarse pixels) for the first step, besides as it is."""
 _BLOCK = 2048
 
 Pixels = npt.NDArray[np.uint8]
@@ -82,10 +87,14 @@ class Images:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def blocks(self) -> Iterator[Float]:
-        """Yield the fingerprints, (block, SIDE * SIDE) at a time."""
+    def fingerprints(self, side: int) -> Float:
+        """Return all fingerprints, (m, side * side)."""
+        return np.concatenate([*self.blocks(side), np.zeros((0, side * side), dtype=np.float32)])
+
+    def blocks(self, side: int) -> Iterator[Float]:
+        """Yield the fingerprints, some rows at a time."""
         for start in range(0, len(self.rows), _BLOCK):
-            yield fingerprints(self.pixels[self.rows[start : start + _BLOCK]])
+            yield fingerprints(self.pixels[self.rows[start : start + _BLOCK]], side)
 
 
 def near_duplicates(a: Pixels, b: Pixels, threshold: float = THRESHOLD) -> tuple[Match, ...]:
@@ -111,14 +120,10 @@ def search(images: Images, sources: Sequence[Images], threshold: float = THRESHO
     """
     if len(images) == 0 or not any(len(source) for source in sources):
         return ()
-    prints = np.concatenate(list(images.blocks()))
-    candidates = _nearest(prints, sources)
-    similarity = candidates.product.astype(np.float64)
-    unsure = np.flatnonzero(np.abs(candidates.product) < _SURE)
+    candidates = _nearest(images.fingerprints(_COARSE_SIDE), sources)
     if min(part.pixels.shape[1] for part in (images, *sources)) < SIDE:
         threshold = max(threshold, _TINY)
-    elif len(unsure):
-        similarity[unsure] = _registered(candidates[unsure], images, prints, sources)
+    similarity = _similarities(candidates, images, sources)
     found = []
     for k in np.flatnonzero(np.abs(similarity) >= threshold):
         source = int(candidates.source[k])
@@ -137,10 +142,10 @@ def search(images: Images, sources: Sequence[Images], threshold: float = THRESHO
 
 @dataclass(frozen=True, eq=False)
 class _Candidates:
-    """Pairs that a step let through, one an element.
+    """Pairs that the first step let through, one an element.
 
     ``image`` and ``other`` are positions among the rows of the images and of their ``source``; ``product`` is
-    that of the fingerprints, below 0 for a negative; ``mirrored`` says that the image was mirrored for it.
+    that of the coarse fingerprints, below 0 for a negative; ``mirrored`` says that the image was mirrored.
     """
 
     image: Rows
@@ -167,6 +172,10 @@ class _Candidates:
             np.concatenate([self.product, more.product]),
             np.concatenate([self.mirrored, more.mirrored]),
         )
+        # A pair that came in several views stays in the best of them.
+        both = both[np.lexsort((-np.abs(both.product), both.other, both.source, both.image))]
+        pair = np.stack([both.image, both.source, both.other])
+        both = both[np.r_[True, (np.diff(pair) != 0).any(axis=0)][: len(both.image)]]
         both = both[np.lexsort((both.other, both.source, -np.abs(both.product), both._group))]
         rank = np.arange(len(both.image)) - np.searchsorted(both._group, both._group)
         return both[(rank < _NEAREST) | (both._group % 2 == 0)]
@@ -185,31 +194,44 @@ class _Candidates:
         return self.image * 2 + (np.abs(self.product) < _SURE)
 
 
-def _nearest(prints: Float, sources: Sequence[Images]) -> _Candidates:
-    """Compare every pair as it is and mirrored, a block at a time."""
+def _nearest(coarse: Float, sources: Sequence[Images]) -> _Candidates:
+    """Take the first step: compare every pair in every view, a block at a time."""
     empty = np.zeros(0, dtype=np.int64)
     found = _Candidates(empty, empty, empty, np.zeros(0, dtype=np.float32), np.zeros(0, dtype=np.bool_))
-    even, odd = _parity(prints)
+    views = [_parity(view) for view in _views(coarse)]
     for number, source in enumerate(sources):
         start = 0
-        for block in source.blocks():
+        for block in source.blocks(_COARSE_SIDE):
             other_even, other_odd = _parity(block)
-            for first in range(0, len(prints), _BLOCK):
-                part = slice(first, first + _BLOCK)
-                alike, opposed = even[part] @ other_even.T, odd[part] @ other_odd.T
-                for mirrored, products in ((False, alike + opposed), (True, alike - opposed)):
-                    row, column = np.nonzero(np.abs(products) >= found.floor(len(prints))[part, None])
-                    found = found.joined(
-                        _Candidates(
-                            row + first,
-                            np.full(len(row), number),
-                            column + start,
-                            products[row, column],
-                            np.full(len(row), mirrored),
+            for even, odd in views:
+                for first in range(0, len(coarse), _BLOCK):
+                    part = slice(first, first + _BLOCK)
+                    alike, opposed = even[part] @ other_even.T, odd[part] @ other_odd.T
+                    for mirrored, product in ((False, alike + opposed), (True, alike - opposed)):
+                        row, column = np.nonzero(np.abs(product) >= found.floor(len(coarse))[part, None])
+                        found = found.joined(
+                            _Candidates(
+                                row + first,
+                                np.full(len(row), number),
+                                column + start,
+                                product[row, column],
+                                np.full(len(row), mirrored),
+                            )
                         )
-                    )
             start += len(block)
     return found
+
+
+def _views(coarse: Float) -> Iterator[Float]:
+    """Yield fingerprints as they are, and zoomed and shifted as a crop would have it."""
+    yield coarse
+    squares = _square(coarse)
+    for zoom in _ZOOMS:
+        towards = [warp(_COARSE_SIDE, zoom, shift)[0] for shift in (-_SHIFT, _SHIFT)]
+        for down in towards:
+            for across in towards:
+                view = np.asarray(down @ squares @ across.T, dtype=np.float32)
+                yield normalised(view.reshape(coarse.shape))
 
 
 def _parity(prints: Float) -> tuple[Float, Float]:
@@ -220,32 +242,41 @@ def _parity(prints: Float) -> tuple[Float, Float]:
     left, right = np.split(_square(prints), 2, axis=-1)
     right = right[..., ::-1]
     root = np.float32(np.sqrt(0.5))
-    flat = (len(prints), SIDE * SIDE // 2)
+    flat = (len(prints), prints.shape[1] // 2)
     return ((left + right) * root).reshape(flat), ((left - right) * root).reshape(flat)
 
 
-def _registered(
-    candidates: _Candidates, images: Images, prints: Float, sources: Sequence[Images]
+def _similarities(
+    candidates: _Candidates, images: Images, sources: Sequence[Images]
 ) -> npt.NDArray[np.float64]:
-    """Return the similarity of each candidate once crop and size are undone; 0 for clearly another film."""
-    others = _fingerprints_of(candidates, sources)
-    # The fingerprint of a negative is the fingerprint's negative.
-    sign = np.where(candidates.product < 0, np.float32(-1), np.float32(1))
-    result = np.zeros(len(sign))
+    """Take the second and third step: the similarity of each candidate.
+
+    It is below 0 for a negative, and 0 for what is clearly another film.
+    """
+    prints = _square(images.fingerprints(SIDE))
+    others = _square(_fingerprints_of(candidates, sources))
+    result = np.zeros(len(candidates.image))
     group = candidates.image * 2 + candidates.mirrored
     order = np.argsort(group, kind="stable")
-    for chosen in np.split(order, np.flatnonzero(np.diff(group[order])) + 1):
-        image, mirrored = candidates.image[chosen[0]], bool(candidates.mirrored[chosen[0]])
-        coarse = _square(_mirror(prints[image]) if mirrored else prints[image])
-        placed, placements = Placer(coarse).place(_square(others[chosen]) * sign[chosen, None, None])
-        for k, value, placement in zip(chosen, placed, placements, strict=True):
-            if value >= _SECOND:
+    for chosen in np.split(order, np.flatnonzero(np.diff(group[order])) + 1) if len(order) else []:
+        step = -1 if candidates.mirrored[chosen[0]] else 1
+        image = candidates.image[chosen[0]]
+        view = prints[image][:, ::step]
+        product = (others[chosen] * view).sum(axis=(1, 2))
+        sure = np.abs(product) >= _SURE
+        result[chosen[sure]] = product[sure]
+        unsure = chosen[~sure]
+        if len(unsure) == 0 or images.pixels.shape[1] < SIDE:
+            continue
+        # A negative is turned round before it is laid on.
+        sign = np.sign(candidates.product[unsure])
+        placed, placements = Placer(view).place(others[unsure] * sign[:, None, None])
+        for k, turn, value, placement in zip(unsure, sign, placed, placements, strict=True):
+            if value >= _PLACED:
                 source = sources[candidates.source[k]]
-                pixels = images.pixels[images.rows[image]]
-                other = source.pixels[source.rows[candidates.other[k]]]
-                moving = coarse, detail((pixels[:, ::-1] if mirrored else pixels)[None], _FINE_SIDE)[0]
-                fixed = _square(others[k]) * sign[k], detail(other[None], _FINE_SIDE)[0] * sign[k]
-                result[k] = sign[k] * _polished(moving, fixed, placement)
+                fine = detail(images.pixels[images.rows[image]][None, :, ::step], _FINE_SIDE)[0]
+                other = detail(source.pixels[source.rows[candidates.other[k]]][None], _FINE_SIDE)[0]
+                result[k] = turn * _polished((view, fine), (others[k] * turn, other * turn), placement)
     return result
 
 
@@ -254,8 +285,7 @@ def _fingerprints_of(candidates: _Candidates, sources: Sequence[Images]) -> Floa
     for number, source in enumerate(sources):
         chosen = np.flatnonzero(candidates.source == number)
         once, place = np.unique(candidates.other[chosen], return_inverse=True)
-        if len(once):
-            result[chosen] = np.concatenate(list(Images(source.pixels, source.rows[once]).blocks()))[place]
+        result[chosen] = Images(source.pixels, source.rows[once]).fingerprints(SIDE)[place]
     return result
 
 
@@ -264,14 +294,13 @@ def _polished(moving: tuple[Float, Float], fixed: tuple[Float, Float], placement
     if placement[0] > 0:
         # Reducing an image keeps more of its detail than enlarging it.
         moving, fixed, placement = fixed, moving, inverse(placement)
-    _, placement = polish(fixed[0], moving[0], placement, steps=60)
+    coarse, placement = polish(fixed[0], moving[0], placement, steps=60)
+    if coarse < _POLISHED:
+        return 0.0
     similarity, _ = polish(fixed[1], moving[1], placement, steps=100)
     return max(similarity, 0.0)
 
 
 def _square(prints: Float) -> Float:
-    return prints.reshape(*prints.shape[:-1], SIDE, SIDE)
-
-
-def _mirror(prints: Float) -> Float:
-    return _square(prints)[..., ::-1].reshape(prints.shape)
+    side = math.isqrt(prints.shape[-1])
+    return prints.reshape(*prints.shape[:-1], side, side)

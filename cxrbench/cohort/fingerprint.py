@@ -49,8 +49,8 @@ def detail(pixels: npt.NDArray[np.uint8], side: int) -> Float:
     return np.clip(fine / (strength + _FLOOR), -_LIMIT, _LIMIT)
 
 
-def fingerprints(pixels: npt.NDArray[np.uint8]) -> Float:
-    """Return the fingerprint of images: their :func:`detail` at :data:`SIDE`, with mean 0 and length 1.
+def fingerprints(pixels: npt.NDArray[np.uint8], side: int = SIDE) -> Float:
+    """Return the fingerprint of images: their :func:`detail` at a given side, with mean 0 and length 1.
 
     The product of two fingerprints is the correlation of their detail: 1 for the same film at any size and
     exposure, near 0 for different ones. An image without any detail has the fingerprint 0.
@@ -61,10 +61,14 @@ def fingerprints(pixels: npt.NDArray[np.uint8]) -> Float:
 
     Returns
     -------
-    (n, SIDE * SIDE) float32.
+    (n, side * side) float32.
     """
-    flat = detail(pixels, SIDE).reshape(len(pixels), SIDE * SIDE)
-    flat -= flat.mean(axis=1, keepdims=True)
+    return normalised(detail(pixels, side).reshape(len(pixels), side * side))
+
+
+def normalised(flat: Float) -> Float:
+    """Return rows (n, d) with mean 0 and length 1, or 0 where there is nothing."""
+    flat = flat - flat.mean(axis=1, keepdims=True)
     length = np.linalg.norm(flat, axis=1, keepdims=True)
     return np.asarray(np.where(length > 1e-3, flat / np.maximum(length, 1e-3), 0.0), dtype=np.float32)
 

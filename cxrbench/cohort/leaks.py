@@ -1,19 +1,22 @@
 """The leak audit: is anything that is tested on trained on as well, under whatever name?
 
-Patients are compared by name where data sets are the same, images by what they show
-(:mod:`cxrbench.cohort.duplicates`).
+Images are compared by what they show (:mod:`cxrbench.cohort.duplicates`), patients by name where data sets
+are the same. Elsewhere a film that both sides hold gives its patient away, and with them their other films.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from cxrbench.cohort.duplicates import THRESHOLD, Images, search
 from cxrbench.cohort.pack import Pack
+from cxrbench.cohort.storage import canonical_json, digest, source_digest, write_text_atomic
 from cxrbench.errors import LeakError
 
 NAMED = 10
@@ -40,7 +43,7 @@ class Duplicate:
 
 @dataclass(frozen=True)
 class SharedPatient:
-    """A patient with images on both sides, in one data set."""
+    """A patient with images on both sides: by name in one data set, or known from a film that both hold."""
 
     train_role: str
     patient_id: str
@@ -54,8 +57,8 @@ class LeakReport:
     Attributes
     ----------
     test_role: the role that is tested.
-    pairs: copies, by role, the most similar first.
-    patients: patients on both sides, by role and name.
+    pairs: copies, role by role, the most similar first.
+    patients: patients on both sides, role by role, by name.
     """
 
     test_role: str
@@ -76,10 +79,10 @@ class LeakReport:
                 for p in self.pairs
             ]
             images = len({(p.train_role, p.train_image_id) for p in self.pairs})
-            found.append(f"{images} training images show a film that is tested ({_first(named)})")
+            found.append(f"training images that show a tested film: {images} ({_first(named)})")
         if self.patients:
             named = [f"{p.train_role} {p.patient_id}" for p in self.patients]
-            found.append(f"{len(named)} patients are trained and tested on ({_first(named)})")
+            found.append(f"patients both trained and tested on: {len(named)} ({_first(named)})")
         if found:
             raise LeakError(
                 f"leak into the test images of role {self.test_role!r}: {'; '.join(found)}; set on_leak = "
@@ -96,7 +99,9 @@ class LeakReport:
         return {role: frozenset(ids) for role, ids in found.items()}
 
 
-def audit(train: Sequence[Part], test: Part, threshold: float = THRESHOLD) -> LeakReport:
+def audit(
+    train: Sequence[Part], test: Part, threshold: float = THRESHOLD, store: Path | None = None
+) -> LeakReport:
     """Look for the test images' films and patients among the images that are trained on.
 
     Parameters
@@ -104,36 +109,87 @@ def audit(train: Sequence[Part], test: Part, threshold: float = THRESHOLD) -> Le
     train: role, pack and rows of everything that is trained on or that chooses an epoch.
     test: role, pack and rows of what is tested.
     threshold: similarity from which two images count as one film.
+    store: folder that keeps reports, so that what was audited once is not audited again; ``None`` keeps none.
     """
+    if store is None:
+        return _audited(train, test, threshold)
+    path = store / f"{_key(train, test, threshold)}.json"
+    report = _load(path)
+    if report is None:
+        report = _audited(train, test, threshold)
+        write_text_atomic(path, canonical_json(report))
+    return report
+
+
+def _audited(train: Sequence[Part], test: Part, threshold: float) -> LeakReport:
     test_role, test_pack, test_rows = test
     sources = [Images(pack.pixels, rows) for _, pack, rows in train]
-    train_ids = [pack.table["image_id"].to_numpy() for _, pack, _ in train]
+    matches = search(Images(test_pack.pixels, test_rows), sources, threshold)
     test_ids = test_pack.table["image_id"].to_numpy()
-    pairs = [
-        Duplicate(
-            train_role=train[match.source][0],
-            train_image_id=str(train_ids[match.source][match.b]),
-            test_image_id=str(test_ids[match.a]),
-            similarity=match.similarity,
-            mirrored=match.mirrored,
-            negative=match.negative,
-        )
-        for match in search(Images(test_pack.pixels, test_rows), sources, threshold)
-    ]
-    pairs.sort(key=lambda p: (p.train_role, -p.similarity, p.train_image_id, p.test_image_id))
-    patients = [shared for part in train for shared in _shared_patients(part, test)]
+    pairs: list[Duplicate] = []
+    patients: list[SharedPatient] = []
+    for number, part in enumerate(train):
+        role, pack, _ = part
+        found = [match for match in matches if match.source == number]
+        train_ids = pack.table["image_id"].to_numpy()
+        copies = [
+            Duplicate(
+                train_role=role,
+                train_image_id=str(train_ids[match.b]),
+                test_image_id=str(test_ids[match.a]),
+                similarity=match.similarity,
+                mirrored=match.mirrored,
+                negative=match.negative,
+            )
+            for match in found
+        ]
+        pairs += sorted(copies, key=lambda p: (-p.similarity, p.train_image_id, p.test_image_id))
+        patients += _shared_patients(part, test, np.array([match.b for match in found], dtype=np.int64))
     return LeakReport(test_role, tuple(pairs), tuple(patients))
 
 
-def _shared_patients(train: Part, test: Part) -> list[SharedPatient]:
+def _shared_patients(train: Part, test: Part, copies: npt.NDArray[np.int64]) -> list[SharedPatient]:
+    """Return who is on both sides: by name, or because a film of theirs is (rows ``copies`` of the pack)."""
     role, pack, rows = train
     _, test_pack, test_rows = test
-    if pack.dataset != test_pack.dataset:
-        return []
     trained = pack.table.iloc[rows]
-    tested = set(test_pack.table["patient_id"].iloc[test_rows])
-    shared = trained[trained["patient_id"].isin(tested)].groupby("patient_id", sort=True)["image_id"]
-    return [SharedPatient(role, str(patient), tuple(map(str, ids))) for patient, ids in shared]
+    tested = (
+        set(test_pack.table["patient_id"].iloc[test_rows]) if pack.dataset == test_pack.dataset else set()
+    )
+    copied = pack.table.iloc[copies]
+    shared = trained[trained["patient_id"].isin(tested | set(copied["patient_id"]))]
+    films = set(copied["image_id"])
+    return [
+        SharedPatient(role, str(patient), tuple(map(str, ids)))
+        for patient, ids in shared.groupby("patient_id", sort=True)["image_id"]
+        # Whoever is here for copies alone has been named with them.
+        if patient in tested or not films.issuperset(ids)
+    ]
+
+
+def _key(train: Sequence[Part], test: Part, threshold: float) -> str:
+    """Return a digest of everything that a report depends on."""
+    parts = [(role, pack.dataset, pack.content, digest(rows)) for role, pack, rows in (*train, test)]
+    sources = source_digest(
+        *(f"cxrbench.cohort.{m}" for m in ("leaks", "duplicates", "fingerprint", "registration"))
+    )
+    return digest((parts, threshold, sources))
+
+
+def _load(path: Path) -> LeakReport | None:
+    """Return the report at ``path``, None where there is none or it is damaged."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return LeakReport(
+            test_role=found["test_role"],
+            pairs=tuple(Duplicate(**pair) for pair in found["pairs"]),
+            patients=tuple(
+                SharedPatient(p["train_role"], p["patient_id"], tuple(p["train_image_ids"]))
+                for p in found["patients"]
+            ),
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _first(named: Sequence[str]) -> str:

@@ -208,7 +208,7 @@ def _make(
 def _write(
     folder: Path,
     recipe: _Recipe,
-    images: Generator[npt.NDArray[np.uint8] | str],
+    images: Generator[npt.NDArray[np.uint8] | str, None, None],
     on_bad: OnBad,
     progress: Progress | None,
 ) -> None:
@@ -253,7 +253,7 @@ def _write(
         "versions": recipe.versions,
         "left_out": left_out,
     }
-    text = json.dumps(json.loads(canonical_json(description)), indent=1, ensure_ascii=False)
+    text = json.dumps(json.loads(canonical_json(description)), indent=1)
     (folder / "pack.json").write_text(text + "\n", encoding="utf-8")
 
 
@@ -285,7 +285,9 @@ def _read(final: Path, key: str) -> Pack | None:
         return None
 
 
-def _images(cohort: Cohort, size: int, workers: int | None) -> Generator[npt.NDArray[np.uint8] | str]:
+def _images(
+    cohort: Cohort, size: int, workers: int | None
+) -> Generator[npt.NDArray[np.uint8] | str, None, None]:
     """Yield each image in order, or the reason why it cannot be read."""
     source, positions = resolve(cohort.pixels, len(cohort))
 
@@ -304,7 +306,7 @@ def _images(cohort: Cohort, size: int, workers: int | None) -> Generator[npt.NDA
         for chunk in chunks:
             try:
                 yield from _checked(source.read_batch(chunk, size), (len(chunk), size, size))
-            except RadiographError:
+            except (RadiographError, OSError):
                 # One of them is bad; find out which.
                 yield from map(one, chunk.tolist())
         return

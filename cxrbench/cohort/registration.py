@@ -86,7 +86,7 @@ def _grid(side: int) -> _Grid:
     reach = round(_REACH * side)
     size = fft.next_fast_len(side + reach, real=True)
     shifts = np.r_[0 : reach + 1, -reach:0]
-    scaled = [_warp(side, scale, 0.0) for scale in _SCALES]
+    scaled = [warp(side, scale, 0.0) for scale in _SCALES]
     covered = np.stack([np.outer(inside, inside) for _, inside in scaled]).astype(np.float32)
     everywhere = _transform(np.ones((side, side), dtype=np.float32), size)
     inside = np.conj(_transform(covered, size))
@@ -145,8 +145,8 @@ def correlation_at(fixed: Float, moving: Float, placement: Placement) -> float:
     Where that is less than :data:`MIN_OVERLAP` the answer is -1.
     """
     side = len(fixed)
-    down, inside_down = _warp(side, float(np.exp(placement[0])), float(placement[2]) * side)
-    across, inside_across = _warp(side, float(np.exp(placement[1])), float(placement[3]) * side)
+    down, inside_down = warp(side, float(np.exp(placement[0])), float(placement[2]) * side)
+    across, inside_across = warp(side, float(np.exp(placement[1])), float(placement[3]) * side)
     if inside_down.sum() * inside_across.sum() < MIN_OVERLAP * side * side:
         return -1.0
     a = fixed[np.ix_(inside_down, inside_across)]
@@ -156,8 +156,13 @@ def correlation_at(fixed: Float, moving: Float, placement: Placement) -> float:
     return float((a * b).sum()) / length if length > 1e-6 else 0.0
 
 
-def _warp(side: int, scale: float, shift: float) -> tuple[Float, npt.NDArray[np.bool_]]:
-    """Return linear interpolation about the centre, (side, side), and which of its rows lie inside."""
+def warp(side: int, scale: float, shift: float) -> tuple[Float, npt.NDArray[np.bool_]]:
+    """Return what scales one axis about its centre and shifts it, by linear interpolation.
+
+    Returns
+    -------
+    (side, side) weights to multiply an image with, and (side,) whether a row of the result lies inside it.
+    """
     centre = (side - 1) / 2
     cells = np.arange(side)
     source = (cells - centre - shift) / scale + centre

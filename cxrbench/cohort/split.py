@@ -262,8 +262,9 @@ def check_split(split: Split, table: pd.DataFrame, labels: Sequence[str] = ()) -
             positive, negative = int((inside == 1).sum()), int((inside == 0).sum())
             if len(inside) and not (positive and negative):
                 raise CohortError(
-                    f"{where}: the {name} part has {positive} images with {label!r} and {negative} without; "
-                    "an AUC needs both: use another seed, other fractions or more patients"
+                    f"{where}: in the {name} part {label!r} is 1 for {positive} and 0 for {negative} of "
+                    f"{len(inside)} images; an AUC needs both: use another seed, other fractions or more "
+                    "patients"
                 )
 
 
@@ -520,7 +521,7 @@ def _need_patients(rows: pd.DataFrame, needed: int, where: str) -> None:
     patients = rows["patient_id"].nunique()
     if patients < needed:
         raise CohortError(
-            f"{where}: {patients} patients cannot fill the parts asked for; at least {needed} are needed"
+            f"{where}: too few patients to fill the parts asked for: {patients}, and {needed} are needed"
         )
 
 

@@ -91,10 +91,8 @@ def patients_needed(
         return comparison_power(difference, scaled, hypothesis=hypothesis, margin=margin, level=level)
 
     z = float(ndtri(0.5 + check_level(level) / 2))
-    needed = max(1, math.ceil(n_patients * ((z + float(ndtri(wanted_power))) * se / effect) ** 2))
-    # The closed form leaves out the far tail of the two-sided test, and rounding may cost one patient.
-    while reached(needed) < wanted_power:
-        needed += 1
+    # One more than the closed form, against rounding; then down, since it leaves out the test's far tail.
+    needed = 1 + math.ceil(n_patients * ((z + float(ndtri(wanted_power))) * se / effect) ** 2)
     while needed > 1 and reached(needed - 1) >= wanted_power:
         needed -= 1
     return needed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -63,11 +64,14 @@ def test_a_film_under_another_name_is_found_and_named() -> None:
     with pytest.raises(LeakError) as caught:
         report.raise_if_any()
     assert str(caught.value) == (
-        "leak into the test images of role 'pneumonia': 2 training images show a film that is tested (findings "
-        "nih-1 is rsna-2 (1.00); findings nih-3 is rsna-1 (1.00)); set on_leak = 'drop-train' in the profile to "
-        "leave these training images out"
+        "leak into the test images of role 'pneumonia': training images that show a tested film: 2 "
+        "(findings nih-1 is rsna-2 (1.00); findings nih-3 is rsna-1 (1.00)); patients both trained and "
+        "tested on: 1 (findings a); set on_leak = 'drop-train' in the profile to leave these training images "
+        "out"
     )
-    assert report.drop_train_copies() == {"findings": frozenset({"nih-1", "nih-3"})}
+    # Film 1 shows that patient "a" is tested: their other film must go, too. Patient "c" has no other.
+    assert report.patients == (SharedPatient("findings", "a", ("nih-0", "nih-1")),)
+    assert report.drop_train_copies() == {"findings": frozenset({"nih-0", "nih-1", "nih-3"})}
 
 
 def test_after_dropping_nothing_is_left() -> None:
@@ -86,7 +90,9 @@ def test_patients_are_compared_within_a_data_set_only() -> None:
     other_role = audit([("findings", NIH, rows(0, 2, 3))], ("covid", NIH, rows(1, 4)))
     assert other_role.patients == (SharedPatient("findings", "a", ("nih-0",)),)
     assert other_role.drop_train_copies() == {"findings": frozenset({"nih-0"})}
-    with pytest.raises(LeakError, match=r"1 patients are trained and tested on \(findings a\); set on_leak"):
+    with pytest.raises(
+        LeakError, match=r"patients both trained and tested on: 1 \(findings a\); set on_leak"
+    ):
         other_role.raise_if_any()
     # Patient "a" of another data set is somebody else.
     assert audit([("findings", NIH, rows(0))], ("pneumonia", RSNA, rows(0))).patients == ()
@@ -98,16 +104,16 @@ def test_ten_are_named_and_all_are_counted() -> None:
     with pytest.raises(LeakError) as caught:
         LeakReport("covid", pairs, patients).raise_if_any()
     message = str(caught.value)
-    assert "13 training images" in message
+    assert "training images that show a tested film: 13 (" in message
     assert "findings t09 is e09 (0.99); and 3 more)" in message
     assert "t10" not in message
-    assert "11 patients" in message
+    assert "tested on: 11 (" in message
     assert "p09; and 1 more)" in message
 
 
 def test_one_training_image_that_is_two_test_images_counts_once() -> None:
     pairs = (Duplicate("findings", "t", "e1", 1.0), Duplicate("findings", "t", "e2", 0.9))
-    with pytest.raises(LeakError, match="1 training images show"):
+    with pytest.raises(LeakError, match="tested film: 1 "):
         LeakReport("covid", pairs).raise_if_any()
 
 
@@ -115,3 +121,34 @@ def test_no_rows_at_all() -> None:
     assert audit([], ("covid", RSNA, rows(0))) == LeakReport("covid")
     assert audit([("findings", NIH, rows())], ("covid", RSNA, rows(0))) == LeakReport("covid")
     assert audit([("findings", NIH, rows(0))], ("covid", NIH, rows())) == LeakReport("covid")
+
+
+def test_a_stored_report_is_used_until_something_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train, test = [("findings", NIH, rows(0, 1, 2, 3, 4))], ("pneumonia", RSNA, rows(0, 1, 2))
+    shared = [*train, ("covid", RSNA, rows(0, 2))]
+    first = audit(shared, test, store=tmp_path)
+    assert first == audit(shared, test)
+    assert first.pairs
+    assert first.patients
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("audited again")
+
+    monkeypatch.setattr("cxrbench.cohort.leaks.search", refuse)
+    assert audit(shared, test, store=tmp_path) == first
+    changes = [
+        (train, test, 0.75),
+        (shared, ("pneumonia", RSNA, rows(0, 1)), 0.75),
+        (shared, ("other", RSNA, rows(0, 1, 2)), 0.75),
+        (shared, ("pneumonia", replace(RSNA, content="d"), rows(0, 1, 2)), 0.75),
+        (shared, test, 0.8),
+    ]
+    for changed in changes:
+        with pytest.raises(AssertionError, match="audited again"):
+            audit(*changed, store=tmp_path)
+    (stored,) = tmp_path.iterdir()
+    stored.write_text(stored.read_text()[:-5])
+    with pytest.raises(AssertionError, match="audited again"):
+        audit(shared, test, store=tmp_path)

@@ -246,7 +246,9 @@ def test_impossible_fractions(fractions: tuple[float, ...], match: str) -> None:
 
 def test_too_few_patients() -> None:
     table = table_of(["a", "a", "b"], [1, 0, 1])
-    with pytest.raises(CohortError, match="2 patients cannot fill the parts asked for; at least 3"):
+    with pytest.raises(
+        CohortError, match="too few patients to fill the parts asked for: 2, and 3 are needed"
+    ):
         split_by_patient(table, ["covid"], FRACTIONS, 0)
 
 
@@ -331,7 +333,9 @@ def test_check_split_wants_both_classes_where_asked() -> None:
         {"image_id": ["1", "2", "3"], "patient_id": ["a", "b", "c"], "covid": [1.0, 0.0, np.nan]}
     )
     check_split(small(), table)
-    with pytest.raises(CohortError, match="train part has 1 images with 'covid' and 0 without"):
+    with pytest.raises(
+        CohortError, match="in the train part 'covid' is 1 for 1 and 0 for 0 of 1 images; an AUC needs both"
+    ):
         check_split(small(), table, ["covid"])
     with pytest.raises(CohortError, match="no label column 'x'"):
         check_split(small(), table, ["x"])
@@ -477,7 +481,7 @@ def test_folds_without_a_validation_part() -> None:
     ("k", "validation", "match"),
     [
         (1, 0.1, "at least 2 folds"),
-        (6, 0.1, "5 patients"),
+        (6, 0.1, "too few patients to fill the parts asked for: 5, and 6"),
         (2, 0.5, "train fraction is 0"),
         (2, -0.1, "three numbers"),
     ],
@@ -489,7 +493,7 @@ def test_impossible_folds(k: int, validation: float, match: str) -> None:
 
 
 def test_folds_too_small_for_a_validation_part() -> None:
-    with pytest.raises(CohortError, match="1 patients cannot fill the parts"):
+    with pytest.raises(CohortError, match=r"too few patients .*: 1, and 2"):
         folds_by_patient(table_of(["a", "b"], [1, 0]), "covid", 2, 0, 0.1)
 
 

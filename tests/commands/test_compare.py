@@ -167,6 +167,15 @@ def test_unpaired_files(files, tmp_path):
     assert run(paths[0], other, "--unpaired").exit_code == 0
 
 
+def test_unpaired_files_of_one_name_are_numbered(tmp_path):
+    for folder in ("old", "new"):
+        (tmp_path / folder).mkdir()
+        ids = [f"{folder}{i}" for i in range(6)]
+        write_predictions(tmp_path / folder / "control.csv", ids, ids, [0, 1, 0, 1, 0, 1], [1, 2, 3, 4, 5, 6])
+    result = run(tmp_path / "old" / "control.csv", tmp_path / "new" / "control.csv", "--unpaired", "--json")
+    assert [curve["name"] for curve in json.loads(result.stdout)["curves"]] == ["control (1)", "control (2)"]
+
+
 def test_unpaired_files_with_common_images_need_patients(files):
     paths, _, _ = files
     refused = run(paths[0], paths[1], "--unpaired")

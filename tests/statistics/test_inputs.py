@@ -22,6 +22,7 @@ SCORES = [0.1, 0.4, 0.3, 0.9, 0.2]
         ([0, 1, 0.5, 1, 1], SCORES, None, "labels: must be 0 or 1, found 0.5 in row 2"),
         ([0, -1, 0, 1, 1], SCORES, None, "labels: must be 0 or 1, found -1 in row 1"),
         (["no", "yes", "no", "yes", "yes"], SCORES, None, "labels: not a number in rows 0, 1, 2 and 2 more"),
+        (["0", "1", "maybe", "1", "1"], SCORES, None, "labels: not a number in row 2"),
         ([1] * 5, SCORES, None, "all 5 images are positive (rows 0 to 4), none is negative"),
         ([0] * 5, SCORES, None, "all 5 images are negative (rows 0 to 4), none is positive"),
         ([], [], None, "labels: empty"),

@@ -53,6 +53,12 @@ def test_ids_stay_as_they_are_written(write):
     assert found.patients.tolist() == ["01", "1", "NA", "None", "nan"]
 
 
+def test_ids_that_are_all_digits_are_not_numbers(write):
+    found = read_predictions(write("image_id,patient_id,label,score\n0010,007,0,1\n0020,1.50,1,2\n"))
+    assert found.image_ids.tolist() == ["0010", "0020"]
+    assert found.patients.tolist() == ["007", "1.50"]
+
+
 def test_a_file_need_not_name_patients(write):
     found = read_predictions(write("image_id,label,score\na,0,1\nb,1,2\n"))
     assert found.patients is None
@@ -216,6 +222,27 @@ def test_a_broken_parquet_file_is_refused_in_one_line(tmp_path):
     with pytest.raises(StatisticsError, match="not a readable Parquet file") as caught:
         read_predictions(tmp_path / "scores.parquet")
     assert "\n" not in str(caught.value)
+
+
+def test_parquet_without_its_library_says_what_to_install(tmp_path, monkeypatch):
+    def without_pyarrow(_):
+        raise ImportError("no engine")
+
+    monkeypatch.setattr(pd, "read_parquet", without_pyarrow)
+    (tmp_path / "scores.parquet").write_bytes(b"PAR1")
+    with pytest.raises(StatisticsError, match=r"pip install 'cxrbench\[parquet\]'"):
+        read_predictions(tmp_path / "scores.parquet")
+
+
+def test_a_file_that_the_system_does_not_give_out_is_refused(write, monkeypatch):
+    path = write(GOOD)
+
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(StatisticsError, match="cannot be read: Permission denied"):
+        read_predictions(path)
 
 
 @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -16,16 +16,16 @@ from cxrbench.training.checkpoints import TrainedStage
 
 
 @pytest.fixture(scope="session")
-def tiny() -> Iterator[ModuleType]:
-    """Return ``tiny_study.py`` as a module; it is loaded by its path because tests are no package."""
-    spec = importlib.util.spec_from_file_location("tiny_study", Path(__file__).with_name("tiny_study.py"))
+def easy() -> Iterator[ModuleType]:
+    """Return ``easy_stage.py`` as a module; it is loaded by its path because tests are no package."""
+    spec = importlib.util.spec_from_file_location("easy_stage", Path(__file__).with_name("easy_stage.py"))
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules["tiny_study"] = module  # dataclasses look their module up there
+    sys.modules["easy_stage"] = module  # dataclasses look their module up there
     spec.loader.exec_module(module)
     yield module
-    del sys.modules["tiny_study"]
+    del sys.modules["easy_stage"]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -38,11 +38,11 @@ def one_thread() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def unbroken(tiny: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], TrainedStage]:
-    """Return a function that gives the tiny stage of a precision, trained once without a break."""
+def unbroken(easy: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], TrainedStage]:
+    """Return a function that gives the easy stage of a precision, trained once without a break."""
 
     @cache
     def trained(precision: str) -> TrainedStage:
-        return tiny.train(tmp_path_factory.mktemp(precision), tiny.job(tiny.config(precision=precision)))
+        return easy.train(tmp_path_factory.mktemp(precision), easy.job(easy.config(precision=precision)))
 
     return trained

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -18,10 +18,12 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from cxrbench.errors import TrainingError
+from cxrbench.training import loop
 from cxrbench.training.checkpoints import TrainedStage, load_tensors, save_tensors
 from cxrbench.training.config import StageConfig
-from cxrbench.training.data import LabelledImages, pool
+from cxrbench.training.data import DeviceImages, LabelledImages, pool
 from cxrbench.training.loop import (
+    Job,
     hand_on_trunk,
     learning_rate,
     load_network,
@@ -38,6 +40,7 @@ from cxrbench.training.selection import BestValidationAuc, macro_auc
 CPU = torch.device("cpu")
 NAN = float("nan")
 Unbroken = Callable[[str], TrainedStage]
+StepsTaken = Callable[[Job], list[tuple[list[int], float, float]]]
 
 
 def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
@@ -185,10 +188,10 @@ def test_the_optimiser_holds_the_trunk_and_the_named_heads_and_decays_only_weigh
 
 
 def test_one_step_lowers_the_loss_of_its_images_and_leaves_other_heads(
-    tiny: ModuleType, network: Network
+    easy: ModuleType, network: Network
 ) -> None:
-    settings = tiny.config(epochs=1)
-    train = pool({"a": tiny.images(8, 0), "b": tiny.images(8, 1, labels=2)}, ["a", "b"], CPU)
+    settings = easy.config(epochs=1)
+    train = pool({"a": easy.images(8, 0), "b": easy.images(8, 1, labels=2)}, ["a", "b"], CPU)
     optimiser = make_optimiser(network, ["a", "b"], settings)
     before = network.heads["c"].weight.clone()
     network.train()
@@ -204,39 +207,39 @@ def test_one_step_lowers_the_loss_of_its_images_and_leaves_other_heads(
 # -- what a job must have
 
 
-def test_training_and_validation_must_be_of_the_same_roles(tiny: ModuleType) -> None:
-    job = tiny.job(tiny.config())
+def test_training_and_validation_must_be_of_the_same_roles(easy: ModuleType) -> None:
+    job = easy.job(easy.config())
     with pytest.raises(
         TrainingError, match=r"stage 'init > covid' trains the roles covid and validates none"
     ):
         replace(job, validation={})
     with pytest.raises(TrainingError, match=r"trains the roles none and validates covid"):
         replace(job, train={})
-    more = {**job.validation, "findings": tiny.images(8, 0)}
+    more = {**job.validation, "findings": easy.images(8, 0)}
     with pytest.raises(TrainingError, match=r"trains the roles covid and validates covid, findings"):
         replace(job, validation=more)
 
 
-def test_one_training_image_is_refused_before_training(tiny: ModuleType) -> None:
+def test_one_training_image_is_refused_before_training(easy: ModuleType) -> None:
     with pytest.raises(TrainingError, match="has a single training image"):
-        replace(tiny.job(tiny.config()), train={"covid": tiny.images(1, 0)})
+        replace(easy.job(easy.config()), train={"covid": easy.images(1, 0)})
 
 
 @pytest.mark.parametrize("known", [0.0, 1.0, NAN])
 def test_validation_that_cannot_rank_epochs_is_refused_before_training(
-    tiny: ModuleType, known: float
+    easy: ModuleType, known: float
 ) -> None:
     one_class = LabelledImages(np.zeros((3, 32, 32), np.uint8), np.full((3, 2), known, np.float32))
     with pytest.raises(TrainingError) as caught:
-        replace(tiny.job(tiny.config()), validation={"covid": one_class})
+        replace(easy.job(easy.config()), validation={"covid": one_class})
     assert str(caught.value) == (
         "stage 'init > covid': no label of role 'covid' has both classes among its 3 validation images, so "
         "that no epoch can be preferred; give it more"
     )
 
 
-def test_the_roles_of_a_job_are_in_alphabetical_order(tiny: ModuleType) -> None:
-    assert tiny.job(tiny.config(), roles={"b": 1, "a": 2}).roles == ("a", "b")
+def test_the_roles_of_a_job_are_in_alphabetical_order(easy: ModuleType) -> None:
+    assert easy.job(easy.config(), roles={"b": 1, "a": 2}).roles == ("a", "b")
 
 
 # -- a stage, trained
@@ -264,32 +267,32 @@ def test_a_finished_run_leaves_its_checkpoint_and_its_record(unbroken: Unbroken)
     assert load_tensors(trained.path)[1] == {"stage": "init > covid", "epoch": trained.best_epoch}
 
 
-def test_a_finished_run_is_not_trained_again(tiny: ModuleType, unbroken: Unbroken) -> None:
+def test_a_finished_run_is_not_trained_again(easy: ModuleType, unbroken: Unbroken) -> None:
     trained = unbroken("float32")
-    progress = tiny.Heard()
+    progress = easy.Heard()
     store = trained.path.parent.parent
-    again = tiny.train(store, tiny.job(tiny.config()), progress, lambda: pytest.fail("start was called"))
+    again = easy.train(store, easy.job(easy.config()), progress, lambda: pytest.fail("start was called"))
     assert again == trained
     assert progress.events == []
 
 
 def test_the_checkpoint_gives_the_validation_auc_that_it_was_selected_for(
-    tiny: ModuleType, unbroken: Unbroken
+    easy: ModuleType, unbroken: Unbroken
 ) -> None:
     trained = unbroken("float32")
     network = load_network(trained.path, {"covid": 1}, CPU)
-    validation = tiny.job(tiny.config()).validation
+    validation = easy.job(easy.config()).validation
     logits = predict_logits(network, pool(validation, ["covid"], CPU).pixels, ["covid"], "float32")
     assert macro_auc(validation["covid"].labels, logits) == trained.validation_auc
-    assert validation_aucs(network, validation, tiny.config(), CPU) == {"covid": trained.validation_auc}
+    assert validation_aucs(network, validation, easy.config(), CPU) == {"covid": trained.validation_auc}
 
 
 def test_the_same_seed_gives_the_same_bits_and_no_global_state_is_touched(
-    tiny: ModuleType, unbroken: Unbroken, tmp_path: Path
+    easy: ModuleType, unbroken: Unbroken, tmp_path: Path
 ) -> None:
     trained = unbroken("float32")
     before = torch.get_rng_state()
-    again = tiny.train(tmp_path, tiny.job(tiny.config()))
+    again = easy.train(tmp_path, easy.job(easy.config()))
     assert torch.equal(torch.get_rng_state(), before)
     assert same(load_tensors(again.path)[0], load_tensors(trained.path)[0])
     kept = (load_tensors(stage.path.with_name("kept.safetensors"))[0] for stage in (again, trained))
@@ -297,29 +300,78 @@ def test_the_same_seed_gives_the_same_bits_and_no_global_state_is_touched(
     assert [record.loss for record in again.history] == [record.loss for record in trained.history]
 
 
-def test_another_seed_or_stage_draws_other_numbers(tiny: ModuleType, tmp_path: Path) -> None:
-    base = tiny.job(tiny.config(epochs=1), count=8)
-    jobs = (base, replace(base, seed=1), replace(base, name="init > pneumonia > covid"))
-    losses = {tiny.train(tmp_path / str(i), job).history[0].loss for i, job in enumerate(jobs)}
-    assert len(losses) == 3
+@pytest.fixture
+def steps_taken(easy: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StepsTaken:
+    """Return a function that trains a job without computing, and gives each step's rows, draw and rate."""
+
+    def taken(job: Job) -> list[tuple[list[int], float, float]]:
+        steps = []
+
+        def noted(
+            network: Network,  # noqa: ARG001
+            optimiser: torch.optim.Optimizer,
+            train: DeviceImages,  # noqa: ARG001
+            rows: Tensor,
+            roles: Sequence[str],  # noqa: ARG001
+            config: StageConfig,  # noqa: ARG001
+            randomness: torch.Generator,
+        ) -> Tensor:
+            rates = {group["lr"] for group in optimiser.param_groups}
+            assert len(rates) == 1
+            steps.append((rows.tolist(), float(torch.rand(1, generator=randomness)), rates.pop()))
+            return torch.tensor(0.5)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(loop, "train_step", noted)
+            patch.setattr(loop, "save_tensors", lambda *_: None)
+            patch.setattr(easy.KeepingFolder, "finish", lambda *_: None)
+            easy.train(tmp_path, job)
+        return steps
+
+    return taken
+
+
+def test_every_epoch_takes_every_image_once_in_an_order_and_with_draws_of_its_own(
+    easy: ModuleType, steps_taken: StepsTaken
+) -> None:
+    steps = steps_taken(easy.job(easy.config(epochs=2)))
+    first, second = ([row for rows, _, _ in part for row in rows] for part in (steps[:4], steps[4:]))
+    assert sorted(first) == sorted(second) == list(range(32))
+    assert first != second
+    assert first != sorted(first)
+    assert len({draw for _, draw, _ in steps}) == 8
+
+
+def test_another_seed_or_stage_draws_other_numbers(easy: ModuleType, steps_taken: StepsTaken) -> None:
+    base = easy.job(easy.config(epochs=1))
+    jobs = (base, replace(base, seed=1), replace(base, name="init > pneumonia > covid"), replace(base))
+    rows, draws = zip(*[next((tuple(r), d) for r, d, _ in steps_taken(job)) for job in jobs], strict=True)
+    assert len(set(rows)) == len(set(draws)) == 3
+    assert rows[0] == rows[3]
+
+
+def test_the_schedule_runs_over_all_epochs_of_the_stage(easy: ModuleType, steps_taken: StepsTaken) -> None:
+    settings = easy.config(epochs=3)
+    rates = [rate for _, _, rate in steps_taken(easy.job(settings))]
+    assert rates == [learning_rate(step, 12, settings) for step in range(12)]
 
 
 def test_a_pooled_stage_is_the_same_in_whatever_order_its_roles_stand(
-    tiny: ModuleType, tmp_path: Path
+    easy: ModuleType, tmp_path: Path
 ) -> None:
     name = "init > covid + findings"
     states = []
     for roles in ({"covid": 1, "findings": 2}, {"findings": 2, "covid": 1}):
-        job = tiny.job(tiny.config(epochs=1), name, roles, count=24)
+        job = easy.job(easy.config(epochs=1), name, roles, count=24)
         assert list(job.train) == list(roles)
-        trained = tiny.train(tmp_path / "-".join(roles), job)
+        trained = easy.train(tmp_path / "-".join(roles), job)
         assert trained.history[0].images == 48
         states.append(load_tensors(trained.path)[0])
     assert same(*states)
 
 
 def test_a_stage_starts_with_new_heads_of_its_own_roles_and_leaves_the_others_alone(
-    tiny: ModuleType, tmp_path: Path
+    easy: ModuleType, tmp_path: Path
 ) -> None:
     def started(weight: float) -> Network:
         network = Network({"covid": 1, "findings": 3}, seed=0)
@@ -327,9 +379,9 @@ def test_a_stage_starts_with_new_heads_of_its_own_roles_and_leaves_the_others_al
             network.heads["covid"].weight.fill_(weight)
         return network
 
-    job = tiny.job(tiny.config(epochs=1), count=16)
+    job = easy.job(easy.config(epochs=1), count=8)
     one, other = (
-        load_tensors(tiny.train(tmp_path / str(w), job, start=lambda w=w: started(w)).path)[0]
+        load_tensors(easy.train(tmp_path / str(w), job, start=lambda w=w: started(w)).path)[0]
         for w in (0.0, 9.0)
     )
     assert same(one, other), "the head of an earlier stage lived on"
@@ -339,10 +391,10 @@ def test_a_stage_starts_with_new_heads_of_its_own_roles_and_leaves_the_others_al
     assert not torch.equal(one["trunk.conv0.weight"], before["trunk.conv0.weight"])
 
 
-def test_progress_is_told_every_ten_batches_and_at_the_end(tiny: ModuleType, tmp_path: Path) -> None:
-    progress = tiny.Heard()
-    settings = replace(tiny.config(epochs=1), batch_size=2)
-    trained = tiny.train(tmp_path, tiny.job(settings, count=25), progress)
+def test_progress_is_told_every_ten_batches_and_at_the_end(easy: ModuleType, tmp_path: Path) -> None:
+    progress = easy.Heard()
+    settings = replace(easy.config(epochs=1), batch_size=2)
+    trained = easy.train(tmp_path, easy.job(settings, count=25), progress)
     assert [event[:2] for event in progress.events] == [
         ("start", "init > covid  epoch 1/1"),
         ("step", 20),
@@ -354,34 +406,33 @@ def test_progress_is_told_every_ten_batches_and_at_the_end(tiny: ModuleType, tmp
     assert trained.history[0].images == 24
 
 
-def test_fewer_images_than_a_batch_are_one_batch(tiny: ModuleType, tmp_path: Path) -> None:
-    progress = tiny.Heard()
-    settings = replace(tiny.config(epochs=1), batch_size=32)
-    assert tiny.train(tmp_path, tiny.job(settings, count=6), progress).history[0].images == 6
+def test_fewer_images_than_a_batch_are_one_batch(easy: ModuleType, tmp_path: Path) -> None:
+    progress = easy.Heard()
+    settings = replace(easy.config(epochs=1), batch_size=32)
+    assert easy.train(tmp_path, easy.job(settings, count=6), progress).history[0].images == 6
     assert [event[1] for event in progress.events if event[0] == "step"] == [6]
 
 
-@pytest.mark.filterwarnings("error")
-def test_a_loss_that_is_not_finite_stops_the_stage_and_names_it(tiny: ModuleType, tmp_path: Path) -> None:
-    job = tiny.job(replace(tiny.config(), learning_rate=1e30, warmup=0), name="init > findings > covid")
-    progress = tiny.Heard()
+def test_a_loss_that_is_not_finite_stops_the_stage_and_names_it(easy: ModuleType, tmp_path: Path) -> None:
+    job = easy.job(replace(easy.config(), learning_rate=1e30, warmup=0), name="init > findings > covid")
+    progress = easy.Heard()
     with pytest.raises(TrainingError) as caught:
-        tiny.train(tmp_path, job, progress)
+        easy.train(tmp_path, job, progress)
     assert str(caught.value) == (
         "stage 'init > findings > covid', epoch 1: the loss became nan; lower learning_rate"
     )
     assert [event[0] for event in progress.events] == ["start", "stop"], "a bar was left standing"
-    assert not tiny.folder(tmp_path).last.exists(), "parameters of no use were kept"
+    assert not easy.folder(tmp_path).last.exists(), "parameters of no use were kept"
 
 
-def test_outputs_that_are_not_finite_stop_the_stage_and_name_it(tiny: ModuleType, tmp_path: Path) -> None:
+def test_outputs_that_are_not_finite_stop_the_stage_and_name_it(easy: ModuleType, tmp_path: Path) -> None:
     def overflown() -> Network:
         network = Network({"covid": 1}, seed=0)
         network.trunk.norm5.running_var.fill_(NAN)  # used in validation only
         return network
 
     with pytest.raises(TrainingError, match=r"stage 'init > covid', epoch 1: .*outputs are not finite"):
-        tiny.train(tmp_path, tiny.job(tiny.config(), count=16), start=overflown)
+        easy.train(tmp_path, easy.job(easy.config(), count=8), start=overflown)
 
 
 class Scripted(BestValidationAuc):
@@ -395,13 +446,13 @@ class Scripted(BestValidationAuc):
         return self.scores.pop(0)
 
 
-def test_the_first_epoch_with_the_highest_score_is_kept(tiny: ModuleType, tmp_path: Path) -> None:
-    job = tiny.job(tiny.config(epochs=3), selection=Scripted(0.5, 0.9, 0.9), count=8)
+def test_the_first_epoch_with_the_highest_score_is_kept(easy: ModuleType, tmp_path: Path) -> None:
+    job = easy.job(easy.config(epochs=3), selection=Scripted(0.5, 0.9, 0.9), count=8)
     with pytest.raises(KeyboardInterrupt):
-        tiny.train(tmp_path, job, tiny.Interrupted(epoch=3))
-    second, note = load_tensors(tiny.folder(tmp_path).last)
+        easy.train(tmp_path, job, easy.Interrupted(epoch=3))
+    second, note = load_tensors(easy.folder(tmp_path).last)
     assert note["best_epoch"] == 1
-    trained = tiny.train(tmp_path, replace(job, selection=Scripted(0.9)))
+    trained = easy.train(tmp_path, replace(job, selection=Scripted(0.9)))
     assert trained.best_epoch == 1
     assert trained.validation_auc == 0.9
     assert [record.validation_auc for record in trained.history] == [0.5, 0.9, 0.9]
@@ -409,12 +460,12 @@ def test_the_first_epoch_with_the_highest_score_is_kept(tiny: ModuleType, tmp_pa
     assert same(best, {name: tensor for name, tensor in second.items() if name.startswith("network.")})
 
 
-def test_the_target_s_auc_selects_in_a_pooled_stage(tiny: ModuleType, tmp_path: Path) -> None:
-    job = tiny.job(tiny.config(epochs=1), roles={"covid": 1, "findings": 2}, count=16)
+def test_the_target_s_auc_selects_in_a_pooled_stage(easy: ModuleType, tmp_path: Path) -> None:
+    job = easy.job(easy.config(epochs=1), roles={"covid": 1, "findings": 2}, count=8)
     hidden = job.validation["findings"]
     # The other role's labels are shuffled: its AUC is no more than chance and must not count.
     validation = {**job.validation, "findings": replace(hidden, labels=np.roll(hidden.labels, 1, axis=0))}
-    trained = tiny.train(tmp_path, replace(job, validation=validation))
+    trained = easy.train(tmp_path, replace(job, validation=validation))
     network = load_network(trained.path, {"covid": 1, "findings": 2}, CPU)
     aucs = validation_aucs(network, validation, job.config, CPU)
     assert trained.validation_auc == aucs["covid"]

@@ -40,7 +40,7 @@ def assert_same_run(one: TrainedStage, other: TrainedStage) -> None:
 def killed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[subprocess.Popen[str], Path]]:
     """Return a process that trains and kills itself; it is started first and runs beside the other tests."""
     store = tmp_path_factory.mktemp("killed")
-    command = [sys.executable, str(Path(__file__).with_name("tiny_study.py")), str(store)]
+    command = [sys.executable, str(Path(__file__).with_name("easy_stage.py")), str(store)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         yield process, store
         process.kill()
@@ -48,26 +48,26 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[subproces
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_an_interrupted_run_ends_bit_for_bit_like_an_unbroken_one(
-    tiny: ModuleType, unbroken: Unbroken, tmp_path: Path, precision: str
+    easy: ModuleType, unbroken: Unbroken, tmp_path: Path, precision: str
 ) -> None:
-    job = tiny.job(tiny.config(precision=precision))
+    job = easy.job(easy.config(precision=precision))
     with pytest.raises(KeyboardInterrupt):
-        tiny.train(tmp_path, job, tiny.Interrupted(epoch=2))
-    folder = tiny.folder(tmp_path)
+        easy.train(tmp_path, job, easy.Interrupted(epoch=2))
+    folder = easy.folder(tmp_path)
     assert folder.finished() is None
     assert len(load_tensors(folder.last)[1]["history"]) == 1
-    progress = tiny.Heard()
-    resumed = tiny.train(tmp_path, job, progress)
+    progress = easy.Heard()
+    resumed = easy.train(tmp_path, job, progress)
     assert [event[1] for event in progress.events if event[0] == "start"] == ["init > covid  epoch 2/2"]
     assert_same_run(resumed, unbroken(precision))
 
 
-def test_a_run_interrupted_in_its_first_epoch_starts_again(tiny: ModuleType, tmp_path: Path) -> None:
-    job = tiny.job(tiny.config(epochs=1), count=16)
+def test_a_run_interrupted_in_its_first_epoch_starts_again(easy: ModuleType, tmp_path: Path) -> None:
+    job = easy.job(easy.config(epochs=1), count=8)
     with pytest.raises(KeyboardInterrupt):
-        tiny.train(tmp_path / "broken", job, tiny.Interrupted(epoch=1))
-    assert not tiny.folder(tmp_path / "broken").last.exists()
-    assert_same_run(tiny.train(tmp_path / "broken", job), tiny.train(tmp_path / "whole", job))
+        easy.train(tmp_path / "broken", job, easy.Interrupted(epoch=1))
+    assert not easy.folder(tmp_path / "broken").last.exists()
+    assert_same_run(easy.train(tmp_path / "broken", job), easy.train(tmp_path / "whole", job))
 
 
 class Scripted(BestValidationAuc):
@@ -82,10 +82,10 @@ class Scripted(BestValidationAuc):
 
 
 def test_a_run_killed_between_its_two_files_keeps_the_epoch_that_it_says_it_kept(
-    tiny: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    easy: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    job = tiny.job(tiny.config(epochs=2), count=16, selection=Scripted(0.9))
-    folder = tiny.folder(tmp_path)
+    job = easy.job(easy.config(epochs=2), count=8, selection=Scripted(0.9))
+    folder = easy.folder(tmp_path)
 
     def interrupted(path: Path, tensors: Mapping[str, Tensor], note: Mapping[str, Any]) -> None:
         if path == folder.best:
@@ -96,9 +96,9 @@ def test_a_run_killed_between_its_two_files_keeps_the_epoch_that_it_says_it_kept
     with monkeypatch.context() as patch:
         patch.setattr(loop, "save_tensors", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            tiny.train(tmp_path, job)
+            easy.train(tmp_path, job)
     first = load_tensors(folder.last)[0]
-    trained = tiny.train(tmp_path, replace(job, selection=Scripted(0.5)))
+    trained = easy.train(tmp_path, replace(job, selection=Scripted(0.5)))
     assert trained.best_epoch == 0
     best, note = load_tensors(trained.path)
     assert note["epoch"] == 0
@@ -106,46 +106,46 @@ def test_a_run_killed_between_its_two_files_keeps_the_epoch_that_it_says_it_kept
 
 
 def test_a_run_killed_after_its_last_epoch_only_has_to_be_marked_as_done(
-    tiny: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    easy: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    job = tiny.job(tiny.config(epochs=1), count=16)
+    job = easy.job(easy.config(epochs=1), count=8)
 
     def interrupted(*_: Any) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(tiny.KeepingFolder, "finish", interrupted)
+        patch.setattr(easy.KeepingFolder, "finish", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            tiny.train(tmp_path, job)
-    progress = tiny.Heard()
-    trained = tiny.train(tmp_path, job, progress)
+            easy.train(tmp_path, job)
+    progress = easy.Heard()
+    trained = easy.train(tmp_path, job, progress)
     assert progress.events == []
     assert len(trained.history) == 1
-    assert trained == tiny.folder(tmp_path).finished()
+    assert trained == easy.folder(tmp_path).finished()
 
 
 def test_a_broken_file_of_an_interrupted_run_is_named_not_trained_over(
-    tiny: ModuleType, tmp_path: Path
+    easy: ModuleType, tmp_path: Path
 ) -> None:
-    folder = tiny.folder(tmp_path)
+    folder = easy.folder(tmp_path)
     folder.last.write_bytes(b"\x00" * 64)
     with pytest.raises(
         TrainingError, match=r"last.safetensors cannot be read .*; delete it and train the stage"
     ):
-        tiny.train(tmp_path, tiny.job(tiny.config(epochs=1), count=16))
+        easy.train(tmp_path, easy.job(easy.config(epochs=1), count=8))
     assert folder.last.read_bytes() == b"\x00" * 64
 
 
 def test_a_killed_run_ends_bit_for_bit_like_an_unbroken_one(
-    tiny: ModuleType, unbroken: Unbroken, killed: tuple[subprocess.Popen[str], Path]
+    easy: ModuleType, unbroken: Unbroken, killed: tuple[subprocess.Popen[str], Path]
 ) -> None:
     process, store = killed
     _, errors = process.communicate(timeout=120)
     assert process.returncode == -signal.SIGKILL, errors
-    folder = tiny.folder(store)
+    folder = easy.folder(store)
     assert folder.finished() is None
     assert len(load_tensors(folder.last)[1]["history"]) == 1
-    progress = tiny.Heard()
-    resumed = tiny.train(store, tiny.job(tiny.config()), progress)
+    progress = easy.Heard()
+    resumed = easy.train(store, easy.job(easy.config()), progress)
     assert sum(event[0] == "start" for event in progress.events) == 1, "a finished epoch was trained again"
     assert_same_run(resumed, unbroken("float32"))

@@ -1,6 +1,6 @@
 """A study of seconds: 32 px images whose class anyone can see. Run as a program, it is killed half-way.
 
-    python tiny_study.py STORE
+    python easy_stage.py STORE
 
 trains the same stage as the tests do, and kills itself with SIGKILL in the middle of the second epoch.
 """

@@ -1,0 +1,85 @@
+"""Baselines: saved whole, checked when read, and a state of their own where there is none."""
+
+from __future__ import annotations
+
+import pytest
+
+from cxrbench.errors import GateError
+from cxrbench.gate.baseline import NoBaselineError, load_baseline, open_study, save_baseline
+
+
+@pytest.fixture
+def study(make_study):
+    return make_study("study", {"control": (1.0, 1), "sequential": (0.5, 2)})
+
+
+def test_what_is_saved_is_read_back(study, tmp_path):
+    save_baseline(study, tmp_path / "baseline")
+    stored = load_baseline(tmp_path / "baseline")
+    assert stored.results == study.results
+    for name in ("control", "sequential"):
+        path = f"predictions/{name}.csv"
+        assert (stored.folder / path).read_bytes() == (study.folder / path).read_bytes()
+
+
+def test_a_study_is_named_by_its_folder_or_its_results(study):
+    assert open_study(study.folder).results == open_study(study.folder / "results.json").results
+
+
+def test_an_older_baseline_is_replaced(study, make_study, tmp_path):
+    save_baseline(study, tmp_path / "baseline")
+    other = make_study("other", {"control": (2.0, 9)})
+    save_baseline(other, tmp_path / "baseline")
+    assert load_baseline(tmp_path / "baseline").results.names == ("control",)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["baseline", "other", "study"]
+
+
+def test_a_folder_of_something_else_is_not_overwritten(study, tmp_path):
+    (tmp_path / "precious").mkdir()
+    (tmp_path / "precious" / "file").write_text("mine")
+    with pytest.raises(GateError, match="exists and is no baseline"):
+        save_baseline(study, tmp_path / "precious")
+    assert (tmp_path / "precious" / "file").read_text() == "mine"
+
+
+def test_a_missing_prediction_file_leaves_the_old_baseline(study, tmp_path):
+    save_baseline(study, tmp_path / "baseline")
+    (study.folder / "predictions/control.csv").unlink()
+    with pytest.raises(GateError, match="cannot be written"):
+        save_baseline(study, tmp_path / "baseline")
+    assert load_baseline(tmp_path / "baseline").results == study.results
+
+
+@pytest.mark.parametrize("made", [False, True])
+def test_no_baseline_yet_says_how_to_write_one(tmp_path, made):
+    directory = tmp_path / "baseline"
+    if made:
+        directory.mkdir()
+    with pytest.raises(NoBaselineError, match=r"no baseline yet at .*cxrbench baseline save"):
+        load_baseline(directory)
+
+
+def test_a_changed_file_is_noticed(study, tmp_path):
+    save_baseline(study, tmp_path / "baseline")
+    path = tmp_path / "baseline" / "predictions/control.csv"
+    path.write_bytes(path.read_bytes() + b"\n")
+    with pytest.raises(GateError, match=r"predictions/control\.csv was changed"):
+        load_baseline(tmp_path / "baseline")
+
+
+def test_a_missing_file_is_noticed(study, tmp_path):
+    save_baseline(study, tmp_path / "baseline")
+    (tmp_path / "baseline" / "predictions/control.csv").unlink()
+    with pytest.raises(GateError, match=r"predictions/control\.csv is missing"):
+        load_baseline(tmp_path / "baseline")
+
+
+def test_a_folder_that_is_no_baseline_is_refused(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(GateError, match=r"has no baseline\.json"):
+        load_baseline(tmp_path)
+
+
+def test_a_study_without_results_is_refused(tmp_path):
+    with pytest.raises(GateError, match="run a study first"):
+        open_study(tmp_path)

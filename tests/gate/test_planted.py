@@ -1,0 +1,150 @@
+"""The gate on studies with a planted fault: what was trained wrongly is caught, another seed is not.
+
+Images are noise with a faint bright patch where the label is 1: easy enough for a minute's training, hard enough
+that a fault shows.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+
+from cxrbench.gate.baseline import Stored
+from cxrbench.gate.rules import gate
+from cxrbench.study.profile import parse_profile
+from cxrbench.study.progress import Silent
+from cxrbench.study.run import run_study
+
+TRAIN, TEST = 240, 600
+
+PROFILE = """
+[study]
+name = "patch"
+title = "A faint patch"
+image_size = 32
+init = { kind = "random" }
+data_seed = 1
+seeds = [0]
+target = "patch"
+label = "patch"
+patient_ids = "plain"
+gate_margin = 0.05
+
+[roles.patch]
+dataset = "manifest"
+validation = 0.05
+test = 0.7
+
+[stages.default]
+epochs = 6
+batch_size = 16
+learning_rate = 2e-3
+
+[schemes]
+direct = "init > patch"
+"""
+
+
+@pytest.fixture(scope="module")
+def data_root(tmp_path_factory):
+    root = tmp_path_factory.mktemp("data") / "patches"
+    root.mkdir()
+    random = np.random.default_rng(4)
+    rows = []
+    for i in range(TRAIN + TEST):
+        label = i % 2
+        pixels = random.normal(100, 40, (32, 32))
+        top, left = random.integers(4, 20, 2)
+        pixels[top : top + 8, left : left + 8] += 60 * label
+        Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)).save(root / f"{i:04d}.png")
+        rows.append({"path": f"{i:04d}.png", "patient_id": f"p{i:04d}", "patch": label})
+    pd.DataFrame(rows).to_csv(root / "manifest.csv", index=False)
+    return root.parent
+
+
+@pytest.fixture(scope="module")
+def study(data_root):
+    """Return a function that runs the study with a seed into a folder."""
+
+    def run(out, seed=0):
+        profile = parse_profile(PROFILE, "patch.toml").with_seeds((seed,))
+        results = run_study(
+            profile,
+            out,
+            data_root=data_root,
+            schemes=("direct",),
+            device=torch.device("cpu"),
+            progress=Silent(),
+        )
+        return Stored(results, out)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def baseline(study, tmp_path_factory):
+    return study(tmp_path_factory.mktemp("baseline"))
+
+
+def check_of(now, baseline):
+    (check,) = gate(now, baseline).schemes
+    return check
+
+
+def test_the_baseline_learnt_something(baseline):
+    assert baseline.results.scheme("direct").auc > 0.8
+
+
+def test_another_seed_passes_at_the_profiles_margin(study, baseline, tmp_path):
+    check = check_of(study(tmp_path, seed=1), baseline)
+    assert check.verdict.outcome == "pass", check.verdict.sentence
+    assert check.difference != 0
+
+
+def test_a_broken_augmentation_is_caught(study, baseline, tmp_path, monkeypatch):
+    """Training images are shifted by half their height: what is learnt at the rim is tested in the middle."""
+
+    def broken(images, settings, generator):
+        shuffled = images.flatten(2)[:, :, torch.randperm(images[0].numel(), generator=generator)]
+        return shuffled.view_as(images)
+
+    monkeypatch.setattr("cxrbench.training.loop.augment", broken)
+    check = check_of(study(tmp_path), baseline)
+    assert check.verdict.outcome == "fail", check.verdict.sentence
+
+
+def test_shuffled_labels_are_caught(study, baseline, tmp_path, monkeypatch):
+    """A tenth of the training labels change places with others."""
+    from cxrbench.study.prepare import RoleData
+    from cxrbench.training.data import LabelledImages
+
+    honest = RoleData.images
+
+    def shuffled(self, part):
+        images = honest(self, part)
+        if part != "train":
+            return images
+        random = np.random.default_rng(0)
+        chosen = random.choice(len(images), len(images) // 10, replace=False)
+        labels = images.labels.copy()
+        labels[chosen] = 1 - labels[chosen]
+        return LabelledImages(images.pixels, labels)
+
+    monkeypatch.setattr(RoleData, "images", shuffled)
+    check = check_of(study(tmp_path), baseline)
+    assert check.verdict.outcome == "fail", check.verdict.sentence
+
+
+def test_the_wrong_checkpoint_is_caught(study, baseline, tmp_path, monkeypatch):
+    """Predictions are made by a network that nobody trained."""
+    from cxrbench.training.network import Network
+
+    def untrained(path, heads, device):
+        return Network(heads, seed=5).to(device=device, memory_format=torch.channels_last)
+
+    monkeypatch.setattr("cxrbench.study.predictions.load_network", untrained)
+    check = check_of(study(tmp_path), baseline)
+    assert check.verdict.outcome == "fail", check.verdict.sentence

@@ -1,0 +1,189 @@
+"""The gate's rule: on AUC, order and speed, and what it refuses to compare."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from cxrbench.errors import GateError
+from cxrbench.gate.rules import gate, scheme_verdict
+from cxrbench.statistics import compare
+from cxrbench.statistics.means import MeanDifference
+from cxrbench.statistics.predictions import read_predictions
+
+
+def difference(value, se):
+    return MeanDifference(0.8 + value, 0.8, value, se, value - 1.96 * se, value + 1.96 * se)
+
+
+@pytest.mark.parametrize(
+    ("value", "se", "p_worse", "outcome"),
+    [
+        (0.00, 0.01, 0.5, "pass"),
+        (0.10, 0.01, 1.0, "pass"),
+        # Certainly worse, and certainly by less than the margin.
+        (-0.02, 0.005, 3e-5, "pass"),
+        (-0.10, 0.01, 1e-20, "fail"),
+        (-0.05, 0.01, 3e-7, "fail"),
+        (-0.03, 0.02, 0.07, "inconclusive"),
+        # Holm's adjustment has taken the certainty away.
+        (-0.045, 0.02, 0.06, "inconclusive"),
+        (0.00, 0.05, 0.5, "inconclusive"),
+    ],
+)
+def test_the_rule(value, se, p_worse, outcome):
+    verdict = scheme_verdict("control", difference(value, se), p_worse, margin=0.05)
+    assert verdict.outcome == outcome
+    assert verdict.sentence.startswith("control: 0.800 before")
+
+
+def test_a_study_against_itself_passes(make_study):
+    study = make_study("a", {"control": (1.0, 1), "sequential": (0.5, 2)})
+    report = gate(study, study)
+    assert report.outcome == "pass"
+    assert [check.difference for check in report.schemes] == [0, 0]
+    assert [check.p_worse for check in report.schemes] == [1, 1]
+    assert {check.ratio for check in report.speed} == {1.0}
+
+
+def test_differences_are_the_paired_clustered_ones(make_study):
+    before = make_study("before", {"control": (1.0, 1)})
+    now = make_study("now", {"control": (1.5, 3)})
+    (check,) = gate(now, before).schemes
+    files = [read_predictions(study.folder / "predictions/control.csv") for study in (now, before)]
+    (new,), (old,) = (part.scores.values() for part in files)
+    pair = compare(files[0].labels, new, old, files[0].patients)
+    assert check.difference == pytest.approx(pair.difference, abs=1e-15)
+    assert check.se == pytest.approx(pair.se, rel=1e-12)
+    assert check.difference < 0
+
+
+def test_a_worse_scheme_fails_and_the_others_do_not(make_study):
+    before = make_study("before", {"control": (1.0, 1), "sequential": (0.5, 2)})
+    now = make_study("now", {"control": (1.0, 5), "sequential": (4.0, 2)})
+    report = gate(now, before)
+    assert {check.scheme: check.verdict.outcome for check in report.schemes} == {
+        "control": "pass",
+        "sequential": "fail",
+    }
+    assert report.outcome == "fail"
+
+
+def test_p_values_are_adjusted_over_the_schemes(make_study):
+    noises = {"control": (1.0, 1), "findings": (1.0, 2), "sequential": (1.0, 3)}
+    worse = {"control": (1.3, 4), "findings": (1.2, 5), "sequential": (1.0, 6)}
+    checks = gate(make_study("now", worse), make_study("before", noises)).schemes
+    raw = sorted(check.p_worse for check in checks)
+    adjusted = sorted(check.p_worse_adjusted for check in checks)
+    assert adjusted[0] == pytest.approx(min(1, 3 * raw[0]))
+    assert all(q >= p for p, q in zip(raw, adjusted, strict=True))
+
+
+def test_files_are_joined_on_the_image_not_on_the_row(make_study):
+    before = make_study("before", {"control": (1.0, 1)})
+    now = make_study("now", {"control": (1.0, 1)})
+    path = now.folder / "predictions/control.csv"
+    header, *rows = path.read_text().splitlines()
+    path.write_text("\n".join([header, *reversed(rows)]) + "\n")
+    assert gate(now, before).schemes[0].difference == 0
+
+
+def test_an_order_that_is_certainly_turned_round_fails(make_study):
+    before = make_study("before", {"control": (3.0, 1), "sequential": (0.2, 2)})
+    now = make_study("now", {"control": (0.2, 1), "sequential": (3.0, 2)})
+    (check,) = gate(now, before).order
+    assert (check.better, check.worse) == ("sequential", "control")
+    assert check.before > 0 > check.now
+    assert check.verdict.outcome == "fail"
+
+
+def test_an_order_that_the_baseline_was_not_sure_of_is_not_held_against_anyone(make_study):
+    before = make_study("before", {"control": (1.0, 1), "sequential": (1.0, 2)})
+    now = make_study("now", {"control": (0.9, 1), "sequential": (1.1, 2)})
+    assert gate(now, before).order == ()
+
+
+def test_other_test_images_are_an_error_that_says_so(make_study):
+    before = make_study("before", {"control": (1.0, 1)})
+    ids = [f"other-{i:04d}" for i in range(600)]
+    with pytest.raises(GateError, match=r"test images of 'control' are not the baseline's.*other-0000"):
+        gate(make_study("now", {"control": (1.0, 1)}, image_ids=ids), before)
+
+
+def test_another_split_is_an_error_that_says_so(make_study):
+    before = make_study("before", {"control": (1.0, 1)})
+    roles = dict(before.results.roles)
+    roles["covid"] = replace(roles["covid"], split_hash="f" * 64)
+    with pytest.raises(GateError, match="the split of the target is not the baseline's"):
+        gate(make_study("now", {"control": (1.0, 1)}, roles=roles), before)
+
+
+def test_another_profile_is_an_error_that_says_so(make_study):
+    before = make_study("before", {"control": (1.0, 1)})
+    with pytest.raises(GateError, match="the profile is not the baseline's"):
+        gate(make_study("now", {"control": (1.0, 1)}, profile="another"), before)
+
+
+def test_schemes_on_one_side_only_are_said_and_not_judged(make_study):
+    before = make_study("before", {"control": (1.0, 1), "findings": (1.0, 2)})
+    report = gate(make_study("now", {"control": (1.0, 1), "sequential": (1.0, 3)}), before)
+    assert [check.scheme for check in report.schemes] == ["control"]
+    assert report.notes == (
+        "scheme 'findings' is in the baseline and was not run",
+        "scheme 'sequential' is not in the baseline",
+    )
+
+
+def test_no_scheme_in_common_is_an_error(make_study):
+    before = make_study("before", {"control": (1.0, 1)})
+    with pytest.raises(GateError, match="no scheme in common"):
+        gate(make_study("now", {"findings": (1.0, 1)}), before)
+
+
+def slower(results, factor):
+    return {
+        "stages": tuple(
+            replace(stage, images_per_second=stage.images_per_second / factor) for stage in results.stages
+        )
+    }
+
+
+@pytest.mark.parametrize(("factor", "outcome"), [(1.0, "pass"), (1.2, "pass"), (1.3, "fail")])
+def test_training_that_got_slower_fails_beyond_the_limit(make_study, tiny, factor, outcome):
+    before = make_study("before", {"control": (1.0, 1)})
+    now = make_study("now", {"control": (1.0, 1)}, **slower(tiny.results, factor))
+    check = next(check for check in gate(now, before).speed if check.what == "training")
+    assert check.ratio == pytest.approx(factor)
+    assert check.verdict.outcome == outcome
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"device": {"type": "cuda", "name": "a card"}}, "device type cuda, name a card now"),
+        ({"versions": {"torch": "0.0"}}, "torch 0.0 now"),
+    ],
+)
+def test_speeds_of_different_machines_are_not_compared(make_study, tiny, changes, reason):
+    before = make_study("before", {"control": (1.0, 1)})
+    now = make_study("now", {"control": (1.0, 1)}, **slower(tiny.results, 100), **changes)
+    report = gate(now, before)
+    assert report.outcome == "pass"
+    for check in report.speed:
+        assert check.ratio is None
+        assert "not comparable" in check.verdict.sentence
+        assert reason in check.verdict.sentence
+
+
+def test_another_seed_is_noted(make_study):
+    before = make_study("before", {"control": (1.0, 1)})
+    now = make_study("now", {"control": (1.0, 2)}, seeds=(7,))
+    assert gate(now, before).notes == ("other training seeds: [7] now, [0] in the baseline",)
+
+
+@pytest.mark.parametrize("margin", [0, 0.5, -1])
+def test_a_margin_out_of_range_is_refused(make_study, margin):
+    study = make_study("a", {"control": (1.0, 1)})
+    with pytest.raises(GateError, match="the margin must be between"):
+        gate(study, study, margin=margin)
