@@ -79,10 +79,10 @@ def test_an_inconclusive_verdict_can_be_made_to_fail(outside):
 
 
 def test_inconclusive_alone_is_no_failure(outside):
-    outside.makepyfile(VERDICTS)
-    result = run(outside, "-k", "not fail")
+    outside.makepyfile(VERDICTS.replace('"fail", ', ""))
+    result = run(outside)
     assert result.ret == pytest.ExitCode.OK
-    assert result.parseoutcomes() == {"passed": 1, "inconclusive": 1, "deselected": 1}
+    assert result.parseoutcomes() == {"passed": 1, "inconclusive": 1}
 
 
 def test_schemes_and_pairs_are_those_of_the_profile(outside):
