@@ -20,7 +20,13 @@ def claim_verdict(results: Results, better: str, worse: str) -> Verdict:
         for seed, pair in zip(results.seeds, pairs, strict=True)
     )
     if min(highs) < 0:
-        return Verdict("fail", f"{better} is worse than {worse}: {shown}")
-    if max(lows) > 0:
-        return Verdict("pass", f"{better} beats {worse}: {shown}")
-    return Verdict("inconclusive", f"{better} against {worse} cannot be told apart: {shown}")
+        verdict = Verdict("fail", f"{better} is worse than {worse}: {shown}")
+    elif max(lows) > 0:
+        verdict = Verdict("pass", f"{better} beats {worse}: {shown}")
+    else:
+        verdict = Verdict("inconclusive", f"{better} and {worse} cannot be told apart: {shown}")
+    if results.settings["study"].get("calibrated", False):
+        return verdict
+    return Verdict(
+        "inconclusive", f"{verdict.sentence}; profile {results.profile} is not calibrated to show the claim"
+    )

@@ -56,7 +56,7 @@ class RoleData:
     def identity(self, part: str) -> dict[str, object]:
         """Return what the images and labels of ``part`` depend on, for a stage's key."""
         ids = self.pack.table.loc[self.rows(part), "image_id"].tolist()
-        return {"pack": self.pack.key, "labels": list(self.pack.labels), "images": digest(ids)}
+        return {"pack": self.pack.content, "labels": list(self.pack.labels), "images": digest(ids)}
 
 
 @dataclass(frozen=True)
@@ -94,6 +94,7 @@ def prepare(
                 for role, part_of in data.items()
             ],
             (profile.target, target.pack, target.rows("test")),
+            store=out / "audits",
         )
     if profile.on_leak == "stop":
         report.raise_if_any()

@@ -263,6 +263,7 @@ class _Study:
     on_leak: Literal["stop", "drop-train"] = "stop"
     patient_ids: Literal["hashed", "plain"] = "hashed"
     gate_margin: float = 0.05
+    calibrated: bool = False
 
     def __post_init__(self) -> None:
         rules = (
@@ -279,6 +280,7 @@ class _Study:
             (self.on_leak in ("stop", "drop-train"), "on_leak must be 'stop' or 'drop-train'"),
             (self.patient_ids in ("hashed", "plain"), "patient_ids must be 'hashed' or 'plain'"),
             (0 < self.gate_margin < 0.5, "gate_margin must be between 0 and 0.5"),
+            (isinstance(self.calibrated, bool), "calibrated must be true or false"),
         )
         for holds, message in rules:
             if not holds:

@@ -1,0 +1,83 @@
+"""``cxrbench`` as a stranger meets it: help at once, and errors in one line."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+from cxrbench.cli import main
+
+COMMANDS = ("schemes", "data", "study", "evaluate", "compare", "baseline", "gate")
+
+
+def test_help_names_every_command_and_imports_nothing_heavy():
+    program = (
+        "import sys\n"
+        "from cxrbench.cli import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "print(sorted({'torch', 'pandas', 'numpy', 'scipy', 'sklearn', 'matplotlib'} & set(sys.modules)))\n"
+    )
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    *shown, heavy = result.stdout.splitlines()
+    assert heavy == "[]"
+    for command in COMMANDS:
+        assert any(line.strip().startswith(command) for line in shown), command
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(command):
+    result = CliRunner().invoke(main, [command, "--help"])
+    assert result.exit_code == 0
+    assert result.output.startswith("Usage:")
+
+
+def test_the_six_schemes_need_ten_stage_runs():
+    result = CliRunner().invoke(main, ["schemes"])
+    assert result.exit_code == 0
+    assert "11 stage runs are named; shared beginnings leave 10 to train" in result.output
+    assert "init > findings > pneumonia > covid" in result.output
+
+
+def test_a_scheme_can_be_tried():
+    result = CliRunner().invoke(
+        main, ["schemes", "--json", "--add", "mine=init > pneumonia > findings > covid"]
+    )
+    content = json.loads(result.output)
+    assert content["schemes"]["mine"] == "init > pneumonia > findings > covid"
+    assert len(content["plan"]) == 12
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["schemes", "--add", "mine"], "write NAME=NOTATION"),
+        (["schemes", "--add", "mine=init > > covid"], "a role is expected here (character 8)"),
+        (["schemes", "--profile", "phantm"], "did you mean 'phantom'"),
+        (["study", "--profile", "phantm", "--out", "x"], "did you mean 'phantom'"),
+        (["study", "--profile", "public-small", "--out", "x"], "--data-root"),
+        (["study", "--scheme", "contrl", "--out", "x"], "did you mean 'control'"),
+    ],
+)
+def test_a_mistake_is_said_without_a_traceback(arguments, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_study_ends_in_a_table_and_a_report(tmp_path, tiny_text):
+    profile = tmp_path / "tiny.toml"
+    profile.write_text(tiny_text)
+    out = tmp_path / "out"
+    arguments = ["study", "--profile", str(profile), "--out", str(out), "--scheme", "control", "--quiet"]
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 0, result.output
+    assert "init > covid" in result.output
+    assert (out / "report" / "index.html").read_text().startswith("<!doctype html>")
+    assert json.loads((out / "results.json").read_text())["profile"] == "tiny"
