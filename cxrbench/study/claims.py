@@ -12,6 +12,9 @@ def claim_verdict(results: Results, better: str, worse: str) -> Verdict:
     With one seed: pass where the 95% interval of the paired difference lies above 0, fail where it lies
     below, inconclusive where it holds 0. With several seeds the same for each; the claim passes only where no
     seed fails and at least one passes, and fails where a seed fails.
+
+    A profile that is not calibrated (``[study] calibrated = false``, the default) was not made to show the
+    claim: what its result says is told, and the verdict is inconclusive.
     """
     pairs = results.pair(better, worse)
     lows, highs = [pair.ci_low for pair in pairs], [pair.ci_high for pair in pairs]
