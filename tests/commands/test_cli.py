@@ -79,5 +79,5 @@ def test_a_study_ends_in_a_table_and_a_report(tmp_path, tiny_text):
     result = CliRunner().invoke(main, arguments)
     assert result.exit_code == 0, result.output
     assert "init > covid" in result.output
-    assert (out / "report" / "index.html").read_text().startswith("<!doctype html>")
+    assert (out / "report" / "index.html").read_text().startswith("<!DOCTYPE html>")
     assert json.loads((out / "results.json").read_text())["profile"] == "tiny"
