@@ -32,7 +32,7 @@ def role_cohort(profile: Profile, role: str, data_root: Path | None) -> Cohort:
                 f"profile {profile.name!r} reads the data set {settings.dataset!r} for role {role!r}: name "
                 "the folder that holds it with --data-root"
             )
-        folder = discover(data_root, settings.dataset)
+        folder = discover(data_root, settings.dataset, **settings.options)
         cohort = load(settings.dataset, folder, **settings.options)
     labels = (profile.label,) if role == profile.target else settings.labels or cohort.labels
     unknown = [label for label in labels if label not in cohort.labels]

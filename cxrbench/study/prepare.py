@@ -37,7 +37,7 @@ class RoleData:
         """Return the pack's rows of ``part``."""
         inside = self.split.mask(self.pack.table, part)
         if self.dropped and part != "test":
-            inside &= ~self.pack.table["image_id"].isin(self.dropped).to_numpy()
+            inside = inside & ~self.pack.table["image_id"].isin(self.dropped).to_numpy()
         return np.flatnonzero(inside)
 
     def images(self, part: str) -> LabelledImages:
