@@ -11,7 +11,7 @@ from cxrbench.training.device import describe_device, fast_kernels, synchronise
 from cxrbench.training.network import Network
 from cxrbench.training.predict import predict_logits
 
-IMAGES = 256
+IMAGES = 128
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float32"])
@@ -26,7 +26,7 @@ def test_inference_throughput(precision, cxr_profile, cxr_device, benchmark):
         return logits
 
     with fast_kernels(cxr_device):
-        logits = benchmark.pedantic(predict, rounds=3, warmup_rounds=1)
+        logits = benchmark.pedantic(predict, rounds=2, warmup_rounds=1)
     benchmark.extra_info.update(
         images_per_second=IMAGES / benchmark.stats.stats.median,
         image_size=cxr_profile.image_size,

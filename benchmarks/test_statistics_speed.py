@@ -87,9 +87,7 @@ def _midranks_in_python(values):
 def test_all_pairs_in_seconds(benchmark, million, form):
     labels, curves, patients = million
     groups = patients if form == "clustered" else None
-    found = benchmark.pedantic(
-        compare_all, args=(labels, curves, groups), rounds=1, iterations=1, warmup_rounds=1
-    )
+    found = benchmark.pedantic(compare_all, args=(labels, curves, groups), rounds=1, iterations=1)
     assert len(found.pairs) == 15
 
 

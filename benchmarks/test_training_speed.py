@@ -12,7 +12,7 @@ from cxrbench.training.loop import make_optimiser, train_step
 from cxrbench.training.network import Network
 from cxrbench.training.seeds import generator
 
-STEPS = 3
+STEPS = 2
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float32"])
@@ -33,7 +33,7 @@ def test_training_throughput(precision, cxr_profile, cxr_device, benchmark):
         synchronise(cxr_device)
 
     with fast_kernels(cxr_device):
-        benchmark.pedantic(steps, rounds=3, warmup_rounds=1)
+        benchmark.pedantic(steps, rounds=2, warmup_rounds=1)
     seconds = benchmark.stats.stats.median
     benchmark.extra_info.update(
         images_per_second=STEPS * config.batch_size / seconds,
