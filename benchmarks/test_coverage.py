@@ -17,6 +17,8 @@ from cxrbench.statistics.delong import delong_components
 from cxrbench.statistics.inputs import Groups
 from cxrbench.statistics.intervals import auc_intervals
 
+pytestmark = pytest.mark.slow
+
 AUCS = (0.75, 0.80, 0.85, 0.90, 0.95)
 IMAGES = (60, 100, 200, 400)
 LOW, HIGH = 0.93, 0.97

@@ -14,6 +14,8 @@ from sklearn.metrics import roc_auc_score
 
 from cxrbench.statistics import auc, compare_all
 
+pytestmark = pytest.mark.slow
+
 IMAGES, CURVES, PATIENTS = 1_000_000, 6, 300_000
 SECONDS, GIBIBYTES = 3.0, 1.0
 
