@@ -385,9 +385,9 @@ def _quota(people: _People, shares: Sequence[float]) -> npt.NDArray[np.int64]:
 
 
 def _covid(imaging: ImagingConfig, knobs: CovidConfig, seed: int, device: str) -> Cohort:
-    parts = [_covid_part(knobs, seed, "train", knobs.n_images)]
+    parts = [_covid_part(knobs, seed, "train", knobs.n_images, PAPER_IMAGES / PAPER_PATIENTS)]
     if knobs.n_test_images:
-        parts.append(_covid_part(knobs, seed, "test", knobs.n_test_images))
+        parts.append(_covid_part(knobs, seed, "test", knobs.n_test_images, knobs.images_per_test_patient))
     (train, train_table), tests = parts[0], parts[1:]
     noisy = _with_noise(train_table[COVID].to_numpy() > 0, train.image_key, knobs.label_noise, COVID)
     train_table[COVID] = noisy.astype(np.float64)
@@ -406,9 +406,11 @@ def _concatenate(one: Latents, two: Latents) -> Latents:
     )
 
 
-def _covid_part(knobs: CovidConfig, seed: int, part: str, n_images: int) -> tuple[Latents, pd.DataFrame]:
+def _covid_part(
+    knobs: CovidConfig, seed: int, part: str, n_images: int, images_per_patient: float
+) -> tuple[Latents, pd.DataFrame]:
     n_positive = min(n_images - 1, max(1, round(n_images * PAPER_POSITIVES / PAPER_IMAGES)))
-    n_patients = max(2, round(n_images * PAPER_PATIENTS / PAPER_IMAGES))
+    n_patients = max(2, round(n_images / images_per_patient))
     positive_patients = min(n_patients - 1, n_positive, max(1, round(n_patients * n_positive / n_images)))
     negative_patients = min(n_patients - positive_patients, n_images - n_positive)
     groups = [
