@@ -71,6 +71,8 @@ def stated_target(results: Results, scheme: SchemeResult) -> Target | None:
         lower=stated.get("at_least"),
         source=str(stated.get("source", "")),
         calibrated=bool(stated.get("calibrated", True)),
+        sd=stated.get("sd"),
+        seeds=stated.get("seeds"),
     )
 
 

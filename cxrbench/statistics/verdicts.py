@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from scipy.special import stdtrit
+
 from cxrbench.errors import StatisticsError
 
 Outcome = Literal["pass", "fail", "inconclusive"]
@@ -26,6 +28,8 @@ class Target:
     lower: the lower bound, 0 to 1; excludes ``tolerance``.
     source: where the number comes from (a paper, a calibration run), quoted in every verdict.
     calibrated: False while the number is a guess.
+    sd, seeds: where ``value`` is the mean AUC of a calibration on the same test images, the standard
+        deviation between its training seeds and their number, 2 or more. They go with a tolerance.
 
     Raises
     ------
@@ -37,8 +41,19 @@ class Target:
     lower: float | None = None
     source: str = ""
     calibrated: bool = True
+    sd: float | None = None
+    seeds: int | None = None
 
     def __post_init__(self) -> None:
+        if (self.sd is None) != (self.seeds is None):
+            raise StatisticsError("target: 'sd' and 'seeds' (a calibration's spread) go together")
+        if self.sd is not None and self.seeds is not None:
+            if not (math.isfinite(self.sd) and self.sd > 0):
+                raise StatisticsError(f"target: sd must be above 0, not {self.sd:g}")
+            if self.seeds < 2:
+                raise StatisticsError(f"target: a spread needs 2 seeds or more, not {self.seeds}")
+            if self.tolerance is None:
+                raise StatisticsError("target: a calibration's spread needs a value and a tolerance")
         for name, number in (("value", self.value), ("lower", self.lower)):
             if number is not None and not 0 <= number <= 1:
                 raise StatisticsError(f"target: {name} must be an AUC from 0 to 1, not {number:g}")
@@ -62,6 +77,16 @@ class Target:
         if self.value is not None and self.tolerance is not None:
             return max(0.0, self.value - self.tolerance), min(1.0, self.value + self.tolerance)
         return (self.lower, 1.0) if self.lower is not None else None
+
+    def reach(self, runs: int) -> float | None:
+        """Return how far the mean AUC of ``runs`` other seeds of unchanged code lies from ``value`` in 95%.
+
+        That is t(k-1; 0.975) sd sqrt(1/runs + 1/k) with k calibration seeds: the prediction interval of a
+        mean of ``runs`` further normal observations. None where the target carries no spread.
+        """
+        if self.sd is None or self.seeds is None:
+            return None
+        return float(stdtrit(self.seeds - 1, 0.975)) * self.sd * math.sqrt(1 / runs + 1 / self.seeds)
 
     def __str__(self) -> str:
         if self.tolerance is not None:
@@ -89,7 +114,9 @@ class Verdict:
     sentence: str
 
 
-def verdict(target: Target, auc: float | None, ci_low: float | None, ci_high: float | None) -> Verdict:
+def verdict(
+    target: Target, auc: float | None, ci_low: float | None, ci_high: float | None, runs: int = 1
+) -> Verdict:
     """Hold a confidence interval against a target: **the** rule, and the only one.
 
     ============  =================================================  ================================
@@ -106,11 +133,18 @@ def verdict(target: Target, auc: float | None, ci_low: float | None, ci_high: fl
     sample too small to tell gives neither, and the sentence says what would settle it. A target that is not
     yet calibrated, or an AUC that could not be estimated, is always inconclusive.
 
+    Where the target carries a calibration's spread, ``value`` was measured on the same test images: the
+    chance of the test sample is in both numbers alike and drops out, and what remains is the chance of the
+    training seed. The interval is then auc ± :meth:`Target.reach` instead of the one given. A calibration
+    states a tolerance of twice the reach of one run, so that one further seed of unchanged code passes in 95%
+    (it lies within one reach), and a run fails where it is more than three reaches away.
+
     Parameters
     ----------
     target: what must be reached.
-    auc: the point estimate, quoted and not used.
+    auc: the point estimate; quoted, and used only where the target carries a spread.
     ci_low, ci_high: ends of its confidence interval; None where not estimable.
+    runs: the number of training seeds that ``auc`` is the mean of.
 
     Raises
     ------
@@ -121,8 +155,13 @@ def verdict(target: Target, auc: float | None, ci_low: float | None, ci_high: fl
     if not ci_low <= ci_high:
         raise StatisticsError(f"interval: {ci_low:g} to {ci_high:g} is not an interval")
     band = target.band
+    reach = target.reach(runs)
+    if reach is not None:
+        ci_low, ci_high = auc - reach, auc + reach
     digits = _digits((auc, ci_low, ci_high), band or ())
     measured = f"AUC {auc:.{digits}f} [{ci_low:.{digits}f}, {ci_high:.{digits}f}]"
+    if reach is not None:
+        measured += f" (± the spread of {target.seeds} calibration seeds, SD {target.sd:.3f})"
     if band is None:
         return Verdict("inconclusive", f"{measured}: the target, {target}, is not yet calibrated")
     low, high = band
@@ -136,7 +175,9 @@ def verdict(target: Target, auc: float | None, ci_low: float | None, ci_high: fl
             f"{measured} lies above the target, {target}: if the gain is meant, calibrate the target anew",
         )
     width, room = ci_high - ci_low, high - low
-    if target.tolerance is not None and width > room:
+    if reach is not None:
+        settle = "more training seeds (--seeds) would narrow the interval"
+    elif target.tolerance is not None and width > room:
         settle = f"the interval is {width:.3f} wide, the band {room:.3f}: it takes more test patients to pass"
     else:
         settle = "more test patients would narrow the interval"

@@ -14,10 +14,10 @@ from cxrbench.schemes import Plan, Scheme, StageRun
 from cxrbench.statistics import across_seeds, auc, compare_all
 from cxrbench.statistics.operating import OperatingPoint, operating_points
 from cxrbench.statistics.predictions import Predictions, join_predictions, read_predictions
-from cxrbench.statistics.verdicts import Target, Verdict, verdict
+from cxrbench.statistics.verdicts import Verdict, verdict
 from cxrbench.study.predictions import PredictionFile
 from cxrbench.study.prepare import Prepared, RoleData
-from cxrbench.study.profile import Profile, TargetSettings
+from cxrbench.study.profile import Profile
 from cxrbench.study.results import (
     Point,
     RoleResult,
@@ -52,7 +52,7 @@ def scheme_result(
         mean, se, low, high = spread.mean, spread.se, spread.ci_low, spread.ci_high
         between = spread.sd_between_seeds
     settings = profile.targets.get(scheme.name)
-    target = _target(settings) if settings else None
+    target = settings.as_target() if settings else None
     return SchemeResult(
         name=scheme.name,
         notation=scheme.notation,
@@ -62,7 +62,7 @@ def scheme_result(
         ci_high=high,
         sd_between_seeds=between,
         target=str(target) if target else None,
-        verdict=verdict(target, mean, low, high) if target else _no_target(mean, low, high),
+        verdict=verdict(target, mean, low, high, len(seeds)) if target else _no_target(mean, low, high),
         train_seconds=float(np.mean([_chain_seconds(plan.final[scheme.name], t) for t in trained.values()])),
         seeds=seeds,
     )
@@ -162,16 +162,6 @@ def _point(point: OperatingPoint) -> Point:
         specificity=point.specificity.value,
         specificity_low=point.specificity.ci_low,
         specificity_high=point.specificity.ci_high,
-    )
-
-
-def _target(settings: TargetSettings) -> Target:
-    return Target(
-        value=settings.auc,
-        tolerance=settings.tolerance,
-        lower=settings.at_least,
-        source=settings.source,
-        calibrated=settings.calibrated,
     )
 
 

@@ -22,7 +22,7 @@ from cxrbench.study.profile import Profile
 from cxrbench.study.progress import StudyProgress
 from cxrbench.study.stages import heads
 from cxrbench.training.checkpoints import TrainedStage
-from cxrbench.training.config import Precision
+from cxrbench.training.config import PrecisionChoice
 from cxrbench.training.data import LabelledImages, pool
 from cxrbench.training.device import synchronise
 from cxrbench.training.loop import load_network
@@ -96,7 +96,7 @@ def predict_schemes(
 
 
 def _predict(
-    role: str, network: Network, images: LabelledImages, device: torch.device, precision: Precision
+    role: str, network: Network, images: LabelledImages, device: torch.device, precision: PrecisionChoice
 ) -> tuple[npt.NDArray[np.float64], float]:
     """Return the probability of the role's one label for each image, and the seconds it took."""
     on_device = pool({role: images}, [role], device)

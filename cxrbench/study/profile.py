@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from importlib import resources
@@ -19,10 +19,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
-from cxrbench.errors import ProfileError, SchemeError
+from cxrbench.errors import ProfileError, SchemeError, StatisticsError
 from cxrbench.schemes import SIX, Registry, Scheme, Stage, parse
 from cxrbench.settings import from_mapping, refuse_unknown
-from cxrbench.training.config import StageConfig
+from cxrbench.statistics.verdicts import Target
+from cxrbench.training.config import Precision, PrecisionChoice, StageConfig
 
 PHANTOM = "phantom"
 
@@ -74,13 +75,18 @@ class RoleSettings:
 
 @dataclass(frozen=True)
 class TargetSettings:
-    """What a scheme's AUC must be: ``auc`` within ``tolerance``, or at least ``at_least``; and its source."""
+    """What a scheme's AUC must be: ``auc`` within ``tolerance``, or at least ``at_least``; and its source.
+
+    ``sd``, ``seeds``: where ``auc`` is a calibration's mean, the spread between its seeds and their number.
+    """
 
     source: str
     auc: float | None = None
     tolerance: float | None = None
     at_least: float | None = None
     calibrated: bool = True
+    sd: float | None = None
+    seeds: int | None = None
 
     def __post_init__(self) -> None:
         two_sided = self.auc is not None and self.tolerance is not None
@@ -88,6 +94,22 @@ class TargetSettings:
             raise ProfileError("give either 'auc' and 'tolerance', or 'at_least'")
         if not self.source.strip():
             raise ProfileError("'source' must say where the number comes from")
+        try:
+            self.as_target()
+        except StatisticsError as error:
+            raise ProfileError(str(error)) from None
+
+    def as_target(self) -> Target:
+        """Return the target that verdicts are made with."""
+        return Target(
+            value=self.auc,
+            tolerance=self.tolerance,
+            lower=self.at_least,
+            source=self.source,
+            calibrated=self.calibrated,
+            sd=self.sd,
+            seeds=self.seeds,
+        )
 
 
 @dataclass(frozen=True)
@@ -151,6 +173,26 @@ class Profile:
         if not seeds or len(set(seeds)) != len(seeds):
             raise ProfileError("seeds must be one or more different whole numbers")
         return replace(self, seeds=seeds)
+
+    def with_precision(self, choose: Callable[[PrecisionChoice], Precision]) -> Profile:
+        """Return this profile with every stage's precision as ``choose`` gives it, also in ``settings``."""
+
+        def settled(config: StageConfig) -> StageConfig:
+            return config.with_precision(choose(config.precision))
+
+        tables = {"default": {}, **self.settings["stages"]}
+        configs = dict.fromkeys(tables, self.default_stage) | {
+            name: self.stages[_stage(name, "[stages]")] for name in tables if name != "default"
+        }
+        precise = {
+            name: {**values, "precision": settled(configs[name]).precision} for name, values in tables.items()
+        }
+        return replace(
+            self,
+            default_stage=settled(self.default_stage),
+            stages=MappingProxyType({stage: settled(config) for stage, config in self.stages.items()}),
+            settings=MappingProxyType({**self.settings, "stages": precise}),
+        )
 
 
 def profile_names() -> list[str]:

@@ -23,7 +23,7 @@ from cxrbench.study.profile import Profile
 from cxrbench.study.progress import StudyProgress
 from cxrbench.study.results import Results, save_results
 from cxrbench.study.stages import train_plan, versions
-from cxrbench.training.device import describe_device
+from cxrbench.training.device import choose_precision, describe_device
 
 
 def run_study(
@@ -49,6 +49,7 @@ def run_study(
     CxrbenchError: the data, the profile or the training stop the study; the message says what to do.
     """
     started = time.perf_counter()
+    profile = profile.with_precision(lambda wanted: choose_precision(wanted, device))
     chosen = profile.select(schemes)
     plan = make_plan(chosen)
     try:

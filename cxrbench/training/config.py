@@ -11,6 +11,8 @@ from cxrbench.errors import ProfileError
 from cxrbench.settings import from_mapping
 
 Precision = Literal["bfloat16", "float32"]
+PrecisionChoice = Literal["auto", "bfloat16", "float32"]
+"""``auto`` is bfloat16 where the device has instructions for it, else float32: see ``device.py``."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class StageConfig:
     learning_rate: float = 1e-3
     weight_decay: float = 1e-2
     warmup: float = 0.1
-    precision: Precision = "bfloat16"
+    precision: PrecisionChoice = "auto"
     augmentation: Augmentation = field(default_factory=Augmentation)
 
     def __post_init__(self) -> None:
@@ -64,13 +66,16 @@ class StageConfig:
             (_is_number(self.learning_rate) and self.learning_rate > 0, "learning_rate must be above 0"),
             (_is_number(self.weight_decay) and self.weight_decay >= 0, "weight_decay must be 0 or more"),
             (_is_number(self.warmup) and 0 <= self.warmup < 1, "warmup must be at least 0 and below 1"),
-            (self.precision in ("bfloat16", "float32"), "precision must be 'bfloat16' or 'float32'"),
+            (
+                self.precision in ("auto", "bfloat16", "float32"),
+                "precision must be 'auto', 'bfloat16' or 'float32'",
+            ),
         )
         for holds, message in rules:
             if not holds:
                 raise ProfileError(f"training: {message}")
 
-    def with_precision(self, precision: Precision) -> StageConfig:
+    def with_precision(self, precision: PrecisionChoice) -> StageConfig:
         """Return these settings at another precision."""
         return replace(self, precision=precision)
 

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 
 from cxrbench.errors import TrainingError
+from cxrbench.training.config import Precision, PrecisionChoice
 
 
 def choose_device(gpu: bool) -> torch.device:
@@ -26,6 +27,22 @@ def choose_device(gpu: bool) -> torch.device:
             "check the driver with nvidia-smi, or leave --gpu away"
         )
     return torch.device("cuda", torch.cuda.current_device())
+
+
+def choose_precision(wanted: PrecisionChoice, device: torch.device) -> Precision:
+    """Return ``wanted``; for ``"auto"`` bfloat16 where ``device`` computes in it, else float32.
+
+    A processor without such instructions imitates bfloat16: DenseNet121 at 64 px then trains seven times as
+    slowly as in float32 (6 against 47 images a second on two AVX2 cores).
+    """
+    if wanted != "auto":
+        return wanted
+    if device.type == "cuda":
+        fast = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        # torch 2.9 has no public function for this; these two are in every version that is supported.
+        fast = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return "bfloat16" if fast else "float32"
 
 
 def describe_device(device: torch.device) -> dict[str, str | int]:

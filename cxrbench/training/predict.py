@@ -10,15 +10,17 @@ import torch
 from scipy.special import expit
 from torch import Tensor
 
-from cxrbench.training.config import Precision
+from cxrbench.training.config import PrecisionChoice
+from cxrbench.training.device import choose_precision
 from cxrbench.training.network import Network
 
 BATCH = 256
 
 
-def autocast(device: torch.device, precision: Precision) -> torch.autocast:
+def autocast(device: torch.device, precision: PrecisionChoice) -> torch.autocast:
     """Return the mixed-precision context of ``precision``; for float32 it does nothing."""
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bfloat16")
+    mixed = choose_precision(precision, device) == "bfloat16"
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=mixed)
 
 
 def to_float(pixels: Tensor) -> Tensor:
@@ -28,7 +30,7 @@ def to_float(pixels: Tensor) -> Tensor:
 
 @torch.inference_mode()
 def predict_logits(
-    network: Network, pixels: Tensor, roles: Sequence[str], precision: Precision, batch: int = BATCH
+    network: Network, pixels: Tensor, roles: Sequence[str], precision: PrecisionChoice, batch: int = BATCH
 ) -> npt.NDArray[np.float32]:
     """Return (n, labels of ``roles``) float32 logits for uint8 ``pixels`` (n, 1, size, size).
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -146,3 +147,60 @@ def test_verdicts_and_targets_are_frozen():
         verdict(BAND, 0.75, 0.72, 0.79).outcome = "fail"
     with pytest.raises(dataclasses.FrozenInstanceError):
         BAND.tolerance = 0.5
+
+
+CALIBRATED = Target(value=0.757, tolerance=0.05, sd=0.008, seeds=5, source="cxrbench calibrate")
+
+
+def test_the_reach_of_a_calibrated_spread_by_hand():
+    # t(4; 0.975) = 2.776: 2.776 * 0.008 * sqrt(1 + 1/5) and, for four runs, sqrt(1/4 + 1/5).
+    assert CALIBRATED.reach(1) == pytest.approx(0.02433, abs=1e-5)
+    assert CALIBRATED.reach(4) == pytest.approx(0.01490, abs=1e-5)
+    assert BAND.reach(1) is None
+
+
+@pytest.mark.parametrize(
+    ("auc", "runs", "expected"),
+    [
+        (0.757, 1, "pass"),
+        (0.735, 1, "pass"),
+        (0.728, 1, "inconclusive"),  # The interval reaches down to 0.7037.
+        (0.728, 4, "pass"),
+        (0.685, 1, "inconclusive"),
+        (0.680, 1, "fail"),
+        (0.835, 1, "fail"),  # Above is as much a change as below.
+    ],
+)
+def test_a_calibrated_target_is_held_against_the_spread_between_seeds(auc, runs, expected):
+    # The interval of the test sample is wide, and not what decides: the calibration saw the same images.
+    found = verdict(CALIBRATED, auc, 0.5, 0.99, runs)
+    assert found.outcome == expected
+    assert "5 calibration seeds, SD 0.008" in found.sentence
+
+
+def test_one_more_seed_of_unchanged_code_passes_in_95_percent():
+    random = np.random.default_rng(8)
+    trials, passed = 4000, 0
+    for _ in range(trials):
+        seeds = random.normal(0.8, 0.01, 6)
+        sd = float(seeds[:5].std(ddof=1))
+        reach = Target(value=0.8, tolerance=1.0, sd=sd, seeds=5).reach(1)
+        target = Target(value=float(seeds[:5].mean()), tolerance=2 * reach, sd=sd, seeds=5)
+        passed += verdict(target, float(seeds[5]), 0.0, 1.0).outcome == "pass"
+    # Four binomial standard errors.
+    assert abs(passed / trials - 0.95) < 4 * (0.95 * 0.05 / trials) ** 0.5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"sd": 0.01}, "go together"),
+        ({"seeds": 5}, "go together"),
+        ({"sd": 0.0, "seeds": 5}, "above 0"),
+        ({"sd": 0.01, "seeds": 1}, "2 seeds or more"),
+        ({"sd": 0.01, "seeds": 5, "tolerance": None, "lower": 0.7}, "a value and a tolerance"),
+    ],
+)
+def test_half_a_spread_is_refused(arguments, message):
+    with pytest.raises(StatisticsError, match=message):
+        Target(**{"value": 0.8, "tolerance": 0.05, **arguments})

@@ -157,3 +157,27 @@ def test_seeds_can_be_replaced_but_not_repeated():
     assert profile.with_seeds((3, 4)).seeds == (3, 4)
     with pytest.raises(ProfileError, match="different whole numbers"):
         profile.with_seeds((3, 3))
+
+
+def test_precision_is_settled_for_every_stage_and_said_in_the_settings():
+    text = GOOD.replace('[stages."covid + findings"]', '[stages."covid + findings"]\nprecision = "bfloat16"')
+    profile = parse_profile(text, "mine.toml").with_precision(
+        lambda wanted: "float32" if wanted == "auto" else wanted
+    )
+    assert profile.default_stage.precision == "float32"
+    assert profile.stage_config(Stage(("covid",))).precision == "float32"
+    assert profile.stage_config(Stage(("findings", "covid"))).precision == "bfloat16"
+    assert profile.settings["stages"]["default"] == {"epochs": 2, "precision": "float32"}
+    assert profile.settings["stages"]["covid + findings"]["precision"] == "bfloat16"
+
+
+def test_a_target_carries_a_calibrations_spread():
+    text = GOOD.replace('source = "a test"', 'sd = 0.01\nseeds = 5\nsource = "a test"')
+    target = parse_profile(text, "mine.toml").targets["control"].as_target()
+    assert (target.value, target.tolerance, target.sd, target.seeds) == (0.7, 0.1, 0.01, 5)
+
+
+def test_half_a_spread_is_refused():
+    text = GOOD.replace('source = "a test"', 'sd = 0.01\nsource = "a test"')
+    with pytest.raises(ProfileError, match=r"\[targets.control\].*'sd' and 'seeds'"):
+        parse_profile(text, "mine.toml")

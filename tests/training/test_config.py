@@ -14,7 +14,7 @@ from cxrbench.training.config import Augmentation, StageConfig
 
 def test_the_defaults_hold() -> None:
     config = StageConfig()
-    assert (config.epochs, config.batch_size, config.precision) == (4, 32, "bfloat16")
+    assert (config.epochs, config.batch_size, config.precision) == (4, 32, "auto")
     assert config.augmentation == Augmentation(7.0, 0.05, 0.1, 0.5, 0.1, 0.2)
     with pytest.raises(FrozenInstanceError):
         config.epochs = 5  # type: ignore[misc]
@@ -38,7 +38,7 @@ def test_the_defaults_hold() -> None:
         ({"weight_decay": math.nan}, "weight_decay must be 0 or more"),
         ({"warmup": 1}, "warmup must be at least 0 and below 1"),
         ({"warmup": -0.1}, "warmup must be at least 0 and below 1"),
-        ({"precision": "float16"}, "precision must be 'bfloat16' or 'float32'"),
+        ({"precision": "float16"}, "precision must be 'auto', 'bfloat16' or 'float32'"),
         ({"precision": None}, "precision must be"),
         ({"augmentation": {"rotation": 181}}, "rotation = 181 must be between 0 and 180"),
         ({"augmentation": {"rotation": "seven"}}, "rotation = 'seven' must be between 0 and 180"),

@@ -6,7 +6,14 @@ import pytest
 import torch
 
 from cxrbench.errors import TrainingError
-from cxrbench.training.device import choose_device, describe_device, fast_kernels, synchronise
+from cxrbench.training.config import Precision
+from cxrbench.training.device import (
+    choose_device,
+    choose_precision,
+    describe_device,
+    fast_kernels,
+    synchronise,
+)
 
 CPU = torch.device("cpu")
 
@@ -26,6 +33,35 @@ def test_a_gpu_that_is_there_is_the_current_one(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "current_device", lambda: 3)
     assert choose_device(gpu=True) == torch.device("cuda", 3)
+
+
+@pytest.mark.parametrize(
+    ("avx512_bf16", "amx", "expected"),
+    [(False, False, "float32"), (True, False, "bfloat16"), (False, True, "bfloat16")],
+)
+def test_auto_is_bfloat16_where_the_processor_computes_in_it(
+    monkeypatch: pytest.MonkeyPatch, avx512_bf16: bool, amx: bool, expected: str
+) -> None:
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx512_bf16)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
+    assert choose_precision("auto", CPU) == expected
+
+
+def test_auto_asks_a_gpu_for_bfloat16_that_is_not_imitated(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def supported(including_emulation: bool) -> bool:
+        asked.append(including_emulation)
+        return False
+
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", supported)
+    assert choose_precision("auto", torch.device("cuda", 0)) == "float32"
+    assert asked == [False]
+
+
+@pytest.mark.parametrize("wanted", ["bfloat16", "float32"])
+def test_a_precision_that_is_named_is_kept(wanted: Precision) -> None:
+    assert choose_precision(wanted, CPU) == wanted
 
 
 def test_a_cpu_is_described_with_its_threads() -> None:

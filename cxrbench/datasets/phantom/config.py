@@ -170,8 +170,8 @@ class CovidConfig(_Knobs):
     n_test_images: int = _count(4000, 0)
     """Images of further patients, the cohort's official test list (0: none)."""
     images_per_test_patient: float = _number(1060 / 475, 1.0, 50.0)
-    """Mean in the test list. With 1 every image is an independent observation, and an AUC of as many images has
-    the smallest standard error; the paper's proportion by default."""
+    """Mean in the test list; the paper's proportion by default. With 1 every image is an independent
+    observation, and the AUC of as many images has its smallest standard error."""
     severity_median: float = _number(0.6, 0.001, 0.999)
     """Median severity of the positives (logit-normal); 0.1 and less is hard to see for anybody."""
     severity_spread: float = _number(1.0, 0.0, 5.0)
