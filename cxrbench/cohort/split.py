@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-import csv
-import hashlib
-import io
-import json
 import math
-import warnings
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from cxrbench.cohort.storage import canonical_json, write_text_atomic
-from cxrbench.errors import CohortError, LeakError
+from cxrbench.cohort.grouping import by_image, grouped_folds, named, need_patients, refuse_shared, strata
+from cxrbench.cohort.splitfile import read_rows, rows_hash, write_rows
+from cxrbench.errors import CohortError
 
 PARTS = ("train", "validation", "test")
+COLUMNS = ("image_id", "patient_id", "part")
 FORMAT = "cxrbench split, format 1"
-NAMED = 10
-"""How many patients or images a message names before it only counts."""
-
 _FINEST = 20
 """Fractions are met to the nearest a/K with K up to this many folds (or 1/fraction, where that is more)."""
 
@@ -67,19 +62,18 @@ class Split:
             raise CohortError(f"{where}: image_ids, patient_ids and parts are not of one length")
         twice = [image for image, count in Counter(self.image_ids).items() if count > 1]
         if twice:
-            raise CohortError(f"{where}: {_named('image', twice)} in it twice")
+            raise CohortError(f"{where}: {named('image', twice)} in it twice")
         if any(a > b for a, b in zip(self.image_ids, self.image_ids[1:], strict=False)):
             raise CohortError(f"{where}: images are not in ascending order of image_id")
         unknown = sorted(set(self.parts) - set(PARTS))
         if unknown:
             raise CohortError(f"{where}: part {unknown[0]!r} is none of {', '.join(PARTS)}")
-        _refuse_shared(self.patient_ids, self.parts, where)
+        refuse_shared(self.patient_ids, self.parts, where)
 
     @cached_property
     def hash(self) -> str:
         """SHA-256 of the content (image, patient and part of every row), 64 hex digits."""
-        rows = list(zip(self.image_ids, self.patient_ids, self.parts, strict=True))
-        return hashlib.sha256(canonical_json(rows).encode()).hexdigest()
+        return rows_hash(list(zip(self.image_ids, self.patient_ids, self.parts, strict=True)))
 
     @cached_property
     def assignment(self) -> dict[str, str]:
@@ -103,7 +97,7 @@ class Split:
         unknown = table.loc[found.isna(), "image_id"].astype(str).tolist()
         if unknown:
             raise CohortError(
-                f"split of {self.dataset!r}: {_named('image', unknown)} not in the split; it was made for "
+                f"split of {self.dataset!r}: {named('image', unknown)} not in the split; it was made for "
                 "another cohort"
             )
         return np.asarray(found == part, dtype=np.bool_)
@@ -148,7 +142,7 @@ def split_by_patient(
     LeakError: a patient has images both inside and outside ``official_test``; the patients are named.
     """
     shares = _check_fractions(fractions)
-    rows = _rows(table, labels, dataset)
+    rows = by_image(table, labels, dataset)
     where = f"split of {dataset!r}"
     part = np.full(len(rows), "train", dtype=object)
     if official_test:
@@ -163,77 +157,18 @@ def split_by_patient(
                 f"{where}: every image is in the official test list; nothing is left to train on"
             )
         part[official] = "test"
-        _refuse_shared(rows["patient_id"], part, f"{where} by the official test list")
+        refuse_shared(rows["patient_id"], part, f"{where} by the official test list")
     elif shares[2] > 0:
         needed = 1 + sum(share > 0 for share in shares[1:])
-        _need_patients(rows, needed, where)
+        need_patients(rows, needed, where)
         part[_take(rows, labels, shares[2], seed)] = "test"
     if shares[1] > 0:
         rest = np.flatnonzero(part != "test")
         remaining = rows.iloc[rest].reset_index(drop=True)
-        _need_patients(remaining, 2, where)
+        need_patients(remaining, 2, where)
         share = shares[1] / (shares[0] + shares[1])
         part[rest[_take(remaining, labels, share, seed)]] = "validation"
     return _split(rows, part, dataset, seed, shares, labels)
-
-
-def folds_by_patient(
-    table: pd.DataFrame,
-    label: str,
-    k: int,
-    seed: int,
-    validation: float = 0.1,
-    dataset: str = "",
-) -> tuple[Split, ...]:
-    """Return the k splits of a cross-validation: every image is in the test part of exactly one.
-
-    Parameters
-    ----------
-    table, seed, dataset: as in :func:`split_by_patient`.
-    label: the label column to stratify by.
-    k: number of folds, at least 2.
-    validation: fraction of the cohort's images that each split takes out of its other folds; may be 0.
-
-    Raises
-    ------
-    CohortError: too few patients, or ``k`` or ``validation`` out of range.
-    """
-    where = f"folds of {dataset!r}"
-    if k < 2:
-        raise CohortError(f"{where}: cross-validation needs at least 2 folds, not {k}")
-    shares = _check_fractions((1 - 1 / k - validation, validation, 1 / k))
-    rows = _rows(table, [label], dataset)
-    _need_patients(rows, k, where)
-    fold = _folds(rows, [label], k, seed)
-    splits = []
-    for number in range(k):
-        part = np.full(len(rows), "train", dtype=object)
-        part[fold == number] = "test"
-        if validation > 0:
-            rest = np.flatnonzero(fold != number)
-            remaining = rows.iloc[rest].reset_index(drop=True)
-            _need_patients(remaining, 2, where)
-            taken = _take(remaining, [label], validation / (1 - 1 / k), seed)
-            part[rest[taken]] = "validation"
-        splits.append(_split(rows, part, dataset, seed, shares, [label], (number + 1, k)))
-    return tuple(splits)
-
-
-def strata(table: pd.DataFrame, labels: Sequence[str]) -> npt.NDArray[np.int64]:
-    """Return the stratum of each image, (n,) int64.
-
-    ``j`` where ``labels[j]`` is the rarest of the labels that the image carries (rarity counted in patients
-    over the table, ties by the order of ``labels``); ``len(labels)`` where it carries none of them;
-    ``len(labels) + 1`` where not one label is known. For a single label: positive, negative, unknown.
-    """
-    values = table[list(labels)].to_numpy(dtype=np.float64)
-    positive = values == 1.0
-    patient = pd.factorize(table["patient_id"].astype(str))[0]
-    patients = np.array([len(np.unique(patient[column])) for column in positive.T])
-    by_rarity = np.argsort(patients, kind="stable")
-    first = np.argmax(positive[:, by_rarity], axis=1)
-    result = np.where(positive.any(axis=1), by_rarity[first], len(labels))
-    return np.where(np.isnan(values).all(axis=1), len(labels) + 1, result).astype(np.int64)
 
 
 def check_split(split: Split, table: pd.DataFrame, labels: Sequence[str] = ()) -> None:
@@ -249,10 +184,12 @@ def check_split(split: Split, table: pd.DataFrame, labels: Sequence[str] = ()) -
     CohortError: images without a part, or a part with one class only.
     """
     where = f"split of {split.dataset!r}"
+    if split.fold is not None:
+        where += f", fold {split.fold[0]} of {split.fold[1]}"
     part = np.full(len(table), "", dtype=object)
     for name in PARTS:
         part[split.mask(table, name)] = name
-    _refuse_shared(table["patient_id"].astype(str), part, where)
+    refuse_shared(table["patient_id"].astype(str), part, where)
     for label in labels:
         if label not in table.columns:
             raise CohortError(f"{where}: the table has no label column {label!r}")
@@ -273,13 +210,13 @@ def save_split(split: Split, path: Path | str) -> None:
 
     The first line names the format, the second holds the hash and the parameters as JSON.
     """
-    out = io.StringIO(newline="")
-    header = {**_parameters(split), "hash": split.hash}
-    out.write(f"# {FORMAT}\n# {canonical_json(header)}\n")
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(("image_id", "patient_id", "part"))
-    writer.writerows(zip(split.image_ids, split.patient_ids, split.parts, strict=True))
-    write_text_atomic(path, out.getvalue())
+    write_rows(
+        path,
+        FORMAT,
+        _parameters(split),
+        COLUMNS,
+        list(zip(split.image_ids, split.patient_ids, split.parts, strict=True)),
+    )
 
 
 def load_split(path: Path | str) -> Split:
@@ -290,28 +227,12 @@ def load_split(path: Path | str) -> Split:
     CohortError: no such file, not a split file, or its rows do not match its hash.
     LeakError: a patient is in two parts.
     """
-    path = Path(path)
-    try:
-        text = path.read_bytes().decode(errors="surrogateescape")
-    except FileNotFoundError:
-        raise CohortError(f"{path}: no such split file") from None
-    except OSError as error:
-        raise CohortError(f"{path}: the split file cannot be read: {error}") from None
-    first, _, rest = text.partition("\n")
-    second, _, body = rest.partition("\n")
-    if first != f"# {FORMAT}":
-        raise CohortError(f"{path}: not a split file of this version (its first line should be '# {FORMAT}')")
-    try:
-        header = json.loads(second.removeprefix("# "))
-        fold = header["fold"]
-        rows = list(csv.reader(io.StringIO(body, newline=""), strict=True))
-        if rows[0] != ["image_id", "patient_id", "part"]:
-            raise ValueError("column names")
-        columns = list(zip(*rows[1:], strict=True)) or [(), (), ()]
+
+    def split(header: Mapping[str, Any], columns: Sequence[tuple[str, ...]]) -> Split:
         image_ids, patient_ids, parts = columns
         train, validation, test = (float(fraction) for fraction in header["fractions"])
-        expected = str(header["hash"])
-        split = Split(
+        fold = header["fold"]
+        return Split(
             dataset=str(header["dataset"]),
             image_ids=image_ids,
             patient_ids=patient_ids,
@@ -321,18 +242,8 @@ def load_split(path: Path | str) -> Split:
             labels=tuple(str(label) for label in header["labels"]),
             fold=None if fold is None else (int(fold[0]), int(fold[1])),
         )
-    except CohortError as error:
-        raise type(error)(f"{path}: {error}") from None
-    except (ValueError, KeyError, TypeError, IndexError, csv.Error):
-        raise CohortError(
-            f"{path}: the split file is damaged; restore it, or delete it to make a new split"
-        ) from None
-    if split.hash != expected:
-        raise CohortError(
-            f"{path}: the split file was changed after it was written (its rows hash to {split.hash[:12]}, "
-            f"the header says {expected[:12]}); restore it, or delete it to make a new split"
-        )
-    return split
+
+    return read_rows(path, FORMAT, COLUMNS, split)
 
 
 def load_or_make(
@@ -360,7 +271,7 @@ def load_or_make(
         save_split(split, path)
         return split
     split = load_split(path)
-    rows = _rows(table, labels, dataset)
+    rows = by_image(table, labels, dataset)
     asked = {
         "dataset": dataset,
         "fold": None,
@@ -417,21 +328,6 @@ def _split(
     )
 
 
-def _rows(table: pd.DataFrame, labels: Sequence[str], dataset: str) -> pd.DataFrame:
-    """Return the columns that a split reads, in ascending order of image_id."""
-    where = f"split of {dataset!r}"
-    if not labels:
-        raise CohortError(f"{where}: no label to stratify by")
-    missing = [c for c in ("image_id", "patient_id", *labels) if c not in table.columns]
-    if missing:
-        raise CohortError(f"{where}: the table has no column {', '.join(map(repr, missing))}")
-    rows = table[["image_id", "patient_id", *labels]].copy()
-    # Plain Python strings: their order does not depend on how pandas stores them.
-    rows["image_id"] = rows["image_id"].astype(str).astype(object)
-    rows["patient_id"] = rows["patient_id"].astype(str).astype(object)
-    return rows.sort_values("image_id", kind="stable").reset_index(drop=True)
-
-
 def _take(rows: pd.DataFrame, labels: Sequence[str], fraction: float, seed: int) -> npt.NDArray[np.bool_]:
     """Return which rows make up ``fraction`` of the images: whole patients, strata in proportion."""
     patients = rows["patient_id"].nunique()
@@ -440,7 +336,7 @@ def _take(rows: pd.DataFrame, labels: Sequence[str], fraction: float, seed: int)
     wanted, k = ratio.numerator, ratio.denominator
     if not 0 < wanted < k:
         wanted, k = (1 if wanted == 0 else finest - 1), finest
-    fold = _folds(rows, labels, k, seed)
+    fold = grouped_folds(rows, labels, k, seed)
     return np.isin(fold, _choose(rows, labels, fold, wanted, k))
 
 
@@ -475,30 +371,6 @@ def _choose(
     return chosen
 
 
-def _folds(rows: pd.DataFrame, labels: Sequence[str], k: int, seed: int) -> npt.NDArray[np.int64]:
-    """Return the fold of each row, 0 to k - 1, by scikit-learn's StratifiedGroupKFold."""
-    # Imported here: reading a stored split should not wait for scikit-learn.
-    from sklearn.model_selection import StratifiedGroupKFold
-
-    # The patients are shuffled here, not by scikit-learn, whose shuffling has changed between versions.
-    patient, names = pd.factorize(rows["patient_id"], sort=True)
-    group = np.random.default_rng(seed).permutation(len(names))[patient]
-    stratum = strata(rows, labels)
-    fold = np.zeros(len(rows), dtype=np.int64)
-    # Where strata are so small that a fold would stay empty, equal sizes come first.
-    for kinds in (stratum, np.zeros_like(stratum)):
-        if np.bincount(kinds).max() < k:
-            continue
-        with warnings.catch_warnings():
-            # Strata of fewer images than folds are spread as far as they go; there is nothing to warn of.
-            warnings.filterwarnings("ignore", message="The least populated class in y", category=UserWarning)
-            for number, (_, inside) in enumerate(StratifiedGroupKFold(k).split(kinds, kinds, group)):
-                fold[inside] = number
-        if np.bincount(fold, minlength=k).all():
-            break
-    return fold
-
-
 def _check_fractions(fractions: Sequence[float]) -> tuple[float, float, float]:
     values = tuple(float(f) for f in fractions)
     if len(values) != 3 or not all(math.isfinite(f) and f >= 0 for f in values):
@@ -515,28 +387,3 @@ def _check_fractions(fractions: Sequence[float]) -> tuple[float, float, float]:
 def _check_part(part: str) -> None:
     if part not in PARTS:
         raise CohortError(f"no part {part!r}; the parts are {', '.join(PARTS)}")
-
-
-def _need_patients(rows: pd.DataFrame, needed: int, where: str) -> None:
-    patients = rows["patient_id"].nunique()
-    if patients < needed:
-        raise CohortError(
-            f"{where}: too few patients to fill the parts asked for: {patients}, and {needed} are needed"
-        )
-
-
-def _refuse_shared(patients: Iterable[str], parts: Iterable[str], where: str) -> None:
-    first: dict[str, str] = {}
-    shared: dict[str, None] = {}
-    for patient, part in zip(patients, parts, strict=True):
-        if first.setdefault(patient, part) != part:
-            shared[patient] = None
-    if shared:
-        raise LeakError(f"{where}: {_named('patient', sorted(shared))} in more than one part")
-
-
-def _named(noun: str, names: Sequence[str]) -> str:
-    shown = ", ".join(names[:NAMED])
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    one = len(names) == 1
-    return f"{len(names)} {noun}{'' if one else 's'} ({shown}{more}) {'is' if one else 'are'}"

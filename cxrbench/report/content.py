@@ -43,10 +43,16 @@ def seeds_text(results: Results) -> str:
     return f"{word} {', '.join(str(seed) for seed in results.seeds)}"
 
 
+def folds(results: Results) -> int:
+    """Return the number of folds that the target is cross-validated in, 0 where it is not."""
+    return results.roles[results.target].folds
+
+
 def sample_text(results: Results) -> str:
-    """Return the size of the test part in words."""
+    """Return the size of the test part in words, and that it is cross-validated where it is."""
     patients = plural(results.n_patients, "patient") if results.n_patients else "patients not known"
-    return f"{plural(results.n_images, 'image')}, {count(results.n_positive)} positive, {patients}"
+    how = f"; {folds(results)}-fold cross-validation, patients grouped" if folds(results) else ""
+    return f"{plural(results.n_images, 'image')}, {count(results.n_positive)} positive, {patients}{how}"
 
 
 def device_text(results: Results) -> str:
@@ -111,6 +117,11 @@ def column_notes(results: Results) -> tuple[str, ...]:
         notes = [f"AUC: mean of {seeds_text(results)}; {interval}, {by}"]
     else:
         notes = [f"AUC: {seeds_text(results)}; 95% interval for new patients, {by}"]
+    if folds(results):
+        notes.append(
+            "cross-validation: each image is scored once, by the network of its fold, which saw neither it "
+            f"nor its patient; the scores of the {folds(results)} networks are ranked together"
+        )
     if has_control(results):
         pairs = plural(len(results.comparisons[0].pairs), "pair")
         over = "lowest and highest over the seeds, each tested by itself" if several else seeds_text(results)
@@ -118,7 +129,8 @@ def column_notes(results: Results) -> tuple[str, ...]:
     if has_uncalibrated(results):
         notes.append("*: the target is not yet calibrated, so no interval settles it")
     mean = ", mean over seeds" if several else ""
-    notes.append(f"seconds: training of the scheme's whole chain, as if no stage were shared{mean}")
+    over = f", over all {folds(results)} folds" if folds(results) else ""
+    notes.append(f"seconds: training of the scheme's whole chain, as if no stage were shared{over}{mean}")
     return tuple(notes)
 
 

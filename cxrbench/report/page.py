@@ -44,6 +44,7 @@ def page(results: Results, figures: Sequence[ReportFigure]) -> str:
         results=cleaned,
         several=len(cleaned.seeds) > 1,
         clustered=content.clustered(cleaned),
+        folds=content.folds(cleaned),
         banner=content.banner(cleaned),
         # The first sentence is what must be seen from afar.
         banner_head=content.banner(cleaned).partition(". ")[0] + ".",

@@ -29,6 +29,11 @@ class StageRun:
         return StageRun(self.path[:-1]) if len(self.path) > 1 else None
 
     @property
+    def roles(self) -> frozenset[str]:
+        """Every role that the run's parameters have seen, in it or in a run before it."""
+        return frozenset(role for stage in self.path for role in stage.roles)
+
+    @property
     def canonical(self) -> str:
         """The run in the notation with pooled roles in alphabetical order: equal for equal runs."""
         return " > ".join([INIT, *(" + ".join(sorted(stage.roles)) for stage in self.path)])

@@ -200,6 +200,7 @@ def write_predictions(
     patient_ids: Sequence[str],
     labels: npt.ArrayLike,
     scores: npt.ArrayLike,
+    others: Mapping[str, npt.ArrayLike] | None = None,
 ) -> Path:
     """Write a prediction file, whole or not at all.
 
@@ -211,6 +212,7 @@ def write_predictions(
     image_ids, patient_ids: (n,) text; image ids unique.
     labels: (n,) 0 or 1.
     scores: (n,) finite.
+    others: further columns by their names, each (n,); :func:`read_predictions` gives them as its ``table``.
 
     Returns
     -------
@@ -241,6 +243,10 @@ def write_predictions(
             "score": values,
         }
     )
+    for column, content in (others or {}).items():
+        values_of = np.asarray(content)
+        check_length(len(values_of), truth.size, column)
+        table[column] = values_of
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from cxrbench.statistics import across_seeds, auc, compare_all
 from cxrbench.statistics.operating import OperatingPoint, operating_points
 from cxrbench.statistics.predictions import Predictions, join_predictions, read_predictions
 from cxrbench.statistics.verdicts import Verdict, verdict
-from cxrbench.study.predictions import PredictionFile
+from cxrbench.study.predictions import Files, PredictionFile
 from cxrbench.study.prepare import Prepared, RoleData
 from cxrbench.study.profile import Profile
 from cxrbench.study.results import (
@@ -28,9 +28,8 @@ from cxrbench.study.results import (
 )
 from cxrbench.training.checkpoints import TrainedStage
 
-Files = Mapping[str, Mapping[str, PredictionFile]]
-"""scheme -> part -> prediction file."""
-Trained = Mapping[StageRun, TrainedStage]
+Trained = Sequence[Mapping[StageRun, TrainedStage]]
+"""The trained runs of one seed: one mapping, or one a fold."""
 
 
 def scheme_result(
@@ -75,31 +74,44 @@ def seed_comparison(files: Files, seed: int, out: Path) -> SeedComparison:
     return SeedComparison(seed, comparison.pairs, comparison.omnibus)
 
 
-def stage_results(plan: Plan, trained: Mapping[int, Trained]) -> tuple[StageResult, ...]:
-    """Return what every stage run took, seed by seed."""
+def stage_results(target: str, plan: Plan, trained: Mapping[int, Trained]) -> tuple[StageResult, ...]:
+    """Return what every stage run took, seed by seed, and fold by fold where it has seen the ``target``."""
     return tuple(
-        StageResult(
-            run=str(run),
-            seed=seed,
-            key=stages[run].key,
-            epochs=len(stages[run].history),
-            best_epoch=stages[run].best_epoch,
-            validation_auc=stages[run].validation_auc,
-            seconds=stages[run].seconds,
-            images_per_second=stages[run].images_per_second,
-            losses=tuple(epoch.loss for epoch in stages[run].history),
-            validation_aucs=tuple(epoch.validation_auc for epoch in stages[run].history),
-        )
-        for seed, stages in trained.items()
+        _stage_result(run, seed, fold + 1 if by_fold else None, folds[fold][run])
+        for seed, folds in trained.items()
         for run in plan.runs
+        for by_fold in [len(folds) > 1 and target in run.roles]
+        for fold in range(len(folds) if by_fold else 1)
     )
 
 
-def role_result(data: RoleData) -> RoleResult:
-    """Return what a role's cohort held, how it was split and what was left out."""
+def _stage_result(run: StageRun, seed: int, fold: int | None, stage: TrainedStage) -> StageResult:
+    return StageResult(
+        run=str(run),
+        seed=seed,
+        key=stage.key,
+        epochs=len(stage.history),
+        best_epoch=stage.best_epoch,
+        validation_auc=stage.validation_auc,
+        seconds=stage.seconds,
+        images_per_second=stage.images_per_second,
+        losses=tuple(epoch.loss for epoch in stage.history),
+        validation_aucs=tuple(epoch.validation_auc for epoch in stage.history),
+        fold=fold,
+    )
+
+
+def role_result(turns: Sequence[RoleData]) -> RoleResult:
+    """Return what a role's cohort held, how it was split and what was left out.
+
+    Parameters
+    ----------
+    turns: the role's data, or that of each fold; a part then counts what is in it in any fold.
+    """
+    data = turns[0]
     parts: dict[str, dict[str, Any]] = {}
     for part in ("train", "validation", "test"):
-        rows = data.pack.table.loc[data.rows(part)]
+        rows = data.pack.table.loc[np.unique(np.concatenate([turn.rows(part) for turn in turns]))]
         parts[part] = {
             "images": len(rows),
             "patients": int(rows["patient_id"].nunique()),
@@ -113,16 +125,17 @@ def role_result(data: RoleData) -> RoleResult:
         labels=data.pack.labels,
         left_out=dict(data.cohort.left_out),
         bad_files=dict(Counter(bad.reason for bad in data.pack.left_out)),
-        duplicates_dropped=len(data.dropped),
-        split_hash=data.split.hash,
+        duplicates_dropped=len(frozenset().union(*(turn.dropped for turn in turns))),
+        split_hash=data.folds.hash if data.folds else data.split.hash,
         pack_key=data.pack.key,
         parts=parts,
+        folds=data.folds.k if data.folds else 0,
     )
 
 
-def role_results(prepared: Prepared) -> dict[str, RoleResult]:
+def role_results(prepared: Sequence[Prepared]) -> dict[str, RoleResult]:
     """Return :func:`role_result` of every role."""
-    return {role: role_result(data) for role, data in prepared.roles.items()}
+    return {role: role_result([turn.roles[role] for turn in prepared]) for role in prepared[0].roles}
 
 
 def _seed_result(out: Path, seed: int, parts: Mapping[str, PredictionFile]) -> SeedResult:
@@ -172,11 +185,12 @@ def _no_target(mean: float, low: float, high: float) -> Verdict:
 
 
 def _chain_seconds(run: StageRun | None, trained: Trained) -> float:
-    seconds = 0.0
+    """Return the seconds of ``run`` and all before it, over all folds; what folds share counts once."""
+    seconds: dict[str, float] = {}
     while run is not None:
-        seconds += trained[run].seconds
+        seconds |= {stages[run].key: stages[run].seconds for stages in trained}
         run = run.parent
-    return seconds
+    return sum(seconds.values())
 
 
 def sample_counts(files: Files, out: Path) -> tuple[int, int, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -15,7 +15,7 @@ import torch
 
 from cxrbench.cohort.storage import digest, write_text_atomic
 from cxrbench.schemes import Plan, StageRun
-from cxrbench.statistics.predictions import write_predictions
+from cxrbench.statistics.predictions import read_predictions, write_predictions
 from cxrbench.study.prepare import Prepared, RoleData
 from cxrbench.study.privacy import hashed, patient_key
 from cxrbench.study.profile import Profile
@@ -43,9 +43,17 @@ class PredictionFile:
     seconds: float
 
 
-def prediction_path(out: Path, seed: int, scheme: str, part: str) -> Path:
-    """Return where the predictions of a scheme lie: ``predictions/seed-S/PART/SCHEME.csv``."""
-    return out / "predictions" / f"seed-{seed}" / part / f"{scheme}.csv"
+Files = dict[str, dict[str, PredictionFile]]
+"""scheme -> part -> prediction file."""
+
+
+def prediction_path(out: Path, seed: int, scheme: str, part: str, fold: int | None = None) -> Path:
+    """Return where the predictions of a scheme lie: ``predictions/seed-S/PART/SCHEME.csv``.
+
+    Those of one fold alone lie in ``predictions/seed-S/fold-K/PART/SCHEME.csv``.
+    """
+    folder = out / "predictions" / f"seed-{seed}"
+    return (folder / f"fold-{fold}" if fold else folder) / part / f"{scheme}.csv"
 
 
 def predict_schemes(
@@ -57,18 +65,18 @@ def predict_schemes(
     seed: int,
     device: torch.device,
     progress: StudyProgress,
-) -> dict[str, dict[str, PredictionFile]]:
+) -> Files:
     """Write the validation and test predictions of every scheme; return scheme -> part -> file.
 
     A file is kept where its network and its images are the same and nobody has changed it.
     """
     target = prepared.roles[profile.target]
     patients = {part: _patients(profile, target, part) for part in PARTS}
-    written: dict[str, dict[str, PredictionFile]] = {}
+    written: Files = {}
     for scheme, run in plan.final.items():
         network: Network | None = None
         for part in PARTS:
-            path = prediction_path(out, seed, scheme, part)
+            path = prediction_path(out, seed, scheme, part, prepared.fold)
             key = digest(
                 {
                     "stage": trained[run].key,
@@ -87,12 +95,45 @@ def predict_schemes(
                 path.parent.mkdir(parents=True, exist_ok=True)
                 image_ids = target.pack.table.loc[target.rows(part), "image_id"].tolist()
                 write_predictions(path, image_ids, patients[part], images.labels[:, 0], scores)
-                record = PredictionFile(
-                    path.relative_to(out).as_posix(), key, _sha256(path), len(images), seconds
-                )
-                write_text_atomic(path.with_suffix(".json"), json.dumps(asdict(record), indent=2))
+                record = _record(path, out, key, len(images), seconds)
             written.setdefault(scheme, {})[part] = record
     return written
+
+
+def join_folds(folds: Sequence[Files], out: Path, seed: int) -> Files:
+    """Write one file a scheme and part with the predictions of all folds; return scheme -> part -> file.
+
+    Parameters
+    ----------
+    folds: what :func:`predict_schemes` returned for each fold, from the first on.
+
+    Images stand in ascending order, and the column ``fold`` says whose network a score comes from. A file is
+    kept where the files that it was joined from are the same and nobody has changed it.
+    """
+    joined: Files = {}
+    for scheme in folds[0]:
+        for part in PARTS:
+            sources = [fold[scheme][part] for fold in folds]
+            path = prediction_path(out, seed, scheme, part)
+            key = digest([source.sha256 for source in sources])
+            record = _kept(path, key)
+            if record is None:
+                read = [read_predictions(out / source.path) for source in sources]
+                images = np.concatenate([of.image_ids for of in read])
+                order = np.argsort(images.astype(str), kind="stable")
+                folds_of = np.repeat(np.arange(1, len(read) + 1), [len(of.labels) for of in read])
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_predictions(
+                    path,
+                    images[order].tolist(),
+                    np.concatenate([of.patients for of in read])[order].tolist(),
+                    np.concatenate([of.labels for of in read])[order],
+                    np.concatenate([scores for of in read for scores in of.scores.values()])[order],
+                    {"fold": folds_of[order]},
+                )
+                record = _record(path, out, key, len(images), sum(source.seconds for source in sources))
+            joined.setdefault(scheme, {})[part] = record
+    return joined
 
 
 def _predict(
@@ -119,6 +160,13 @@ def _kept(path: Path, key: str) -> PredictionFile | None:
         return None
     record = PredictionFile(**json.loads(described.read_text()))
     return record if record.key == key and record.sha256 == _sha256(path) else None
+
+
+def _record(path: Path, out: Path, key: str, images: int, seconds: float) -> PredictionFile:
+    """Write down beside ``path`` what it was made from."""
+    record = PredictionFile(path.relative_to(out).as_posix(), key, _sha256(path), images, seconds)
+    write_text_atomic(path.with_suffix(".json"), json.dumps(asdict(record), indent=2))
+    return record
 
 
 def _sha256(path: Path) -> str:

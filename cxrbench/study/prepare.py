@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from cxrbench.cohort.leaks import LeakReport, audit
-from cxrbench.cohort.pack import LeftOut, Pack, pack
+from cxrbench.cohort.folds import Folds, load_or_make_folds
+from cxrbench.cohort.leaks import LeakReport, Part, audit
+from cxrbench.cohort.pack import Pack, pack
 from cxrbench.cohort.split import Split, check_split, load_or_make, load_split
 from cxrbench.cohort.storage import digest
 from cxrbench.cohort.table import Cohort
@@ -24,7 +25,8 @@ from cxrbench.training.data import LabelledImages
 class RoleData:
     """One role's packed images and their parts.
 
-    ``dropped`` are images of train and validation that the leak audit left out.
+    ``dropped`` are images of train and validation that the leak audit left out. ``folds`` is where ``split``
+    comes from in a cross-validation.
     """
 
     settings: RoleSettings
@@ -32,6 +34,7 @@ class RoleData:
     pack: Pack
     split: Split
     dropped: frozenset[str] = frozenset()
+    folds: Folds | None = None
 
     def rows(self, part: str) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
         """Return the pack's rows of ``part``."""
@@ -61,11 +64,11 @@ class RoleData:
 
 @dataclass(frozen=True)
 class Prepared:
-    """The roles' data, and what was left out of them and why."""
+    """The roles' data for one training of the plan: the only one, or a cross-validation's ``fold``."""
 
     roles: Mapping[str, RoleData]
     leaks: LeakReport
-    left_out: Mapping[str, tuple[LeftOut, ...]]
+    fold: int | None = None
 
 
 def prepare(
@@ -74,10 +77,15 @@ def prepare(
     out: Path,
     data_root: Path | None,
     progress: StudyProgress,
-) -> Prepared:
+) -> tuple[Prepared, ...]:
     """Load, pack, split and audit the cohorts of ``roles``.
 
     Packs and splits are written under ``out`` and reused where nothing that they depend on has changed.
+
+    Returns
+    -------
+    tuple[Prepared, ...]: one, or where the target is cross-validated one a fold. The other roles' images are
+        the same in all folds: what any fold tests is in none of them.
 
     Raises
     ------
@@ -85,22 +93,53 @@ def prepare(
     CohortError, DatasetError, ProfileError: the data is not as the profile says.
     """
     data = {role: _role(profile, role, out, data_root, progress) for role in sorted(roles)}
-    target = data[profile.target]
-    check_split(target.split, target.pack.table, target.pack.labels)
+    target = data.pop(profile.target)
+    turns = [target]
+    if target.folds:
+        turns = [replace(target, split=target.folds.split(fold + 1)) for fold in range(target.folds.k)]
+    for turn in turns:
+        check_split(turn.split, turn.pack.table, turn.pack.labels)
     with progress.task("leak audit"):
-        report = audit(
-            [
-                (role, part_of.pack, np.concatenate([part_of.rows("train"), part_of.rows("validation")]))
-                for role, part_of in data.items()
-            ],
-            (profile.target, target.pack, target.rows("test")),
-            store=out / "audits",
-        )
+        reports = _audit(profile.target, data, turns, out / "audits")
     if profile.on_leak == "stop":
-        report.raise_if_any()
+        for report in reports:
+            report.raise_if_any()
+    return tuple(
+        Prepared(_without_copies({**data, profile.target: turn}, report), report, _number(turn))
+        for turn, report in zip(turns, reports, strict=True)
+    )
+
+
+def _audit(
+    role: str, others: Mapping[str, RoleData], turns: Sequence[RoleData], store: Path
+) -> list[LeakReport]:
+    """Return one report for each of ``turns``, the splits of the target ``role``."""
+    parts = {name: _trained(name, data) for name, data in others.items()}
+    if len(turns) == 1:
+        (turn,) = turns
+        parts = {**parts, role: _trained(role, turn)}
+        return [
+            audit([parts[name] for name in sorted(parts)], (role, turn.pack, turn.rows("test")), store=store)
+        ]
+    # What any fold tests is left out of the other roles, so that their images are the same in all folds.
+    tested = np.sort(np.concatenate([turn.rows("test") for turn in turns]))
+    shared = audit(list(parts.values()), (role, turns[0].pack, tested), store=store)
+    own = [audit([_trained(role, turn)], (role, turn.pack, turn.rows("test")), store=store) for turn in turns]
+    return [LeakReport(role, shared.pairs + of.pairs, shared.patients + of.patients) for of in own]
+
+
+def _trained(role: str, data: RoleData) -> Part:
+    """Return the rows of ``data`` that are trained on or choose an epoch."""
+    return role, data.pack, np.concatenate([data.rows("train"), data.rows("validation")])
+
+
+def _without_copies(data: Mapping[str, RoleData], report: LeakReport) -> dict[str, RoleData]:
     dropped = report.drop_train_copies()
-    data = {role: replace(part_of, dropped=dropped.get(role, frozenset())) for role, part_of in data.items()}
-    return Prepared(data, report, {role: part_of.pack.left_out for role, part_of in data.items()})
+    return {role: replace(data[role], dropped=dropped.get(role, frozenset())) for role in sorted(data)}
+
+
+def _number(data: RoleData) -> int | None:
+    return data.split.fold[0] if data.folds and data.split.fold else None
 
 
 def _role(
@@ -110,7 +149,39 @@ def _role(
     cohort = role_cohort(profile, role, data_root)
     with progress.task(f"reading {role}", len(cohort)) as step:
         packed = pack(cohort, profile.image_size, out / "packs", on_bad=profile.on_bad_file, progress=step)
+    if settings.folds:
+        folds = _folds(profile, role, cohort, packed, out)
+        return RoleData(settings, cohort, packed, folds.split(1), folds=folds)
     return RoleData(settings, cohort, packed, _split(profile, role, cohort, packed, out))
+
+
+def _folds(profile: Profile, role: str, cohort: Cohort, packed: Pack, out: Path) -> Folds:
+    settings = profile.roles[role]
+    if cohort.official_test:
+        raise ProfileError(
+            f"profile {profile.name!r}: role {role!r} has 'folds', and {cohort.dataset!r} has an official "
+            f"test list of {len(cohort.official_test)} images, which cross-validation would train on: give "
+            "'validation' instead of 'folds' to test on that list, or take the list out of the data set"
+        )
+    asked = {**_asked(profile, role, packed), "folds": settings.folds}
+    return load_or_make_folds(
+        out / "splits" / f"{role}-{digest(asked)[:12]}.csv",
+        packed.table,
+        packed.labels,
+        settings.folds,
+        profile.data_seed,
+        dataset=cohort.dataset,
+    )
+
+
+def _asked(profile: Profile, role: str, packed: Pack) -> dict[str, object]:
+    """Return what a split is made of, for its file's name: other data or another seed gets its own file."""
+    return {
+        "images": digest(sorted(zip(packed.table["image_id"], packed.table["patient_id"], strict=True))),
+        "labels": list(packed.labels),
+        "fractions": list(profile.roles[role].fractions),
+        "seed": profile.data_seed,
+    }
 
 
 def _split(profile: Profile, role: str, cohort: Cohort, packed: Pack, out: Path) -> Split:
@@ -125,14 +196,7 @@ def _split(profile: Profile, role: str, cohort: Cohort, packed: Pack, out: Path)
             f"profile {profile.name!r}: role {role!r} is tested, but 'test' is 0 and {cohort.dataset!r} has "
             "no official test list"
         )
-    # The file's name says what the split was made of, so that other data or another seed gets its own file.
-    asked = {
-        "images": digest(sorted(zip(packed.table["image_id"], packed.table["patient_id"], strict=True))),
-        "labels": list(packed.labels),
-        "fractions": list(settings.fractions),
-        "seed": profile.data_seed,
-        "official": sorted(official),
-    }
+    asked = {**_asked(profile, role, packed), "official": sorted(official)}
     return load_or_make(
         out / "splits" / f"{role}-{digest(asked)[:12]}.csv",
         packed.table,

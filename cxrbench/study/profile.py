@@ -19,6 +19,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
+from cxrbench.cohort.folds import FEWEST
 from cxrbench.errors import ProfileError, SchemeError, StatisticsError
 from cxrbench.schemes import SIX, Registry, Scheme, Stage, parse
 from cxrbench.settings import from_mapping, refuse_unknown
@@ -46,14 +47,16 @@ class InitSettings:
 class RoleSettings:
     """The data set that plays a role.
 
-    ``validation`` and ``test`` are fractions of images, met as nearly as whole patients allow; ``labels``
-    restricts the cohort's label columns; ``limit`` keeps whole patients up to that many images (0: all);
-    ``options`` goes to the data set's adapter; ``split`` names a stored split file to use as it is.
+    ``validation`` and ``test`` are fractions of images, met as nearly as whole patients allow; ``folds``,
+    instead of them, cross-validates the target; ``labels`` restricts the cohort's label columns; ``limit``
+    keeps whole patients up to that many images (0: all); ``options`` goes to the data set's adapter;
+    ``split`` names a stored split file to use as it is.
     """
 
     dataset: str
-    validation: float
+    validation: float = 0.0
     test: float = 0.0
+    folds: int = 0
     labels: tuple[str, ...] = ()
     limit: int = 0
     split: str = ""
@@ -62,8 +65,19 @@ class RoleSettings:
     def __post_init__(self) -> None:
         object.__setattr__(self, "labels", tuple(self.labels))
         object.__setattr__(self, "options", MappingProxyType(dict(self.options)))
-        if not 0 < self.validation < 1 or not 0 <= self.test < 1 or self.validation + self.test >= 1:
-            raise ProfileError("'validation' must be above 0, and with 'test' leave images to train on")
+        if self.folds:
+            if type(self.folds) is not int or self.folds < FEWEST:
+                raise ProfileError(f"'folds' must be a whole number of {FEWEST} or more")
+            if self.validation or self.test or self.split:
+                raise ProfileError(
+                    "'folds' tests and validates on every image in turn: take out 'validation', 'test' and "
+                    "'split', or 'folds'"
+                )
+        elif not 0 < self.validation < 1 or not 0 <= self.test < 1 or self.validation + self.test >= 1:
+            raise ProfileError(
+                "'validation' must be above 0, and with 'test' leave images to train on (or give 'folds' to "
+                "cross-validate)"
+            )
         if self.limit < 0:
             raise ProfileError("'limit' must be 0 (all images) or more")
 
@@ -248,6 +262,12 @@ def parse_profile(text: str, where: str) -> Profile:
     }
     if study.target not in roles:
         raise ProfileError(f"{where}: [study] target {study.target!r} is no role (roles: {', '.join(roles)})")
+    for name, role in roles.items():
+        if role.folds and name != study.target:
+            raise ProfileError(
+                f"{where}: [roles.{name}]: only the target ({study.target!r}) is tested, so only it can have "
+                "'folds'; give 'validation'"
+            )
     registry = SIX
     for name, notation in toml.get("schemes", {}).items():
         try:

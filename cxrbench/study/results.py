@@ -22,7 +22,10 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class StageResult:
-    """One trained stage run: how long it took and which epoch was kept."""
+    """One trained stage run: how long it took and which epoch was kept.
+
+    ``fold`` is the fold of a cross-validation, counted from 1; None where the run depends on none.
+    """
 
     run: str
     seed: int
@@ -34,6 +37,7 @@ class StageResult:
     images_per_second: float
     losses: tuple[float, ...]
     validation_aucs: tuple[float, ...]
+    fold: int | None = None
 
 
 @dataclass(frozen=True)
@@ -72,8 +76,8 @@ class SchemeResult:
     """One scheme over all seeds.
 
     ``auc`` is the mean over seeds; the interval is that of the one seed, or of the mean as an estimate for
-    new seeds and new patients. ``train_seconds`` is the whole chain, as if nothing were shared, mean
-    over seeds.
+    new seeds and new patients. ``train_seconds`` is the whole chain, as if no other scheme shared it, over
+    all folds, mean over seeds.
     """
 
     name: str
@@ -103,6 +107,8 @@ class RoleResult:
     """What a role's cohort held, how it was split, and what was left out and why.
 
     ``parts``: part -> images, patients, and positives of each label. ``bad_files``: reason -> number.
+    ``folds``: of the cross-validation, 0 where there is none; a part then counts what is in it in any fold,
+    and ``split_hash`` is that of the folds. ``duplicates_dropped`` counts what is left out in any fold.
     """
 
     dataset: str
@@ -116,6 +122,7 @@ class RoleResult:
     split_hash: str
     pack_key: str
     parts: Mapping[str, Mapping[str, Any]]
+    folds: int = 0
 
 
 @dataclass(frozen=True)

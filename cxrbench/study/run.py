@@ -17,7 +17,7 @@ from cxrbench.study.evaluate import (
     seed_comparison,
     stage_results,
 )
-from cxrbench.study.predictions import predict_schemes
+from cxrbench.study.predictions import join_folds, predict_schemes
 from cxrbench.study.prepare import prepare
 from cxrbench.study.profile import Profile
 from cxrbench.study.progress import StudyProgress
@@ -62,8 +62,14 @@ def run_study(
     trained = {}
     files = {}
     for seed in profile.seeds:
-        trained[seed] = train_plan(profile, plan, prepared, out / "stages", seed, device, progress)
-        files[seed] = predict_schemes(profile, plan, prepared, trained[seed], out, seed, device, progress)
+        trained[seed] = [
+            train_plan(profile, plan, turn, out / "stages", seed, device, progress) for turn in prepared
+        ]
+        predicted = [
+            predict_schemes(profile, plan, turn, stages, out, seed, device, progress)
+            for turn, stages in zip(prepared, trained[seed], strict=True)
+        ]
+        files[seed] = join_folds(predicted, out, seed) if len(predicted) > 1 else predicted[0]
     computed = time.perf_counter()
     with progress.task("evaluating"):
         images, positive, patients = sample_counts(files[profile.seeds[0]], out)
@@ -81,7 +87,7 @@ def run_study(
                 for seed, by_scheme in files.items()
                 if len(by_scheme) > 1
             ),
-            stages=stage_results(plan, trained),
+            stages=stage_results(profile.target, plan, trained),
             n_images=images,
             n_positive=positive,
             n_patients=patients,

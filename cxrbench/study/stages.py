@@ -43,6 +43,9 @@ def train_plan(
 ) -> dict[StageRun, TrainedStage]:
     """Train the plan's runs with one seed, or take from ``store`` those that are there already.
 
+    In a cross-validation this is called once a fold. A run that has not seen the target depends on no fold:
+    its key is the same in all, so the first fold trains it and the others take it from ``store``.
+
     Raises
     ------
     TrainingError: a stage cannot be trained, or the initial parameters cannot be had.
@@ -63,7 +66,14 @@ def train_plan(
         else:
             trained[run] = kept
         how = "kept from an earlier run" if kept else f"{trained[run].seconds:.0f} s"
-        progress.say(f"seed {seed}  {run}  validation AUC {trained[run].validation_auc:.3f}  ({how})")
+        turn = ""
+        if prepared.fold and profile.target in run.roles:
+            turn = f"fold {prepared.fold}  "
+        elif prepared.fold and prepared.fold > 1:
+            # Told in the first fold.
+            continue
+        auc = trained[run].validation_auc
+        progress.say(f"seed {seed}  {turn}{run}  validation AUC {auc:.3f}  ({how})")
     return trained
 
 

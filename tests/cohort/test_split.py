@@ -13,16 +13,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cxrbench.cohort.grouping import strata
 from cxrbench.cohort.split import (
     PARTS,
     Split,
     check_split,
-    folds_by_patient,
     load_or_make,
     load_split,
     save_split,
     split_by_patient,
-    strata,
 )
 from cxrbench.errors import CohortError, LeakError
 
@@ -452,57 +451,3 @@ def test_load_or_make_says_what_differs(tmp_path: Path, changes: dict[str, objec
     load_or_make(tmp_path / "split.csv", **asked)  # type: ignore[arg-type]
     with pytest.raises(CohortError, match=match):
         load_or_make(tmp_path / "split.csv", **{**asked, **changes})  # type: ignore[arg-type]
-
-
-# Cross-validation.
-
-
-def test_folds_test_every_image_once() -> None:
-    table = cohort()
-    folds = folds_by_patient(table, "covid", 5, seed=0, validation=0.1, dataset="d")
-    assert [f.fold for f in folds] == [(1, 5), (2, 5), (3, 5), (4, 5), (5, 5)]
-    tested = [image for f in folds for image in f.images("test")]
-    assert sorted(tested) == sorted(table["image_id"])
-    for f in folds:
-        check_split(f, table, ["covid"])
-        assert len(f.images("test")) == pytest.approx(212, abs=3)
-        assert len(f.images("validation")) == pytest.approx(106, abs=6)
-        assert table["covid"][f.mask(table, "test")].mean() == pytest.approx(table["covid"].mean(), abs=0.02)
-    assert folds == folds_by_patient(table.iloc[::-1].reset_index(drop=True), "covid", 5, 0, 0.1, "d")
-
-
-def test_folds_without_a_validation_part() -> None:
-    folds = folds_by_patient(table_of(["a", "b"], [1, 0]), "covid", 2, seed=0, validation=0)
-    assert [f.counts()["validation"]["images"] for f in folds] == [0, 0]
-    assert {f.images("test") for f in folds} == {("i0000",), ("i0001",)}
-
-
-@pytest.mark.parametrize(
-    ("k", "validation", "match"),
-    [
-        (1, 0.1, "at least 2 folds"),
-        (6, 0.1, "too few patients to fill the parts asked for: 5, and 6"),
-        (2, 0.5, "train fraction is 0"),
-        (2, -0.1, "three numbers"),
-    ],
-)
-def test_impossible_folds(k: int, validation: float, match: str) -> None:
-    table = table_of(list("abcde"), [1, 0, 1, 0, 1])
-    with pytest.raises(CohortError, match=match):
-        folds_by_patient(table, "covid", k, 0, validation)
-
-
-def test_folds_too_small_for_a_validation_part() -> None:
-    with pytest.raises(CohortError, match=r"too few patients .*: 1, and 2"):
-        folds_by_patient(table_of(["a", "b"], [1, 0]), "covid", 2, 0, 0.1)
-
-
-@settings(max_examples=40, deadline=None)
-@given(st.integers(4, 12), st.integers(2, 4), st.randoms(use_true_random=False), st.integers(0, 1000))
-def test_no_fold_is_empty_and_no_patient_is_on_two_sides(patients: int, k: int, random, seed: int) -> None:  # type: ignore[no-untyped-def]
-    of = [f"p{p}" for p in [*range(patients), *(random.randrange(patients) for _ in range(20))]]
-    table = table_of(of, [random.choice([0.0, 1.0]) for _ in of])
-    for split in folds_by_patient(table, "covid", k, seed, validation=0):
-        check_split(split, table)
-        assert split.counts()["test"]["images"] > 0
-        assert split.counts()["train"]["images"] > 0

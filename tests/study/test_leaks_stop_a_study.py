@@ -65,7 +65,8 @@ def copies(tmp_path):
 def prepared(copies, action):
     profile = parse_profile(PROFILE.replace("ACTION", action), "copies.toml")
     roles = frozenset({"findings", "covid"})
-    return prepare(profile, roles, copies / "out", copies / "data", Silent())
+    (only,) = prepare(profile, roles, copies / "out", copies / "data", Silent())
+    return only
 
 
 def test_the_study_stops_and_names_the_copies(copies):

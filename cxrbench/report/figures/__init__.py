@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from matplotlib.figure import Figure
 
-from cxrbench.report.content import clustered, sample_text
+from cxrbench.report.content import clustered, folds, sample_text
 from cxrbench.report.curves import Curves
 from cxrbench.report.figures.forest import draw_forest
 from cxrbench.report.figures.pairs import draw_pairs
@@ -23,7 +23,7 @@ from cxrbench.report.figures.training import draw_training
 from cxrbench.report.text import decimal, interval, p_range, signed
 
 if TYPE_CHECKING:
-    from cxrbench.study.results import Results
+    from cxrbench.study.results import Results, StageResult
 
 NAMES = ("forest", "seeds", "roc", "pairs", "training")
 _DPI = 160
@@ -102,15 +102,18 @@ def _figures(results: Results, curves: Curves) -> Iterator[ReportFigure]:
         )
     yield ReportFigure(
         "training",
-        "Training loss and validation AUC of every stage run. A ring marks the epoch that was kept. Losses "
-        "of stages with different labels cannot be compared.",
-        "Training curves. "
-        + "; ".join(
-            f"{stage.run}, seed {stage.seed}: validation AUC {decimal(stage.validation_auc)} in epoch "
-            f"{stage.best_epoch + 1} of {stage.epochs}"
-            for stage in results.stages
-        ),
+        f"Training loss and validation AUC of every stage run{', one line a fold' if folds(results) else ''}. "
+        "A ring marks the epoch that was kept. Losses of stages with different labels cannot be compared.",
+        "Training curves. " + "; ".join(_stage_text(stage) for stage in results.stages),
         render(draw_training(results)),
+    )
+
+
+def _stage_text(stage: StageResult) -> str:
+    fold = f", fold {stage.fold}" if stage.fold else ""
+    return (
+        f"{stage.run}, seed {stage.seed}{fold}: validation AUC {decimal(stage.validation_auc)} in epoch "
+        f"{stage.best_epoch + 1} of {stage.epochs}"
     )
 
 

@@ -19,7 +19,10 @@ _FEW_EPOCHS = 20
 
 
 def draw_training(results: Results) -> Figure:
-    """Return two panels a stage run: training loss, and validation AUC with a ring at the epoch kept."""
+    """Return two panels a stage run: training loss, and validation AUC with a ring at the epoch kept.
+
+    The folds of a seed are drawn alike: how far they lie apart is what their lines show.
+    """
     runs = list(dict.fromkeys(stage.run for stage in results.stages))
     wide = 2 if len(runs) > 1 else 1
     rows = math.ceil(len(runs) / wide)

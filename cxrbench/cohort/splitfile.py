@@ -1,0 +1,98 @@
+"""The file of a split or of folds: one row an image, below a line that names the format and one of JSON.
+
+The JSON line holds the parameters and the hash of the rows, so that a file that was changed is not taken for
+what was written.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from cxrbench.cohort.storage import canonical_json, write_text_atomic
+from cxrbench.errors import CohortError
+
+
+class Hashed(Protocol):
+    """A record that knows the hash of its rows."""
+
+    @property
+    def hash(self) -> str: ...
+
+
+T = TypeVar("T", bound=Hashed)
+
+
+def rows_hash(rows: Sequence[Sequence[object]]) -> str:
+    """Return the SHA-256 of ``rows``, 64 hex digits."""
+    return hashlib.sha256(canonical_json(rows).encode()).hexdigest()
+
+
+def write_rows(
+    path: Path | str,
+    kind: str,
+    parameters: Mapping[str, object],
+    columns: Sequence[str],
+    rows: Sequence[Sequence[object]],
+) -> None:
+    """Write ``rows`` as CSV under two comment lines, all or nothing.
+
+    The first line names the format ``kind``, the second holds ``parameters`` and the hash as JSON.
+    """
+    out = io.StringIO(newline="")
+    out.write(f"# {kind}\n# {canonical_json({**parameters, 'hash': rows_hash(rows)})}\n")
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(rows)
+    write_text_atomic(path, out.getvalue())
+
+
+def read_rows(
+    path: Path | str,
+    kind: str,
+    columns: Sequence[str],
+    make: Callable[[Mapping[str, Any], Sequence[tuple[str, ...]]], T],
+) -> T:
+    """Return what ``make`` makes of the header and the columns of a file that :func:`write_rows` wrote.
+
+    The hash of what ``make`` returns must be that of the header.
+
+    Raises
+    ------
+    CohortError: no such file, not a file of this format, or its rows do not match its hash.
+    """
+    path = Path(path)
+    try:
+        text = path.read_bytes().decode(errors="surrogateescape")
+    except FileNotFoundError:
+        raise CohortError(f"{path}: no such split file") from None
+    except OSError as error:
+        raise CohortError(f"{path}: the split file cannot be read: {error}") from None
+    first, _, rest = text.partition("\n")
+    second, _, body = rest.partition("\n")
+    if first != f"# {kind}":
+        raise CohortError(f"{path}: not a split file of this version (its first line should be '# {kind}')")
+    try:
+        header = json.loads(second.removeprefix("# "))
+        rows = list(csv.reader(io.StringIO(body, newline=""), strict=True))
+        if rows[0] != list(columns):
+            raise ValueError("column names")
+        expected = str(header["hash"])
+        made = make(header, list(zip(*rows[1:], strict=True)) or [()] * len(columns))
+    except CohortError as error:
+        raise type(error)(f"{path}: {error}") from None
+    except (ValueError, KeyError, TypeError, IndexError, csv.Error):
+        raise CohortError(
+            f"{path}: the split file is damaged; restore it, or delete it to make a new split"
+        ) from None
+    if made.hash != expected:
+        raise CohortError(
+            f"{path}: the split file was changed after it was written (its rows hash to {made.hash[:12]}, "
+            f"the header says {expected[:12]}); restore it, or delete it to make a new split"
+        )
+    return made
