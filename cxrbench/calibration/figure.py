@@ -17,26 +17,25 @@ _HALF = 0.32
 
 
 def draw(calibration: Calibration) -> Figure:
-    """Return a column a scheme with a dot a seed, the mean as a short line, and dotted lines at the aims."""
+    """Return a column a scheme a dot a seed, the mean as a short line, and dotted lines at the aims."""
     schemes, seeds = calibration.schemes, calibration.request.seeds
     aims = calibration.request.aims
     width = max(4.5, 1.6 + 1.1 * len(schemes))
     figure = new_figure(width, 4)
     axes = figure.subplots()
-    for aim in aims.values():
+    for aim in sorted(set(aims.values())):
         axes.axhline(aim, color=GREY, linewidth=0.9, linestyle=":", zorder=1)
-    axes.set_xlim(-0.5, len(schemes) - 0.5)
-    for name, aim in aims.items():
-        axes.annotate(
-            f"aim of {name} {aim:.3f}",
-            (1, aim),
-            (-2, 2),
-            xycoords=axes.get_yaxis_transform(),
-            textcoords="offset points",
-            ha="right",
-            fontsize=SMALL - 1,
+        names = [name for name, of_scheme in aims.items() if of_scheme == aim]
+        axes.text(
+            1.01,
+            aim,
+            "\n".join([f"aim {aim:.3f}", *names]),
+            transform=axes.get_yaxis_transform(),
+            va="center",
+            fontsize=SMALL,
             color=GREY,
         )
+    axes.set_xlim(-0.5, len(schemes) - 0.5)
     # Seeds stand side by side within a column, so that equal AUCs do not hide each other.
     shifts = [_HALF * (2 * i / (len(seeds) - 1) - 1) * 0.7 for i in range(len(seeds))]
     for i, scheme in enumerate(schemes):

@@ -85,8 +85,8 @@ def _design(
     rows: Sequence[Row], scheme: str, sweep: Mapping[str, tuple[float, ...]], middle: Numbers, half: Numbers
 ) -> tuple[Numbers, Numbers]:
     of_scheme = [row for row in rows if row.scheme == scheme]
-    values = np.array([[row.knobs[name] for name in sweep] for row in of_scheme])
-    scaled = (values - middle) / half
+    values = np.array([[row.knobs[name] for name in sweep] for row in of_scheme], dtype=np.float64)
+    scaled: Numbers = (values - middle) / half
     return np.column_stack([np.ones(len(scaled)), scaled]), np.array([row.auc for row in of_scheme])
 
 

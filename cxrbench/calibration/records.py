@@ -70,9 +70,8 @@ class Request:
     def command(self) -> str:
         """The command that repeats this calibration, without what is this machine's alone."""
         parts = [f"cxrbench calibrate {Path(self.profile).name}"]
-        parts += [
-            f"--sweep {knob}={','.join(f'{v:g}' for v in values)}" for knob, values in self.sweep.items()
-        ]
+        for knob, values in self.sweep.items():
+            parts.append(f"--sweep {knob}={','.join(f'{value:g}' for value in values)}")
         if self.sweep:
             parts.append(f"--sweep-seeds {','.join(map(str, self.sweep_seeds))}")
         parts.append(f"--seeds {','.join(map(str, self.seeds))}")

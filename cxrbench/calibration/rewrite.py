@@ -33,7 +33,7 @@ def calibrated_profile(text: str, knobs: Knobs, targets: Mapping[str, Calibrated
 
 
 def _table(parent: Any, name: str) -> Any:
-    """Return the table ``name`` of ``parent``, made where it is missing; tomlkit's tables have no one type."""
+    """Return the table ``name`` of ``parent``, made where missing; tomlkit's tables have no one type."""
     if name not in parent:
         parent[name] = tomlkit.table()
     return parent[name]

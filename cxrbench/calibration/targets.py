@@ -23,8 +23,7 @@ def tolerance(sd: float, seeds: int) -> float:
     """Return the half-width of a target's band: twice h, rounded up to three decimals.
 
     h = t(k - 1, 0.975) · sd · sqrt(1 + 1/k) is how far one more seed of unchanged code lies from the mean of
-    k seeds, in 95% of cases: the prediction interval of a normal sample. The band is twice as wide because a
-    seed's own confidence interval, and not its bare AUC, has to fit into it.
+    k seeds, in 95% of cases: half the prediction interval of a normal sample.
 
     Parameters
     ----------

@@ -42,9 +42,7 @@ def write(calibration: Calibration) -> tuple[Path, ...]:
     contents: tuple[str | bytes, ...] = (
         evidence(calibration),
         json.dumps(_content(calibration), indent=2, allow_nan=False) + "\n",
-        calibrated_profile(
-            request.text, calibration.fit.knobs if calibration.fit else {}, calibration.targets
-        ),
+        calibrated_profile(request.text, calibration.knobs, calibration.targets),
         summary(calibration),
         render(figure, "svg"),
         render(figure, "png"),
