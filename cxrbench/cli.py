@@ -15,6 +15,7 @@ _COMMANDS = {
     "schemes": "cxrbench.commands.schemes",
     "data": "cxrbench.commands.data",
     "study": "cxrbench.commands.study",
+    "calibrate": "cxrbench.commands.calibrate",
     "evaluate": "cxrbench.commands.evaluate",
     "compare": "cxrbench.commands.compare",
     "baseline": "cxrbench.commands.baseline",

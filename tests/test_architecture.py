@@ -34,6 +34,7 @@ LAYERS = (
     ("cxrbench.study.*",),
     ("cxrbench.gate.*",),
     ("cxrbench.report.*",),
+    ("cxrbench.calibration.*",),
     ("cxrbench.commands.*", "cxrbench.cli", "cxrbench.plugin", "cxrbench.__main__"),
 )
 STATISTICS_MAY_USE = {"numpy", "pandas", "scipy", "sklearn", "statsmodels"}

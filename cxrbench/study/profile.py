@@ -221,20 +221,28 @@ def load_profile(name: str) -> Profile:
     ------
     ProfileError: there is no such profile, it is not TOML, or a key is unknown, missing or out of range.
     """
+    return parse_profile(profile_text(name), name)
+
+
+def profile_text(name: str) -> str:
+    """Return the TOML of the profile that :func:`load_profile` loads by ``name``.
+
+    Raises
+    ------
+    ProfileError: there is no such profile, or its file cannot be read.
+    """
     if name.endswith(".toml"):
-        path = Path(name)
         try:
-            text = path.read_text(encoding="utf-8")
+            return Path(name).read_text(encoding="utf-8")
         except OSError as error:
             raise ProfileError(f"profile {name} cannot be read: {error.strerror}") from None
-        return parse_profile(text, name)
     if name not in profile_names():
         near = get_close_matches(name, profile_names(), n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise ProfileError(
             f"no profile {name!r}{hint} (known: {', '.join(profile_names())}; or the path of a .toml file)"
         )
-    return parse_profile((_folder() / f"{name}.toml").read_text(encoding="utf-8"), name)
+    return (_folder() / f"{name}.toml").read_text(encoding="utf-8")
 
 
 def parse_profile(text: str, where: str) -> Profile:

@@ -99,3 +99,15 @@ class Silent:
 
     def stop(self) -> None:
         """Do nothing."""
+
+
+class Lines(Silent):
+    """A line for what is finished and no bars: for several studies at once on one stream."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream if stream is not None else sys.stderr
+
+    def say(self, line: str) -> None:
+        """Print ``line`` in one piece."""
+        self._stream.write(f"{line}\n")
+        self._stream.flush()

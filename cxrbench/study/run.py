@@ -34,6 +34,7 @@ def run_study(
     schemes: tuple[str, ...],
     device: torch.device,
     progress: StudyProgress,
+    store: Path | None = None,
 ) -> Results:
     """Run the study of ``profile`` under ``out`` and return its results.
 
@@ -41,6 +42,8 @@ def run_study(
     ----------
     out: packs, splits, checkpoints, predictions and ``results.json`` are written here. What is there already
         and depends on nothing that has changed is kept: a killed study goes on, a finished one costs seconds.
+    store: a folder for packs, splits, audits and checkpoints apart from ``out``, which several studies may
+        share, also at once as long as no two of them train the same seed.
     data_root: the folder that holds the real data sets, where the profile needs any.
     schemes: names of the schemes to run; all of the profile's where empty.
 
@@ -52,18 +55,20 @@ def run_study(
     profile = profile.with_precision(lambda wanted: choose_precision(wanted, device))
     chosen = profile.select(schemes)
     plan = make_plan(chosen)
+    store = store or out
     try:
-        out.mkdir(parents=True, exist_ok=True)
+        for folder in (out, store):
+            folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ProfileError(f"the study's folder {out} cannot be made: {error.strerror}") from None
+        raise ProfileError(f"the study's folder {folder} cannot be made: {error.strerror}") from None
     roles = frozenset(role for scheme in chosen for role in scheme.roles)
-    prepared = prepare(profile, roles, out, data_root, progress)
+    prepared = prepare(profile, roles, store, data_root, progress)
     read = time.perf_counter()
     trained = {}
     files = {}
     for seed in profile.seeds:
         trained[seed] = [
-            train_plan(profile, plan, turn, out / "stages", seed, device, progress) for turn in prepared
+            train_plan(profile, plan, turn, store / "stages", seed, device, progress) for turn in prepared
         ]
         predicted = [
             predict_schemes(profile, plan, turn, stages, out, seed, device, progress)

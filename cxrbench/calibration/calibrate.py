@@ -1,0 +1,61 @@
+"""A whole calibration: sweep, fit, confirm, state."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from cxrbench.calibration.fit import fit
+from cxrbench.calibration.knobs import points, with_knobs
+from cxrbench.calibration.records import Calibration, Fit, Request, Row
+from cxrbench.calibration.runs import Job, run_jobs
+from cxrbench.calibration.statements import statements
+from cxrbench.calibration.targets import summaries, targets
+from cxrbench.study.profile import Profile, parse_profile
+from cxrbench.training.device import choose_device
+
+PAPER = {"control": 0.757, "sequential": 0.857}
+"""Fricks et al. 2021, abstract: the control, and the best scheme, which by our reading is `sequential`."""
+
+
+def aims_of(profile: Profile, schemes: tuple[str, ...]) -> Mapping[str, float]:
+    """Return the paper's aims for those of ``schemes`` that it has; of all the profile's where none is named."""
+    names = [scheme.name for scheme in profile.select(schemes)]
+    return {name: aim for name, aim in PAPER.items() if name in names}
+
+
+def calibrate(request: Request) -> Calibration:
+    """Run the calibration that ``request`` describes and return what it measured.
+
+    Everything that it depends on is checked before the first study is run.
+
+    Raises
+    ------
+    CxrbenchError: the profile, a knob, a scheme or the data stop it; the message says what to do.
+    """
+    profile = parse_profile(request.text, request.profile)
+    chosen = profile.select(request.schemes)
+    aimed = tuple(scheme.name for scheme in profile.select(tuple(request.aims))) if request.aims else ()
+    names = tuple(dict.fromkeys((*(scheme.name for scheme in chosen), *aimed)))
+    choose_device(request.gpu)
+    swept = points(request.sweep)
+    for point in swept:
+        with_knobs(profile, point)
+    rows: tuple[Row, ...] = ()
+    fitted: Fit | None = None
+    knobs = swept[0]
+    if request.sweep:
+        rows = run_jobs(request, [Job(request, "sweep", seed, swept, aimed) for seed in request.sweep_seeds])
+        fitted = fit(rows, request.sweep, request.aims)
+        knobs = fitted.knobs
+    confirmed = run_jobs(request, [Job(request, "confirm", seed, (knobs,), names) for seed in request.seeds])
+    table = summaries(confirmed)
+    return Calibration(
+        request=request,
+        synthetic=profile.synthetic,
+        fit=fitted,
+        knobs=knobs,
+        rows=(*rows, *confirmed),
+        schemes=table,
+        targets=targets(table, f"`{request.command}`; evidence: {request.out.name}/evidence.csv"),
+        statements=statements(table, request.seeds, request.aims, confirmed),
+    )

@@ -1,0 +1,86 @@
+"""The calibration's table and statements in Markdown."""
+
+from __future__ import annotations
+
+from tabulate import tabulate
+
+from cxrbench.calibration.knobs import knobs_text
+from cxrbench.calibration.records import Calibration, Fit
+
+
+def summary(calibration: Calibration) -> str:
+    """Return what was run, the fit, the AUC of each scheme and seed, the targets and the statements."""
+    request = calibration.request
+    row = next(calibration.rows_of("confirm"))
+    blocks = ["# Calibration", f"`{request.command}`"]
+    if calibration.synthetic:
+        blocks.append("Synthetic radiographs: says nothing about COVID-19.")
+    if calibration.fit is not None:
+        blocks += _fit(calibration.fit, calibration)
+    blocks += ["## AUC by scheme and seed", _schemes(calibration)]
+    blocks.append(
+        "sd: between seeds. SE: of the test sample, mean over seeds, with images taken for independent "
+        "(DeLong) and clustered by patient. tolerance: how far from the mean the profile's target reaches."
+    )
+    blocks.append("## Statements")
+    blocks.append(
+        "\n".join(
+            f"- **{'true' if statement.holds else 'false'}**: {statement.claim} ({statement.numbers})"
+            for statement in calibration.statements
+        )
+    )
+    threads = "" if row.threads is None else f", threads {row.threads}"
+    blocks.append(
+        f"cxrbench {row.cxrbench}, torch {row.torch}, torchvision {row.torchvision}, {row.device}{threads}."
+    )
+    return "\n\n".join(blocks) + "\n"
+
+
+def _fit(fit: Fit, calibration: Calibration) -> list[str]:
+    aims = calibration.request.aims
+    rows = [
+        [scheme, f"{aims[scheme]:.3f}", f"{expected:.3f}", f"{fit.residual[scheme]:.4f}"]
+        for scheme, expected in fit.expected.items()
+    ]
+    blocks = [
+        "## Fit",
+        f"Fitted: `{knobs_text(fit.knobs)}`.",
+        tabulate(
+            rows,
+            headers=["scheme", "aim", "AUC expected", "sweep's distance from the model"],
+            tablefmt="pipe",
+            disable_numparse=True,
+            colalign=("left", "right", "right", "right"),
+        ),
+    ]
+    if fit.at_the_end:
+        blocks.append(
+            "At the end of the swept range, so that a better value may lie beyond: "
+            f"{', '.join(fit.at_the_end)}."
+        )
+    return blocks
+
+
+def _schemes(calibration: Calibration) -> str:
+    seeds = calibration.request.seeds
+    rows = [
+        [
+            scheme.scheme,
+            *(f"{auc:.4f}" for auc in scheme.aucs),
+            f"{scheme.mean:.4f}",
+            f"{scheme.sd:.4f}",
+            f"{scheme.se_image:.4f}",
+            f"{scheme.se_clustered:.4f}",
+            f"{calibration.targets[scheme.scheme].tolerance:.3f}",
+        ]
+        for scheme in calibration.schemes
+    ]
+    headers = ["scheme", *(f"seed {seed}" for seed in seeds)]
+    headers += ["mean", "sd", "SE, images", "SE, clustered", "tolerance"]
+    return tabulate(
+        rows,
+        headers=headers,
+        tablefmt="pipe",
+        disable_numparse=True,
+        colalign=("left", *["right"] * (len(headers) - 1)),
+    )

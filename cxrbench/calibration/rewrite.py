@@ -1,0 +1,39 @@
+"""A calibrated profile: the profile's own text, with the fitted knobs and the new targets put in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import tomlkit
+
+from cxrbench.calibration.records import CalibratedTarget, Knobs
+
+
+def calibrated_profile(text: str, knobs: Knobs, targets: Mapping[str, CalibratedTarget]) -> str:
+    """Return the profile ``text`` with ``knobs`` set and one table a target; all else, comments too, stays.
+
+    A target that the profile states already loses the keys that the new one has not; targets of other schemes
+    are left alone. Whether the profile may assert the paper's claims (``[study] calibrated``) is not decided
+    here.
+    """
+    document = tomlkit.parse(text)
+    for name, value in knobs.items():
+        part, _, knob = name.partition(".")
+        _table(_table(document, "phantom"), part)[knob] = value
+    for scheme, target in targets.items():
+        table = _table(_table(document, "targets"), scheme)
+        values = asdict(target)
+        for key in [key for key in table if key not in values]:
+            del table[key]
+        for key, value in values.items():
+            table[key] = value
+    return tomlkit.dumps(document)
+
+
+def _table(parent: Any, name: str) -> Any:
+    """Return the table ``name`` of ``parent``, made where missing; tomlkit's tables have no one type."""
+    if name not in parent:
+        parent[name] = tomlkit.table()
+    return parent[name]

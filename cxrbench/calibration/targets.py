@@ -1,0 +1,65 @@
+"""From the confirmation's rows to a table of schemes, and to the targets that a profile states."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from scipy.special import stdtrit
+
+from cxrbench.calibration.records import CalibratedTarget, Row, SchemeSummary
+
+LEAST = 0.001
+"""The narrowest band: a tolerance has three decimals and must be above 0."""
+
+
+def summaries(rows: Sequence[Row]) -> tuple[SchemeSummary, ...]:
+    """Return mean, spread and standard errors of each scheme of the confirmation's ``rows``."""
+    return tuple(_summary(name, [row for row in rows if row.scheme == name]) for name in _names(rows))
+
+
+def tolerance(sd: float, seeds: int) -> float:
+    """Return the half-width of a target's band: twice h, rounded up to three decimals.
+
+    h = t(k - 1, 0.975) · sd · sqrt(1 + 1/k) is how far one more seed of unchanged code lies from the mean of
+    k seeds, in 95% of cases: half the prediction interval of a normal sample.
+
+    Parameters
+    ----------
+    sd: standard deviation between seeds, n - 1 in the denominator.
+    seeds: how many seeds it was measured on; at least 2.
+    """
+    h = float(stdtrit(seeds - 1, 0.975)) * sd * math.sqrt(1 + 1 / seeds)
+    # What is a whole number of thousandths but for the last bits of a float is not rounded up.
+    return max(LEAST, math.ceil(2 * h * 1000 - 1e-9) / 1000)
+
+
+def targets(schemes: Sequence[SchemeSummary], source: str) -> Mapping[str, CalibratedTarget]:
+    """Return the target of each scheme; ``source`` names the command and the evidence."""
+    return {
+        scheme.scheme: CalibratedTarget(
+            auc=round(scheme.mean, 4),
+            sd=round(scheme.sd, 5),
+            seeds=len(scheme.aucs),
+            tolerance=tolerance(scheme.sd, len(scheme.aucs)),
+            source=source,
+        )
+        for scheme in schemes
+    }
+
+
+def _names(rows: Sequence[Row]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(row.scheme for row in rows))
+
+
+def _summary(name: str, rows: Sequence[Row]) -> SchemeSummary:
+    aucs = [row.auc for row in rows]
+    return SchemeSummary(
+        scheme=name,
+        aucs=tuple(aucs),
+        mean=float(np.mean(aucs)),
+        sd=float(np.std(aucs, ddof=1)),
+        se_image=float(np.mean([row.se_image for row in rows])),
+        se_clustered=float(np.mean([row.se_clustered for row in rows])),
+    )

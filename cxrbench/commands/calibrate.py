@@ -1,0 +1,135 @@
+"""``cxrbench calibrate``: set a profile's difficulty, measure its spread over seeds, write its targets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from cxrbench.commands._errors import user_errors
+from cxrbench.errors import CxrbenchError
+
+_EXTRAS = {"matplotlib": "report", "tomlkit": "train", "torch": "train"}
+
+
+def _sweep(
+    ctx: click.Context,  # noqa: ARG001
+    parameter: click.Parameter,  # noqa: ARG001
+    value: tuple[str, ...],
+) -> dict[str, tuple[float, ...]]:
+    swept: dict[str, tuple[float, ...]] = {}
+    for text in value:
+        knob, equals, numbers = text.partition("=")
+        if not equals or knob in swept:
+            raise click.BadParameter(
+                f"{text!r}: write PART.KNOB=V1,V2, such as covid.severity_median=0.7,0.8, each knob once"
+            )
+        try:
+            swept[knob.strip()] = tuple(float(number) for number in numbers.split(","))
+        except ValueError:
+            raise click.BadParameter(f"{text!r}: the values must be numbers with commas between") from None
+    return swept
+
+
+def _seeds(
+    ctx: click.Context,  # noqa: ARG001
+    parameter: click.Parameter,  # noqa: ARG001
+    value: str,
+) -> tuple[int, ...]:
+    try:
+        return tuple(int(seed) for seed in value.split(","))
+    except ValueError:
+        raise click.BadParameter("write whole numbers with commas between them, such as 0,1,2") from None
+
+
+def _aims(
+    ctx: click.Context,  # noqa: ARG001
+    parameter: click.Parameter,  # noqa: ARG001
+    value: tuple[str, ...],
+) -> dict[str, float]:
+    aims: dict[str, float] = {}
+    for text in value:
+        scheme, _, number = text.partition("=")
+        try:
+            aims[scheme.strip()] = float(number)
+        except ValueError:
+            raise click.BadParameter(f"{text!r}: write SCHEME=AUC, such as control=0.757") from None
+    return aims
+
+
+@click.command("calibrate")
+@click.argument("profile")
+@click.option(
+    "--sweep",
+    callback=_sweep,
+    multiple=True,
+    metavar="PART.KNOB=V1,V2",
+    help="Values of a knob of the phantom to try; of several knobs, all combinations.",
+)
+@click.option("--sweep-seeds", callback=_seeds, default="0", show_default=True, help="Seeds of the sweep.")
+@click.option(
+    "--seeds", callback=_seeds, default="0,1,2,3,4", show_default=True, help="Seeds of the confirmation."
+)
+@click.option(
+    "--aim",
+    "aims",
+    callback=_aims,
+    multiple=True,
+    metavar="SCHEME=AUC",
+    help="AUC to come near to. [default: control=0.757 and sequential=0.857, the paper's]",
+)
+@click.option("--scheme", "schemes", multiple=True, help="Only this scheme (may be given several times).")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Where everything is written.")
+@click.option("--data-root", type=click.Path(path_type=Path), help="The folder that holds the data sets.")
+@click.option("--jobs", type=int, default=1, show_default=True, help="Seeds that run at a time.")
+@click.option("--gpu", is_flag=True, help="Train on the GPU; fails where CUDA is missing.")
+@user_errors
+def command(
+    profile: str,
+    sweep: dict[str, tuple[float, ...]],
+    sweep_seeds: tuple[int, ...],
+    seeds: tuple[int, ...],
+    aims: dict[str, float],
+    schemes: tuple[str, ...],
+    out: Path,
+    data_root: Path | None,
+    jobs: int,
+    gpu: bool,
+) -> None:
+    """Calibrate PROFILE: fit the swept knobs to the aims, run all seeds there, write the targets.
+
+    A calibration that was killed goes on from what is in OUT.
+    """
+    try:
+        # All of it before the first study, so that a missing library is not found after hours.
+        from cxrbench.calibration.calibrate import aims_of, calibrate
+        from cxrbench.calibration.markdown import summary
+        from cxrbench.calibration.records import Request
+        from cxrbench.calibration.write import write
+    except ModuleNotFoundError as error:
+        library = (error.name or "").partition(".")[0]
+        if library not in _EXTRAS:
+            raise
+        raise CxrbenchError(
+            f"calibrating needs {library}, which is not installed: pip install 'cxrbench[{_EXTRAS[library]}]'"
+        ) from None
+    from cxrbench.study.profile import parse_profile, profile_text
+
+    text = profile_text(profile)
+    request = Request(
+        profile=profile,
+        text=text,
+        sweep=sweep,
+        sweep_seeds=sweep_seeds,
+        seeds=seeds,
+        aims=aims or aims_of(parse_profile(text, profile), schemes),
+        schemes=schemes,
+        out=out,
+        data_root=data_root,
+        jobs=jobs,
+        gpu=gpu,
+    )
+    calibration = calibrate(request)
+    paths = write(calibration)
+    click.echo(summary(calibration))
+    click.echo("\n".join(f"{path}" for path in paths))
