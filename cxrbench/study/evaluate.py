@@ -52,7 +52,7 @@ def scheme_result(
         mean, se, low, high = spread.mean, spread.se, spread.ci_low, spread.ci_high
         between = spread.sd_between_seeds
     settings = profile.targets.get(scheme.name)
-    target = _target(settings) if settings else None
+    target = stated_target(settings) if settings else None
     return SchemeResult(
         name=scheme.name,
         notation=scheme.notation,
@@ -165,7 +165,8 @@ def _point(point: OperatingPoint) -> Point:
     )
 
 
-def _target(settings: TargetSettings) -> Target:
+def stated_target(settings: TargetSettings) -> Target:
+    """Return the target that a profile states for a scheme, as the verdict takes it."""
     return Target(
         value=settings.auc,
         tolerance=settings.tolerance,

@@ -83,7 +83,7 @@ def predict_schemes(
                 precision = profile.stage_config(run.stage).precision
                 images = target.images(part)
                 with progress.task(f"predicting {scheme} ({part})"):
-                    scores, seconds = _predict(profile.target, network, images, device, precision)
+                    scores, seconds = predict_images(profile.target, network, images, device, precision)
                 path.parent.mkdir(parents=True, exist_ok=True)
                 image_ids = target.pack.table.loc[target.rows(part), "image_id"].tolist()
                 write_predictions(path, image_ids, patients[part], images.labels[:, 0], scores)
@@ -95,7 +95,7 @@ def predict_schemes(
     return written
 
 
-def _predict(
+def predict_images(
     role: str, network: Network, images: LabelledImages, device: torch.device, precision: Precision
 ) -> tuple[npt.NDArray[np.float64], float]:
     """Return the probability of the role's one label for each image, and the seconds it took."""
