@@ -77,11 +77,13 @@ def labels_shuffled(data: TargetData, random: np.random.Generator, share: float)
         name: LabelledImages(part.pixels, part_labels)
         for name, part, part_labels in zip(TRAINED, images, split, strict=True)
     }
-    changed = int((~same).any(axis=1).sum())
+    changed = (~same).any(axis=1)
+    in_train = changed[: len(images[0])]
+    told = f"{changed.sum()} changed ({in_train.sum()} in training)"
     return replace(
         data,
         parts={**data.parts, **parts},
-        applied=f"{len(chosen)} of {len(labels)} labels permuted, {changed} changed",
+        applied=f"{len(chosen)} of {len(labels)} labels permuted, {told}",
     )
 
 

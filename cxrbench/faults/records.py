@@ -12,6 +12,7 @@ from tabulate import tabulate
 from cxrbench.statistics.verdicts import Verdict
 
 FORMAT = 1
+AUDIT = "leak audit"
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class FaultRow:
     applied: what of the data was really changed; empty where no data was.
     measured: None where the fault cannot be planted into this scheme; then ``not_applicable`` says why.
     audit: what the leak audit says of the images that were leaked; empty where none were.
-    seen_by: "gate", "target", "leak audit"; empty where nothing sees the fault.
+    seen_by: "gate", "target", :data:`AUDIT`; empty where nothing sees the fault.
     """
 
     fault: str
@@ -95,9 +96,12 @@ class Sensitivity:
 
     @property
     def unseen(self) -> tuple[str, ...]:
-        """The faults, controls not counted, that were planted and not seen."""
+        """The faults, controls not counted, that were planted and that neither gate nor target sees."""
+        planted = (row for row in self.rows if row.measured is not None and not row.control)
         return tuple(
-            row.fault for row in self.rows if row.measured is not None and not row.control and not row.seen
+            f"{row.fault} (behind the {AUDIT})" if row.seen else row.fault
+            for row in planted
+            if row.seen_by in ((), (AUDIT,))
         )
 
 
@@ -109,7 +113,7 @@ def as_json(sensitivity: Sensitivity) -> str:
 
 def as_table(sensitivity: Sensitivity, style: str = "simple") -> str:
     """Return one line a fault; ``style`` is one of tabulate's, ``"github"`` for Markdown."""
-    headers = ("fault", "AUC", "with it", "difference (95%)", "gate", "target", "seen")
+    headers = ("fault", "AUC clean", "with the fault", "difference (95%)", "gate", "target", "seen")
     return tabulate(
         [_cells(row) for row in sensitivity.rows], headers=headers, tablefmt=style, disable_numparse=True
     )

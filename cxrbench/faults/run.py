@@ -19,7 +19,7 @@ from cxrbench.cohort.storage import source_digest
 from cxrbench.errors import CxrbenchError, TrainingError
 from cxrbench.faults.catalogue import FAULTS, Fault
 from cxrbench.faults.planting import TRAINED, TargetData
-from cxrbench.faults.records import FaultRow, Measured, Sensitivity
+from cxrbench.faults.records import AUDIT, FaultRow, Measured, Sensitivity
 from cxrbench.gate.rules import scheme_verdict
 from cxrbench.schemes import StageRun, make_plan
 from cxrbench.statistics import across_seeds, adjust_p_values, auc
@@ -169,7 +169,7 @@ def _row(bench: _Bench, fault: Fault) -> FaultRow:
         "target": measured.target is not None
         and measured.target.outcome == "fail"
         and bench.results.scheme(bench.scheme).verdict.outcome != "fail",
-        "leak audit": found,
+        AUDIT: found,
     }
     return FaultRow(
         fault=fault.name,
@@ -186,7 +186,7 @@ def _row(bench: _Bench, fault: Fault) -> FaultRow:
 def _not_applicable(run: StageRun, fault: Fault) -> str:
     """Return why ``fault`` cannot be planted into a chain as short as that of ``run``; empty where it can."""
     if fault.start == "initial" and run.parent is None:
-        return "the scheme has one stage, which starts from the initial parameters anyway"
+        return "the scheme's one stage starts from the initial parameters anyway"
     if fault.start == "grandparent" and (run.parent is None or run.parent.parent is None):
         return "no stage comes before the target stage's parent"
     return ""
