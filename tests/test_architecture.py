@@ -33,6 +33,7 @@ LAYERS = (
     ("cxrbench.statistics.*",),
     ("cxrbench.study.*",),
     ("cxrbench.gate.*",),
+    ("cxrbench.faults.*",),
     ("cxrbench.report.*",),
     ("cxrbench.calibration.*",),
     ("cxrbench.commands.*", "cxrbench.cli", "cxrbench.plugin", "cxrbench.__main__"),

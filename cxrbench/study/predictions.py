@@ -91,7 +91,7 @@ def predict_schemes(
                 precision = profile.stage_config(run.stage).precision
                 images = target.images(part)
                 with progress.task(f"predicting {scheme} ({part})"):
-                    scores, seconds = _predict(profile.target, network, images, device, precision)
+                    scores, seconds = predict_images(profile.target, network, images, device, precision)
                 path.parent.mkdir(parents=True, exist_ok=True)
                 image_ids = target.pack.table.loc[target.rows(part), "image_id"].tolist()
                 write_predictions(path, image_ids, patients[part], images.labels[:, 0], scores)
@@ -136,7 +136,7 @@ def join_folds(folds: Sequence[Files], out: Path, seed: int) -> Files:
     return joined
 
 
-def _predict(
+def predict_images(
     role: str, network: Network, images: LabelledImages, device: torch.device, precision: PrecisionChoice
 ) -> tuple[npt.NDArray[np.float64], float]:
     """Return the probability of the role's one label for each image, and the seconds it took."""

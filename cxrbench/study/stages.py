@@ -60,7 +60,7 @@ def train_plan(
         kept = folder.finished()
         if kept is None:
             # The images are copied out of the memory map only for a run that is really trained.
-            job = _job(profile, run, prepared, seed)
+            job = stage_job(profile, run, prepared, seed)
             network = _starter(heads(run, prepared), start, parent, seed)
             trained[run] = train_stage(job, network, folder, device, progress)
         else:
@@ -96,7 +96,8 @@ def _starter(
     return network
 
 
-def _job(profile: Profile, run: StageRun, prepared: Prepared, seed: int) -> Job:
+def stage_job(profile: Profile, run: StageRun, prepared: Prepared, seed: int) -> Job:
+    """Return the job of ``run``: its roles' training and validation images and the profile's settings."""
     roles = run.stage.roles
     return Job(
         name=run.canonical,

@@ -1,0 +1,94 @@
+"""What does the instrument see? Faults planted into one scheme's target stage, held against the study.
+
+Each fault costs one training of the target stage and seed. Which faults are seen is told, not asserted,
+except for the plain ones on a calibrated profile.
+
+    pytest benchmarks/test_sensitivity.py -m slow --seeds 0,1,2 --report-dir report
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from cxrbench.cohort.storage import write_text_atomic
+from cxrbench.faults.catalogue import FAULTS, OTHER_SEED, PLAIN, SAME_SEED
+from cxrbench.faults.records import as_json, as_markdown, as_text
+from cxrbench.faults.run import measure
+from cxrbench.study.progress import Bars
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def report_dir(pytestconfig, cxr_study_dir):
+    chosen = pytestconfig.getoption("report_dir")
+    return Path(chosen) if chosen else cxr_study_dir
+
+
+@pytest.fixture(scope="module")
+def sensitivity(pytestconfig, cxr_profile, cxr_study, cxr_study_dir, cxr_device, report_dir):
+    """All faults, measured; written to the report's folder and shown."""
+    data_root = pytestconfig.getoption("data_root")
+    # Training takes minutes: its lines, and the table, are let through pytest's capturing.
+    with pytestconfig.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
+        found = measure(
+            cxr_profile,
+            cxr_study,
+            cxr_study_dir,
+            data_root=Path(data_root) if data_root else None,
+            device=cxr_device,
+            progress=Bars(),
+        )
+        print(f"\n\n{as_text(found)}\n")
+    write_text_atomic(report_dir / "sensitivity.json", as_json(found))
+    write_text_atomic(report_dir / "sensitivity.md", as_markdown(found))
+    return found
+
+
+def test_the_table_has_every_fault(sensitivity, report_dir):
+    names = [fault.name for fault in FAULTS]
+    assert [row.fault for row in sensitivity.rows] == names
+    assert [
+        row["fault"] for row in json.loads((report_dir / "sensitivity.json").read_text())["rows"]
+    ] == names
+    assert all(f"| {name} " in (report_dir / "sensitivity.md").read_text() for name in names)
+
+
+def test_every_number_is_finite(sensitivity):
+    measured = [asdict(row.measured) for row in sensitivity.rows if row.measured is not None]
+    numbers = [value for row in measured for value in row.values() if isinstance(value, float)]
+    assert len(numbers) == 7 * len(measured) > 0
+    assert all(math.isfinite(number) for number in numbers)
+
+
+def test_what_could_not_be_planted_says_why(sensitivity):
+    assert all((row.measured is None) == bool(row.not_applicable) for row in sensitivity.rows)
+
+
+def test_no_fault_and_the_same_seed_give_the_same_predictions_bit_for_bit(sensitivity, cxr_device):
+    if cxr_device.type != "cpu":
+        pytest.skip("the same bits are promised on the CPU only")
+    measured = sensitivity.row(SAME_SEED.name).measured
+    assert measured.same_scores
+    assert measured.difference == 0
+
+
+def test_no_fault_and_another_seed_is_not_taken_for_a_fault(sensitivity):
+    row = sensitivity.row(OTHER_SEED.name)
+    assert not row.measured.same_scores
+    assert not row.seen, row.measured.gate.sentence
+
+
+@pytest.mark.parametrize("fault", PLAIN, ids=lambda fault: fault.name)
+def test_a_plain_fault_is_seen_on_a_calibrated_profile(fault, sensitivity):
+    if not sensitivity.calibrated:
+        pytest.skip("the profile is not calibrated; what is seen is told in the table")
+    row = sensitivity.row(fault.name)
+    if row.measured is None:
+        pytest.skip(row.not_applicable)
+    assert row.seen, row.measured.gate.sentence

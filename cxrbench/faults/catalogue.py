@@ -1,0 +1,111 @@
+"""The faults, as data: one line of the table each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+import numpy as np
+
+from cxrbench.faults.planting import (
+    HeadKept,
+    TargetData,
+    augmented_twice,
+    labels_shuffled,
+    leaked_into_training,
+    third_inverted,
+    unchanged,
+    unchanged_network,
+    without_normalisation,
+)
+from cxrbench.training.network import Network
+
+Start = Literal["parent", "grandparent", "initial"]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One fault in the target stage, or a control: every field's default is what the study does.
+
+    name: stands in the table, in keys and in the draws of ``data``.
+    what: what is done, for a person to read.
+    data: changes the target's images; draws from the generator that it is given.
+    start: whose parameters the stage starts from; "initial" are the study's initial ones.
+    seed_shift: added to the training seed.
+    network: what is trained.
+    training: a context that is open while the stage is trained.
+    prediction: changes the trained network before it predicts the test images.
+    trains: False where the study's own network is tested.
+    control: nothing is wrong, so nothing may be seen.
+    """
+
+    name: str
+    what: str
+    data: Callable[[TargetData, np.random.Generator], TargetData] = unchanged
+    start: Start = "parent"
+    seed_shift: int = 0
+    network: type[Network] = Network
+    training: Callable[[], AbstractContextManager[None]] = nullcontext
+    prediction: Callable[[Network], None] = unchanged_network
+    trains: bool = True
+    control: bool = False
+
+
+SAME_SEED = Fault(
+    "no fault, same seed", "the target stage is trained again, nothing is changed", control=True
+)
+OTHER_SEED = Fault(
+    "no fault, another seed",
+    "the target stage, and no other, is trained with seed + 1000",
+    seed_shift=1000,
+    control=True,
+)
+MONOCHROME1 = Fault(
+    "MONOCHROME1 not inverted", "a third of the target's patients have inverted pixels", data=third_inverted
+)
+NO_NORMALISATION = Fault(
+    "normalisation forgotten",
+    "mean 0 and standard deviation 1 when the test images are predicted",
+    prediction=without_normalisation,
+    trains=False,
+)
+UNTRAINED = Fault(
+    "wrong parent: untrained", "the target stage starts from the study's initial parameters", start="initial"
+)
+
+FAULTS = (
+    SAME_SEED,
+    OTHER_SEED,
+    MONOCHROME1,
+    Fault(
+        "labels shuffled, 5%",
+        "labels of a random 5% of training and validation images are permuted among themselves",
+        data=partial(labels_shuffled, share=0.05),
+    ),
+    Fault(
+        "labels shuffled, 10%",
+        "labels of a random 10% of training and validation images are permuted among themselves",
+        data=partial(labels_shuffled, share=0.10),
+    ),
+    NO_NORMALISATION,
+    Fault("head not reset", "the target's head keeps the constructor's parameters", network=HeadKept),
+    Fault(
+        "wrong parent: grandparent",
+        "the target stage starts from the stage before its parent",
+        start="grandparent",
+    ),
+    UNTRAINED,
+    Fault("augmentation twice", "every training batch is augmented twice", training=augmented_twice),
+    Fault(
+        "leak, 5%",
+        "5% of the test images are trained on as well, put in behind the leak audit",
+        data=partial(leaked_into_training, share=0.05),
+    ),
+)
+"""All of them, in the order of the table, the controls first."""
+
+PLAIN = (MONOCHROME1, NO_NORMALISATION, UNTRAINED)
+"""The faults that an instrument on a calibrated profile has to see."""

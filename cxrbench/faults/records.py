@@ -1,0 +1,167 @@
+"""What was measured, as frozen records, and as JSON and Markdown."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from tabulate import tabulate
+
+from cxrbench.statistics.verdicts import Verdict
+
+FORMAT = 1
+AUDIT = "leak audit"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The numbers of one fault: AUC with the fault minus AUC of the study, over all seeds.
+
+    ``p_worse`` is the gate's: one-sided, Holm-adjusted over the study's schemes, of which the others did not
+    change. ``target`` is None where the profile states no target for the scheme. ``same_scores`` says
+    whether every prediction of every seed is that of the study, bit for bit.
+    """
+
+    clean: float
+    faulty: float
+    difference: float
+    se: float
+    ci_low: float
+    ci_high: float
+    p_worse: float
+    gate: Verdict
+    target: Verdict | None
+    same_scores: bool
+
+
+@dataclass(frozen=True)
+class FaultRow:
+    """One fault: what was done and what was seen.
+
+    applied: what of the data was really changed; empty where no data was.
+    measured: None where the fault cannot be planted into this scheme; then ``not_applicable`` says why.
+    audit: what the leak audit says of the images that were leaked; empty where none were.
+    seen_by: "gate", "target", :data:`AUDIT`; empty where nothing sees the fault.
+    """
+
+    fault: str
+    what: str
+    control: bool
+    applied: str
+    measured: Measured | None
+    not_applicable: str
+    audit: str
+    seen_by: tuple[str, ...]
+
+    @property
+    def seen(self) -> bool:
+        """Whether anything sees the fault."""
+        return bool(self.seen_by)
+
+
+@dataclass(frozen=True)
+class Sensitivity:
+    """All faults of one scheme of one study."""
+
+    profile: str
+    synthetic: bool
+    calibrated: bool
+    scheme: str
+    notation: str
+    seeds: tuple[int, ...]
+    margin: float
+    target: str | None
+    clean_verdict: Verdict
+    n_images: int
+    n_positive: int
+    n_patients: int
+    device: Mapping[str, str | int]
+    versions: Mapping[str, str]
+    rows: tuple[FaultRow, ...]
+    format: int = FORMAT
+
+    def row(self, fault: str) -> FaultRow:
+        """Return the row of the fault of that name.
+
+        Raises
+        ------
+        KeyError: there is none.
+        """
+        for row in self.rows:
+            if row.fault == fault:
+                return row
+        raise KeyError(fault)
+
+    @property
+    def unseen(self) -> tuple[str, ...]:
+        """The faults, controls not counted, that were planted and that neither gate nor target sees."""
+        planted = (row for row in self.rows if row.measured is not None and not row.control)
+        return tuple(
+            f"{row.fault} (behind the {AUDIT})" if row.seen else row.fault
+            for row in planted
+            if row.seen_by in ((), (AUDIT,))
+        )
+
+
+def as_json(sensitivity: Sensitivity) -> str:
+    """Return everything at full precision."""
+    content: dict[str, Any] = {**asdict(sensitivity), "unseen": list(sensitivity.unseen)}
+    return json.dumps(content, indent=2, allow_nan=False)
+
+
+def as_table(sensitivity: Sensitivity, style: str = "simple") -> str:
+    """Return one line a fault; ``style`` is one of tabulate's, ``"github"`` for Markdown."""
+    headers = ("fault", "AUC clean", "with the fault", "difference (95%)", "gate", "target", "seen")
+    return tabulate(
+        [_cells(row) for row in sensitivity.rows], headers=headers, tablefmt=style, disable_numparse=True
+    )
+
+
+def as_text(sensitivity: Sensitivity) -> str:
+    """Return the table and what was done, for a terminal."""
+    return "\n".join((*_heading(sensitivity), "", as_table(sensitivity), "", *_lines(sensitivity)))
+
+
+def as_markdown(sensitivity: Sensitivity) -> str:
+    """Return the same as GitHub-flavoured Markdown."""
+    lines = [f"- {line}" for line in _lines(sensitivity)]
+    heading = _heading(sensitivity)
+    table = as_table(sensitivity, "github")
+    return "\n".join(("# What the instrument sees", "", *heading, "", table, "", *lines, ""))
+
+
+def _heading(sensitivity: Sensitivity) -> list[str]:
+    seeds = ", ".join(map(str, sensitivity.seeds))
+    first = (
+        f"Profile {sensitivity.profile}, scheme {sensitivity.scheme} ({sensitivity.notation}), "
+        f"seeds {seeds}; "
+        f"{sensitivity.n_images} test images of {sensitivity.n_patients} patients; gate's margin "
+        f"{sensitivity.margin:g}; target {sensitivity.target or 'not stated'}."
+    )
+    said = ["Synthetic radiographs: this says nothing about COVID-19 or any patient."]
+    return [first, *(said if sensitivity.synthetic else [])]
+
+
+def _cells(row: FaultRow) -> tuple[str, ...]:
+    if row.measured is None:
+        return (row.fault, "", "", "", "", "", "not applicable")
+    m = row.measured
+    return (
+        row.fault,
+        f"{m.clean:.3f}",
+        f"{m.faulty:.3f}",
+        f"{m.difference:+.3f} [{m.ci_low:+.3f}, {m.ci_high:+.3f}]",
+        m.gate.outcome,
+        m.target.outcome if m.target else "none",
+        f"seen ({', '.join(row.seen_by)})" if row.seen else "unseen",
+    )
+
+
+def _lines(sensitivity: Sensitivity) -> list[str]:
+    lines = []
+    for row in sensitivity.rows:
+        details = [row.what, row.applied, row.audit, row.not_applicable]
+        lines.append(f"{row.fault}: {'; '.join(detail for detail in details if detail)}")
+    return [*lines, f"unseen: {'; '.join(sensitivity.unseen) or 'nothing'}"]

@@ -1,0 +1,370 @@
+"""Plant every fault into a finished study's target stage, predict, and hold the result against the study.
+
+Only target stages are trained. They lie under STUDY/faults/KEY with the predictions of the test images beside
+the checkpoint, so that what is finished is kept and a killed run goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from cxrbench.cohort.leaks import audit
+from cxrbench.cohort.storage import source_digest
+from cxrbench.errors import CxrbenchError, TrainingError
+from cxrbench.faults.catalogue import FAULTS, Fault
+from cxrbench.faults.planting import TRAINED, TargetData
+from cxrbench.faults.records import AUDIT, FaultRow, Measured, Sensitivity
+from cxrbench.gate.rules import scheme_verdict
+from cxrbench.schemes import StageRun, make_plan
+from cxrbench.statistics import across_seeds, adjust_p_values, auc
+from cxrbench.statistics.means import compare_means
+from cxrbench.statistics.predictions import (
+    Predictions,
+    join_predictions,
+    read_predictions,
+    write_predictions,
+)
+from cxrbench.statistics.verdicts import Verdict, verdict
+from cxrbench.study.predictions import predict_images
+from cxrbench.study.prepare import Prepared, RoleData, prepare
+from cxrbench.study.profile import Profile
+from cxrbench.study.progress import StudyProgress
+from cxrbench.study.results import Results
+from cxrbench.study.stages import heads, initial, stage_job
+from cxrbench.training.checkpoints import StageFolder, TrainedStage
+from cxrbench.training.loop import hand_on_trunk, load_network, train_stage
+from cxrbench.training.network import Network
+from cxrbench.training.seeds import derive_seed
+
+FORMAT = 1
+PREFERRED = "sequential"
+
+
+def chosen_scheme(results: Results) -> str:
+    """Return the scheme that faults are planted into: ``sequential`` where it was run, else the first."""
+    return PREFERRED if PREFERRED in results.names else results.names[0]
+
+
+def measure(
+    profile: Profile,
+    results: Results,
+    out: Path,
+    *,
+    data_root: Path | None,
+    device: torch.device,
+    progress: StudyProgress,
+    faults: Sequence[Fault] = FAULTS,
+) -> Sensitivity:
+    """Plant ``faults`` one after another into the study that lies at ``out`` and return what is seen of them.
+
+    Parameters
+    ----------
+    results: of the study of ``profile`` at ``out``, as :func:`cxrbench.study.run.run_study` returned them.
+    data_root: as for the study.
+
+    Raises
+    ------
+    CxrbenchError: a checkpoint or a prediction file of the study is missing, or a stage cannot be trained.
+    """
+    scheme = results.scheme(chosen_scheme(results))
+    bench = _bench(profile, results, out, scheme.name, data_root, device, progress)
+    return Sensitivity(
+        profile=results.profile,
+        synthetic=results.synthetic,
+        calibrated=bool(results.settings["study"].get("calibrated", False)),
+        scheme=scheme.name,
+        notation=scheme.notation,
+        seeds=results.seeds,
+        margin=profile.gate_margin,
+        target=scheme.target,
+        clean_verdict=scheme.verdict,
+        n_images=results.n_images,
+        n_positive=results.n_positive,
+        n_patients=results.n_patients,
+        device=results.device,
+        versions=results.versions,
+        rows=tuple(_row(bench, fault) for fault in faults),
+    )
+
+
+@dataclass(frozen=True)
+class _Bench:
+    """One scheme of a finished study, and what it takes to train its target stage again.
+
+    ``run`` is the target stage. ``stages``: (run, seed) -> what the study trained. ``clean``: seed -> the
+    study's test predictions.
+    """
+
+    profile: Profile
+    results: Results
+    out: Path
+    scheme: str
+    run: StageRun
+    prepared: Prepared
+    stages: dict[tuple[StageRun, int], TrainedStage]
+    clean: dict[int, Predictions]
+    device: torch.device
+    progress: StudyProgress
+
+    @property
+    def target(self) -> RoleData:
+        return self.prepared.roles[self.profile.target]
+
+
+def _bench(
+    profile: Profile,
+    results: Results,
+    out: Path,
+    scheme: str,
+    data_root: Path | None,
+    device: torch.device,
+    progress: StudyProgress,
+) -> _Bench:
+    schemes = profile.select(results.names)
+    # All roles, as in the study: what the leak audit finds is read from its store and not searched again.
+    roles = frozenset(role for each in schemes for role in each.roles)
+    turns = prepare(profile, roles, out, data_root, progress)
+    if len(turns) > 1:
+        raise CxrbenchError(
+            f"profile {profile.name!r} cross-validates its target, and faults are planted into a study with "
+            "one split; take a profile without 'folds'"
+        )
+    (prepared,) = turns
+    plan = make_plan(schemes)
+    keys = {(stage.run, stage.seed): stage.key for stage in results.stages}
+    run = plan.final[scheme]
+    chain = [each for each in plan.runs if each.path == run.path[: len(each.path)]]
+    stages = {
+        (each, seed): _finished(out / "stages", keys[str(each), seed])
+        for each in chain
+        for seed in results.seeds
+    }
+    clean = {seed.seed: read_predictions(out / seed.predictions) for seed in results.scheme(scheme).seeds}
+    bench = _Bench(profile, results, out, scheme, run, prepared, stages, clean, device, progress)
+    images = bench.target.pack.table.loc[bench.target.rows("test"), "image_id"].tolist()
+    if any(part.image_ids.tolist() != images for part in clean.values()):
+        raise CxrbenchError(f"the study at {out} predicted other test images than it has now; run it again")
+    return bench
+
+
+def _finished(store: Path, key: str) -> TrainedStage:
+    found = StageFolder(store / key[:20], key).finished()
+    if found is None:
+        raise TrainingError(f"the study's stage {key[:20]} is missing from {store}; run the study again")
+    return found
+
+
+def _row(bench: _Bench, fault: Fault) -> FaultRow:
+    reason = _not_applicable(bench.run, fault)
+    if reason:
+        return FaultRow(fault.name, fault.what, fault.control, "", None, reason, "", ())
+    data = fault.data(_target_data(bench.target), _random(bench.profile, fault))
+    faulty = {seed: _predictions(bench, fault, data, seed) for seed in bench.results.seeds}
+    measured = _measured(bench, faulty)
+    found, audited = _audit(bench, data.leaked)
+    seen = {
+        "gate": measured.gate.outcome == "fail",
+        # A target that the study misses without any fault shows nothing of the fault.
+        "target": measured.target is not None
+        and measured.target.outcome == "fail"
+        and bench.results.scheme(bench.scheme).verdict.outcome != "fail",
+        AUDIT: found,
+    }
+    return FaultRow(
+        fault=fault.name,
+        what=fault.what,
+        control=fault.control,
+        applied=data.applied,
+        measured=measured,
+        not_applicable="",
+        audit=audited,
+        seen_by=tuple(name for name, sees in seen.items() if sees),
+    )
+
+
+def _not_applicable(run: StageRun, fault: Fault) -> str:
+    """Return why ``fault`` cannot be planted into a chain as short as that of ``run``; empty where it can."""
+    if fault.start == "initial" and run.parent is None:
+        return "the scheme's one stage starts from the initial parameters anyway"
+    if fault.start == "grandparent" and (run.parent is None or run.parent.parent is None):
+        return "no stage comes before the target stage's parent"
+    return ""
+
+
+def _random(profile: Profile, fault: Fault) -> np.random.Generator:
+    # By the seed of the data: what is wrong with a data set is the same for every training seed.
+    return np.random.default_rng(derive_seed("fault", fault.name, profile.data_seed))
+
+
+def _target_data(target: RoleData) -> TargetData:
+    parts = (*TRAINED, "test")
+    return TargetData(
+        parts={part: target.images(part) for part in parts},
+        patients={
+            part: target.pack.table.loc[target.rows(part), "patient_id"].astype(object).to_numpy()
+            for part in parts
+        },
+    )
+
+
+def _predictions(bench: _Bench, fault: Fault, data: TargetData, seed: int) -> Predictions:
+    """Return the test predictions of the target stage with the fault, trained and predicted where needed."""
+    clean = bench.stages[bench.run, seed]
+    parent = _parent(bench, fault, seed)
+    folder = StageFolder.of(
+        bench.out / "faults",
+        {
+            "format": FORMAT,
+            "fault": fault.name,
+            "seed": seed,
+            # The clean run's key holds data, settings, the training's sources, versions and the device.
+            "clean": clean.key,
+            "parent": parent.key if parent else initial(bench.profile.init).identity(),
+            "test": bench.target.identity("test"),
+            "data_seed": bench.profile.data_seed,
+            "code": source_digest(
+                *(f"cxrbench.faults.{module}" for module in ("catalogue", "planting", "run"))
+            ),
+        },
+    )
+    path = folder.path / "test.csv"
+    kept = path.exists()
+    if not kept:
+        trained = _trained(bench, fault, data, parent, folder, seed) if fault.trains else clean
+        _predict(bench, fault, data, trained, path, seed)
+    bench.progress.say(
+        f"seed {seed}  fault: {fault.name}  ({'kept from an earlier run' if kept else 'done'})"
+    )
+    return read_predictions(path)
+
+
+def _parent(bench: _Bench, fault: Fault, seed: int) -> TrainedStage | None:
+    """Return the stage that the target stage starts from; None for the initial parameters."""
+    run = bench.run.parent
+    if fault.start == "grandparent" and run is not None:
+        run = run.parent
+    if fault.start == "initial" or run is None:
+        return None
+    return bench.stages[run, seed]
+
+
+def _trained(
+    bench: _Bench,
+    fault: Fault,
+    data: TargetData,
+    parent: TrainedStage | None,
+    folder: StageFolder,
+    seed: int,
+) -> TrainedStage:
+    role, shifted = bench.profile.target, seed + fault.seed_shift
+    honest = stage_job(bench.profile, bench.run, bench.prepared, shifted)
+    job = replace(
+        honest,
+        train={**honest.train, role: data.parts["train"]},
+        validation={**honest.validation, role: data.parts["validation"]},
+    )
+    with fault.training():
+        return train_stage(job, _starter(bench, fault, parent, shifted), folder, bench.device, bench.progress)
+
+
+def _starter(bench: _Bench, fault: Fault, parent: TrainedStage | None, seed: int) -> Callable[[], Network]:
+    def network() -> Network:
+        made = fault.network(heads(bench.run, bench.prepared), seed)
+        if parent is None:
+            initial(bench.profile.init).load(made)
+        else:
+            hand_on_trunk(parent.path, made)
+        return made
+
+    return network
+
+
+def _predict(
+    bench: _Bench, fault: Fault, data: TargetData, trained: TrainedStage, path: Path, seed: int
+) -> None:
+    network = load_network(trained.path, heads(bench.run, bench.prepared), bench.device)
+    fault.prediction(network)
+    precision = bench.profile.stage_config(bench.run.stage).precision
+    with bench.progress.task(f"predicting with fault: {fault.name}"):
+        scores, _ = predict_images(bench.profile.target, network, data.parts["test"], bench.device, precision)
+    clean = bench.clean[seed]
+    assert clean.patients is not None
+    write_predictions(path, clean.image_ids.tolist(), clean.patients.tolist(), clean.labels, scores)
+
+
+def _measured(bench: _Bench, faulty: dict[int, Predictions]) -> Measured:
+    now = {f"fault, seed {seed}": part for seed, part in faulty.items()}
+    before = {f"clean, seed {seed}": part for seed, part in bench.clean.items()}
+    joined = join_predictions(
+        {name: replace(part, scores={name: _scores(part)}) for name, part in {**now, **before}.items()}
+    )
+    difference = compare_means(joined.labels, joined.scores, list(now), list(before), joined.patients)
+    # As the gate would have it: Holm over the study's schemes, of which all others are what they were.
+    others = [1.0] * (len(bench.results.names) - 1)
+    p_worse = adjust_p_values([difference.p_below(0.0), *others], "holm")[0]
+    return Measured(
+        clean=difference.mean_b,
+        faulty=difference.mean_a,
+        difference=difference.difference,
+        se=difference.se,
+        ci_low=difference.ci_low,
+        ci_high=difference.ci_high,
+        p_worse=p_worse,
+        gate=scheme_verdict(bench.scheme, difference, p_worse, bench.profile.gate_margin),
+        target=_target_verdict(bench, joined, list(now)),
+        same_scores=all(
+            np.array_equal(_scores(part), _scores(bench.clean[seed])) for seed, part in faulty.items()
+        ),
+    )
+
+
+def _target_verdict(bench: _Bench, joined: Predictions, curves: Sequence[str]) -> Verdict | None:
+    """Return what the scheme's target says of the AUC with the fault, by the study's own intervals."""
+    settings = bench.profile.targets.get(bench.scheme)
+    if settings is None:
+        return None
+    if len(curves) == 1:
+        curve = auc(joined.labels, joined.scores[curves[0]], joined.patients)
+        return verdict(settings.as_target(), curve.auc, curve.ci_low, curve.ci_high)
+    spread = across_seeds(joined.labels, {name: joined.scores[name] for name in curves}, joined.patients)
+    return verdict(settings.as_target(), spread.mean, spread.ci_low, spread.ci_high, len(curves))
+
+
+def _scores(part: Predictions) -> npt.NDArray[np.float64]:
+    (scores,) = part.scores.values()
+    return scores
+
+
+def _audit(bench: _Bench, leaked: npt.NDArray[np.int64]) -> tuple[bool, str]:
+    """Return whether the leak audit finds the leaked images, and what it does about them.
+
+    They are put in as another data set's training images, under other names and as other patients', so that
+    nothing but what they show can give them away.
+    """
+    if len(leaked) == 0:
+        return False, ""
+    target, role = bench.target, bench.profile.target
+    test = target.rows("test")
+    names = [f"copy-{number}" for number in range(len(leaked))]
+    copies = replace(
+        target.pack,
+        dataset="copies",
+        table=target.pack.table.iloc[test[leaked]]
+        .reset_index(drop=True)
+        .assign(image_id=names, patient_id=names),
+        pixels=target.pack.pixels[test[leaked]],
+        key="copies",
+        content="copies",
+    )
+    rows = np.arange(len(leaked), dtype=np.int64)
+    report = audit([(role, copies, rows)], (role, target.pack, test))
+    found = len({pair.train_image_id for pair in report.pairs})
+    does = "stops the study" if bench.profile.on_leak == "stop" else "leaves them out of training"
+    said = f"put in as training images under other names, the leak audit names {found} of {len(leaked)}"
+    return found > 0, f"{said} and {does}" if found else said

@@ -1,0 +1,193 @@
+"""The benchmark of planted faults from end to end, on a study of seconds whose AUCs mean nothing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn.metrics import roc_auc_score
+
+from cxrbench.errors import TrainingError
+from cxrbench.faults.catalogue import FAULTS, NO_NORMALISATION, OTHER_SEED, PLAIN, SAME_SEED
+from cxrbench.faults.run import measure
+from cxrbench.study.profile import parse_profile
+from cxrbench.study.progress import Silent
+
+# pytester forgets what a run has imported, and numpy and torch cannot be imported twice.
+from cxrbench.study.run import run_study
+
+pytestmark = pytest.mark.slow
+
+BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "test_sensitivity.py"
+
+# Margin and test part are so large that no difference between two hardly trained networks fails the gate:
+# what is seen of a fault is not the question here.
+PROFILE = """
+[study]
+name = "small"
+title = "Small"
+image_size = 32
+init = { kind = "random" }
+data_seed = 5
+seeds = [0]
+target = "covid"
+label = "COVID-19"
+gate_margin = 0.49
+
+[roles.findings]
+dataset = "phantom"
+validation = 0.3
+labels = ["Effusion", "Infiltration"]
+
+[roles.pneumonia]
+dataset = "phantom"
+validation = 0.3
+
+[roles.covid]
+dataset = "phantom"
+validation = 0.3
+
+[phantom.findings]
+n_images = 40
+
+[phantom.pneumonia]
+n_images = 40
+
+[phantom.covid]
+n_images = 60
+n_test_images = 300
+images_per_test_patient = 1.0
+
+[stages.default]
+epochs = 1
+batch_size = 16
+precision = "float32"
+"""
+
+
+class Log(Silent):
+    """Keeps the lines that a study says."""
+
+    def __init__(self):
+        self.lines = []
+
+    def say(self, line):
+        self.lines.append(line)
+
+
+def study(out, scheme, seeds=(0,)):
+    profile = parse_profile(PROFILE, "small.toml").with_seeds(seeds)
+    results = run_study(
+        profile, out, data_root=None, schemes=(scheme,), device=torch.device("cpu"), progress=Silent()
+    )
+    return profile, results
+
+
+def measured(profile, results, out, faults, log=None):
+    return measure(
+        profile,
+        results,
+        out,
+        data_root=None,
+        device=torch.device("cpu"),
+        progress=log or Silent(),
+        faults=faults,
+    )
+
+
+@pytest.fixture(scope="module")
+def control(tmp_path_factory):
+    """The control of two seeds, with the faults that its one stage can have measured."""
+    out = tmp_path_factory.mktemp("control")
+    profile, results = study(out, "control", (0, 1))
+    faults = (SAME_SEED, NO_NORMALISATION, *(fault for fault in FAULTS if fault.start != "parent"))
+    return profile, results, out, faults, measured(profile, results, out, faults)
+
+
+def test_the_same_seed_gives_the_same_bits(control):
+    *_, found = control
+    row = found.row(SAME_SEED.name)
+    assert row.measured.same_scores
+    assert (row.measured.difference, row.measured.se) == (0, 0)
+    assert row.measured.gate.outcome == "pass"
+    assert not row.seen
+
+
+def test_the_difference_is_that_of_the_mean_aucs_of_the_files(control):
+    _, results, out, _, found = control
+    clean, faulty = [], []
+    for seed in results.scheme("control").seeds:
+        table = pd.read_csv(out / seed.predictions)
+        clean.append(roc_auc_score(table["label"], table["score"]))
+    for described in (out / "faults").glob("*/stage.json"):
+        if json.loads(described.read_text())["fault"] == NO_NORMALISATION.name:
+            table = pd.read_csv(described.with_name("test.csv"))
+            faulty.append(roc_auc_score(table["label"], table["score"]))
+    numbers = found.row(NO_NORMALISATION.name).measured
+    assert len(clean) == len(faulty) == 2
+    assert numbers.clean == pytest.approx(np.mean(clean), abs=1e-12)
+    assert numbers.faulty == pytest.approx(np.mean(faulty), abs=1e-12)
+    assert numbers.difference == pytest.approx(np.mean(faulty) - np.mean(clean), abs=1e-12)
+    assert not numbers.same_scores
+
+
+def test_a_chain_of_one_stage_has_no_wrong_parent_and_the_table_says_why(control):
+    *_, found = control
+    told = {row.fault: row.not_applicable for row in found.rows if row.measured is None}
+    assert told == {
+        "wrong parent: grandparent": "no stage comes before the target stage's parent",
+        "wrong parent: untrained": "the scheme's one stage starts from the initial parameters anyway",
+    }
+
+
+def test_what_is_finished_is_kept(control):
+    profile, results, out, faults, found = control
+    log = Log()
+    assert measured(profile, results, out, faults, log) == found
+    assert len(log.lines) == 4
+    assert all("kept from an earlier run" in line for line in log.lines)
+
+
+def test_a_study_whose_checkpoint_is_gone_is_told_to_run_again(control):
+    profile, results, out, faults, _ = control
+    done = next((out / "stages").glob("*/done.json"))
+    moved = done.rename(done.with_name("away.json"))
+    try:
+        with pytest.raises(TrainingError, match=r"is missing from .*; run the study again"):
+            measured(profile, results, out, faults)
+    finally:
+        moved.rename(done)
+
+
+def test_the_benchmark_from_end_to_end(pytester):
+    pytester.makefile(
+        ".toml", small=PROFILE, calibrated=PROFILE.replace("[study]", "[study]\ncalibrated = true")
+    )
+    pytester.makepyfile(test_sensitivity=BENCHMARK.read_text(encoding="utf-8"))
+    options = ("-p", "no:cacheprovider", "-p", "no:benchmark", "-m", "slow", "--scheme", "sequential")
+    first = pytester.runpytest(*options, "--profile", "small.toml", "--study-dir", "kept")
+    assert first.parseoutcomes() == {"passed": 5, "skipped": 3}
+    content = json.loads((pytester.path / "kept" / "sensitivity.json").read_text())
+    rows = {row["fault"]: row for row in content["rows"]}
+    assert list(rows) == [fault.name for fault in FAULTS]
+    assert all(row["measured"] for row in rows.values())
+    # All else gives other predictions; of so few labels, those that change may all be in validation.
+    same = {name for name, row in rows.items() if row["measured"]["same_scores"]}
+    assert SAME_SEED.name in same
+    assert same <= {SAME_SEED.name, "labels shuffled, 5%", "labels shuffled, 10%"}
+    assert "names 15 of 15 and stops the study" in rows["leak, 5%"]["audit"]
+    assert rows["leak, 5%"]["seen_by"] == ["leak audit"]
+    assert OTHER_SEED.name not in content["unseen"]
+    assert "kept from" not in " ".join(first.outlines)
+
+    # Nothing but the assertions differs on a calibrated profile, and these do bite.
+    second = pytester.runpytest(
+        *options, "--profile", "calibrated.toml", "--study-dir", "kept", "--report-dir", "report"
+    )
+    assert second.parseoutcomes() == {"passed": 5, "failed": 3}
+    assert "| MONOCHROME1 not inverted " in (pytester.path / "report" / "sensitivity.md").read_text()
+    assert len(PLAIN) == 3
