@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -177,6 +177,20 @@ class Written:
         return (self.index.parent / "summary.md").read_text(encoding="utf-8")
 
 
+def cross_validated(study: Study, folds: int = 5) -> Study:
+    """Return ``study`` as if its target had been cross-validated."""
+    results = study.results
+    stages = [
+        replace(stage, fold=fold, key=hashlib.sha256(f"{stage.key}{fold}".encode()).hexdigest())
+        for stage in results.stages
+        for fold in (range(1, folds + 1) if "covid" in stage.run else [None])
+    ]
+    covid = replace(results.roles["covid"], folds=folds)
+    return replace(
+        study, results=replace(results, stages=tuple(stages), roles={**results.roles, "covid": covid})
+    )
+
+
 HOSTILE = "A & B </title><script>alert(1)</script> /home/jane.doe/study"
 
 
@@ -188,6 +202,7 @@ def reports(make_study: MakeStudy, tmp_path_factory: pytest.TempPathFactory) -> 
         "seeds": make_study(seeds=(0, 1, 2), synthetic=False),
         "pair": make_study(names=("control", "sequential")),
         "single": make_study(names=("control",), targets=False),
+        "folds": cross_validated(make_study(synthetic=False)),
     }
     return {
         name: Written(study, write_report(study.results, study.out, tmp_path_factory.mktemp(name) / "report"))

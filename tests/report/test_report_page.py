@@ -260,3 +260,27 @@ def test_a_missing_extra_says_what_to_install(
     with pytest.raises(CxrbenchError, match=re.escape("pip install 'cxrbench[report]'")) as caught:
         write_report(study.results, study.out, tmp_path)
     assert extra in str(caught.value)
+
+
+def test_a_cross_validation_is_said(reports: dict[str, Any]) -> None:
+    written = reports["folds"]
+    said = "1,060 images, 801 positive, 475 patients; 5-fold cross-validation, patients grouped"
+    assert f"Test part: {said}." in written.html
+    assert f"test part: {said}" in written.markdown
+    assert (
+        "which saw neither it nor its patient; the scores of the 5 networks are ranked together"
+        in written.html
+    )
+    rows = Document(written.html).rows
+    assert ["covid", "test, over all 5 folds", "1,060", "475", "COVID-19 801"] in rows
+    assert [row[1] for row in rows if row[0] == "findings" and row[1] in ("train", "validation")]
+    runs = [row for row in rows if row[0] == "init > findings > covid"]
+    assert [row[1:3] for row in runs] == [["0", str(fold)] for fold in range(1, 6)]
+    assert [row[1:3] for row in rows if row[0] == "init > findings"] == [["0", "all"]]
+    assert "init &gt; covid, seed 0, fold 5: validation AUC" in written.html
+
+
+def test_without_folds_nothing_is_said_of_them(reports: dict[str, Any]) -> None:
+    for name in ("six", "seeds"):
+        assert "fold" not in reports[name].html.split("</style>")[1].replace("folder", "")
+        assert "fold" not in reports[name].markdown

@@ -102,7 +102,8 @@ def _figures(results: Results, curves: Curves) -> Iterator[ReportFigure]:
         )
     yield ReportFigure(
         "training",
-        f"Training loss and validation AUC of every stage run{', one line a fold' if folds(results) else ''}. "
+        "Training loss and validation AUC of every stage run"
+        f"{', one line a fold' if folds(results) else ''}. "
         "A ring marks the epoch that was kept. Losses of stages with different labels cannot be compared.",
         "Training curves. " + "; ".join(_stage_text(stage) for stage in results.stages),
         render(draw_training(results)),
