@@ -65,8 +65,7 @@ def _model(
 ) -> Numbers:
     """Return the intercept and a slope a knob of the logit, the knobs scaled to -1…1 over their ranges."""
     design, aucs = _design(rows, scheme, sweep, middle, half)
-    solution: Numbers = np.linalg.lstsq(design, _logit(aucs), rcond=None)[0]
-    return solution
+    return np.asarray(np.linalg.lstsq(design, _logit(aucs), rcond=None)[0], dtype=np.float64)
 
 
 def _residual(
