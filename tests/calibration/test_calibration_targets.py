@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from math import sqrt
+
 import pytest
+from scipy.stats import t
 
 from cxrbench.calibration.targets import summaries, targets, tolerance
 
@@ -24,10 +27,6 @@ def test_the_tolerance_is_twice_the_reach_of_one_more_seed_rounded_up(sd, seeds,
 
 
 def test_a_whole_number_of_thousandths_is_not_rounded_up():
-    from math import sqrt
-
-    from scipy.stats import t
-
     sd = 0.0305 / (t.ppf(0.975, 4) * sqrt(1.2))
     assert tolerance(sd, 5) == 0.061
 
