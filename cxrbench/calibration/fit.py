@@ -36,8 +36,12 @@ def fit(rows: Sequence[Row], sweep: Mapping[str, tuple[float, ...]], aims: Mappi
     wanted = np.array([_logit(aim) for aim in aims.values()])
     slope = np.array([aim * (1 - aim) for aim in aims.values()])
     coefficients = np.array(list(models.values()))
+    # An active-set method: the other one stops short of the ends of the range.
     solved = lsq_linear(
-        coefficients[:, 1:] * slope[:, None], (wanted - coefficients[:, 0]) * slope, bounds=(-1.0, 1.0)
+        coefficients[:, 1:] * slope[:, None],
+        (wanted - coefficients[:, 0]) * slope,
+        bounds=(-1.0, 1.0),
+        method="bvls",
     )
     # Rounding may step over an end of the range by less than it rounds.
     values = np.clip(np.round(middle + half * solved.x, DECIMALS), low, high)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.special import expit
 
@@ -31,7 +31,9 @@ def swept(make_row, sweep, models, noise=None):
     ]
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=200)
+@example(median=681, boost=1000, slopes=(6.0, 1.0, -3.0, 0.5))
+@example(median=600, boost=3000, slopes=(1.0, 0.3, -1.0, 0.3))
 @given(
     median=st.integers(600, 800),
     boost=st.integers(1000, 3000),
@@ -69,6 +71,14 @@ def test_an_aim_out_of_reach_gives_the_end_of_the_range_and_says_so(make_row, ai
     found = fit(swept(make_row, ONE, {"control": (0.0, 2.0)}), ONE, {"control": aim})
     assert found.knobs == {"covid.severity_median": end}
     assert found.at_the_end == ("covid.severity_median",)
+
+
+def test_of_settings_that_are_as_near_the_middle_is_taken(make_row):
+    # The second knob does nothing, so that every value of it is as good.
+    rows = swept(make_row, TWO, {"control": (0.0, 2.0, 0.0)})
+    found = fit(rows, TWO, {"control": float(expit(1.5))})
+    assert found.knobs == {"covid.severity_median": 0.75, "findings.prevalence_boost": 2.0}
+    assert found.at_the_end == ()
 
 
 def test_rounding_does_not_leave_the_range(make_row):
