@@ -18,7 +18,7 @@ PAPER = {"control": 0.757, "sequential": 0.857}
 
 
 def aims_of(profile: Profile, schemes: tuple[str, ...]) -> Mapping[str, float]:
-    """Return the paper's aims for those of ``schemes`` that it has; of all the profile's where none is named."""
+    """Return the paper's aims for those of ``schemes`` that it has; all of the profile's where empty."""
     names = [scheme.name for scheme in profile.select(schemes)]
     return {name: aim for name, aim in PAPER.items() if name in names}
 

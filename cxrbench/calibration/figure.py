@@ -17,7 +17,7 @@ _HALF = 0.32
 
 
 def draw(calibration: Calibration) -> Figure:
-    """Return a column a scheme a dot a seed, the mean as a short line, and dotted lines at the aims."""
+    """Return a column a scheme, a dot a seed, the mean as a short line, and dotted lines at the aims."""
     schemes, seeds = calibration.schemes, calibration.request.seeds
     aims = calibration.request.aims
     width = max(4.5, 1.6 + 1.1 * len(schemes))

@@ -36,8 +36,12 @@ def fit(rows: Sequence[Row], sweep: Mapping[str, tuple[float, ...]], aims: Mappi
     wanted = np.array([_logit(aim) for aim in aims.values()])
     slope = np.array([aim * (1 - aim) for aim in aims.values()])
     coefficients = np.array(list(models.values()))
+    # An active-set method: the other one stops short of the ends of the range.
     solved = lsq_linear(
-        coefficients[:, 1:] * slope[:, None], (wanted - coefficients[:, 0]) * slope, bounds=(-1.0, 1.0)
+        coefficients[:, 1:] * slope[:, None],
+        (wanted - coefficients[:, 0]) * slope,
+        bounds=(-1.0, 1.0),
+        method="bvls",
     )
     # Rounding may step over an end of the range by less than it rounds.
     values = np.clip(np.round(middle + half * solved.x, DECIMALS), low, high)
@@ -65,8 +69,7 @@ def _model(
 ) -> Numbers:
     """Return the intercept and a slope a knob of the logit, the knobs scaled to -1…1 over their ranges."""
     design, aucs = _design(rows, scheme, sweep, middle, half)
-    solution: Numbers = np.linalg.lstsq(design, _logit(aucs), rcond=None)[0]
-    return solution
+    return np.asarray(np.linalg.lstsq(design, _logit(aucs), rcond=None)[0], dtype=np.float64)
 
 
 def _residual(

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from cxrbench.cli import main
 
-COMMANDS = ("schemes", "data", "study", "evaluate", "compare", "baseline", "gate")
+COMMANDS = ("schemes", "data", "study", "calibrate", "evaluate", "compare", "baseline", "gate")
 
 
 def test_help_names_every_command_and_imports_nothing_heavy():

@@ -7,11 +7,14 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from sklearn.metrics import roc_auc_score
 
 from cxrbench.errors import ProfileError, TrainingError
 from cxrbench.study.profile import parse_profile
+from cxrbench.study.progress import Silent
 from cxrbench.study.results import load_results
+from cxrbench.study.run import run_study
 
 
 def files(out, pattern):
@@ -157,3 +160,21 @@ def test_missing_initial_parameters_stop_the_study(tmp_path, run_tiny, tiny_text
     text = tiny_text.replace('{ kind = "random" }', '{ kind = "file", path = "nowhere.safetensors" }')
     with pytest.raises(TrainingError, match=r"nowhere\.safetensors"):
         run_tiny(parse_profile(text, "tiny.toml"), tmp_path, ("control",))
+
+
+def test_a_store_apart_takes_what_studies_share(tiny_profile, tmp_path):
+    arguments = {
+        "data_root": None,
+        "schemes": ("control",),
+        "device": torch.device("cpu"),
+        "progress": Silent(),
+        "store": tmp_path / "store",
+    }
+    first = run_study(tiny_profile, tmp_path / "a", **arguments)
+    trained = {p: p.stat().st_mtime_ns for p in (tmp_path / "store").glob("stages/*/best.safetensors")}
+    second = run_study(tiny_profile, tmp_path / "b", **arguments)
+    assert len(trained) == 1
+    assert {path: path.stat().st_mtime_ns for path in trained} == trained
+    assert first.schemes[0].seeds[0].sha256 == second.schemes[0].seeds[0].sha256
+    for out in ("a", "b"):
+        assert sorted(path.name for path in (tmp_path / out).iterdir()) == ["predictions", "results.json"]

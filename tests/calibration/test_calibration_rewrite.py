@@ -1,0 +1,62 @@
+"""The calibrated profile: comments stay, what was measured goes in, and it is TOML."""
+
+from __future__ import annotations
+
+import tomllib
+
+from cxrbench.calibration.records import CalibratedTarget
+from cxrbench.calibration.rewrite import calibrated_profile
+from cxrbench.study.profile import profile_text
+
+TARGET = CalibratedTarget(
+    auc=0.7571, sd=0.00412, seeds=5, tolerance=0.026, source='a "command"; evidence: e.csv'
+)
+AS_TOML = {
+    "auc": 0.7571,
+    "sd": 0.00412,
+    "seeds": 5,
+    "tolerance": 0.026,
+    "source": 'a "command"; evidence: e.csv',
+}
+
+
+def comments(text):
+    return [line[line.index("#") :] for line in text.splitlines() if "#" in line]
+
+
+def test_comments_stay_and_the_rest_is_as_it_was(calibration_text):
+    new = calibrated_profile(calibration_text, {"covid.severity_median": 0.712}, {"control": TARGET})
+    assert comments(new) == comments(calibration_text) != []
+    expected = tomllib.loads(calibration_text)
+    expected["phantom"]["covid"]["severity_median"] = 0.712
+    expected["targets"]["control"] = AS_TOML
+    assert tomllib.loads(new) == expected
+
+
+def test_the_profile_that_ships_can_be_rewritten():
+    text = profile_text("phantom")
+    new = calibrated_profile(
+        text,
+        {"covid.severity_median": 0.7, "imaging.noise": 1.5},
+        {"control": TARGET, "pooled-all": TARGET},
+    )
+    assert comments(new) == comments(text)
+    was, now = tomllib.loads(text), tomllib.loads(new)
+    assert now["phantom"] == {
+        **was["phantom"],
+        "covid": {**was["phantom"]["covid"], "severity_median": 0.7},
+        "imaging": {"noise": 1.5},
+    }
+    assert now["targets"] == {**was["targets"], "control": AS_TOML, "pooled-all": AS_TOML}
+    assert {key: now[key] for key in ("study", "roles", "stages")} == {
+        key: was[key] for key in ("study", "roles", "stages")
+    }
+
+
+def test_tables_that_the_profile_has_not_are_made():
+    new = calibrated_profile("[study]\nname = 'x'\n", {"covid.severity_median": 0.7}, {"control": TARGET})
+    assert tomllib.loads(new) == {
+        "study": {"name": "x"},
+        "phantom": {"covid": {"severity_median": 0.7}},
+        "targets": {"control": AS_TOML},
+    }
