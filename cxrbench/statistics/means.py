@@ -44,6 +44,7 @@ class MeanDifference:
     difference: a minus b.
     se: standard error of the difference; 0 where every image is ranked alike.
     ci_low, ci_high: ends of the interval.
+    n_a, n_b: how many curves each side has.
     var_sample: variance of the difference that comes from the test sample.
     var_seeds_a, var_seeds_b: variance of one seed's AUC that comes from the seed alone; both None where a
         side has one seed: then ``se`` is the test sample's alone.
@@ -56,15 +57,12 @@ class MeanDifference:
     se: float
     ci_low: float
     ci_high: float
+    n_a: int
+    n_b: int
     var_sample: float
     var_seeds_a: float | None = None
     var_seeds_b: float | None = None
     df: float | None = None
-
-    @property
-    def holds_seeds(self) -> bool:
-        """Whether the interval holds the chance of the training seeds, besides that of the test sample."""
-        return self.var_seeds_a is not None and self.var_seeds_b is not None
 
     @property
     def p_value(self) -> float:
@@ -144,6 +142,8 @@ def compare_means(
         se,
         difference - quantile * se,
         difference + quantile * se,
+        len(a),
+        len(b),
         var_sample,
         *var_seeds,
         df if math.isfinite(df) else None,

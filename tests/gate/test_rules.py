@@ -14,7 +14,7 @@ from cxrbench.statistics.predictions import read_predictions
 
 
 def difference(value, se):
-    return MeanDifference(0.8 + value, 0.8, value, se, value - 1.96 * se, value + 1.96 * se)
+    return MeanDifference(0.8 + value, 0.8, value, se, value - 1.96 * se, value + 1.96 * se, 1, 1, se**2)
 
 
 @pytest.mark.parametrize(
