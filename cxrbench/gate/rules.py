@@ -23,9 +23,9 @@ class SchemeCheck:
     """One scheme, now minus baseline, on the same test images: means over the seeds where there are several.
 
     ``var_sample`` is the part of se² that comes from the test sample. ``var_seeds_now`` and
-    ``var_seeds_before`` are the variances of one seed's AUC that come from the seed alone, None where a side
-    has a single seed: then ``se``, interval and p-values are the test sample's alone. ``df`` are the degrees of
-    freedom of Student's t, None where interval and p-values are normal.
+    ``var_seeds_before`` are the variances of one seed's AUC that come from the seed alone, None where either
+    side has a single seed: then ``se``, interval and p-values are the test sample's alone. ``df`` are the
+    degrees of freedom of Student's t, None where interval and p-values are normal.
     """
 
     scheme: str
@@ -271,6 +271,8 @@ def _order_checks(study: Stored, baseline: Stored, shared: list[str]) -> tuple[O
 
 @dataclass(frozen=True)
 class _Order:
+    """One scheme minus another in one study; p is adjusted over all pairs of the study's schemes."""
+
     difference: float
     p_adjusted: float
 

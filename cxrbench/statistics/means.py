@@ -67,10 +67,9 @@ class MeanDifference:
     @property
     def p_value(self) -> float:
         """Two-sided, for the two means being equal."""
-        if self.difference == 0:
-            return 1.0
-        below = self.p_below(0.0)
-        return 2 * min(below, 1 - below) if self.se > 0 else 0.0
+        if self.se > 0:
+            return 2 * self._tail(-abs(self.difference))
+        return 1.0 if self.difference == 0 else 0.0
 
     def p_below(self, null: float) -> float:
         """Return the one-sided p-value for "the true difference is below ``null``".
@@ -78,9 +77,12 @@ class MeanDifference:
         Where the difference has no variance it is what it is: p is 0 or 1.
         """
         if self.se > 0:
-            t = (self.difference - null) / self.se
-            return float(ndtr(t) if self.df is None else stdtr(self.df, t))
+            return self._tail(self.difference - null)
         return 0.0 if self.difference < null else 1.0
+
+    def _tail(self, distance: float) -> float:
+        t = distance / self.se
+        return float(ndtr(t) if self.df is None else stdtr(self.df, t))
 
 
 def compare_means(

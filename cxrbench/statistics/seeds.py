@@ -16,8 +16,8 @@ diagonal. Hence
       = \frac{1}{n^2}\sum_{s,t} S_{st} + \frac{\widehat{\operatorname{var}}(\tau)}{n}
 
 the first term being the variance of the mean through the test sample and the second that through the seeds.
-Adding :math:`s^2_{\text{seeds}}/n` instead would count :math:`\epsilon` twice. Only the seeds' part is estimated
-from few observations, so that the interval is Student's, with Satterthwaite's degrees of freedom.
+Adding :math:`s^2_{\text{seeds}}/n` instead would count :math:`\epsilon` twice. Only the seeds' part is
+estimated from few observations, so that the interval is Student's, with Satterthwaite's degrees of freedom.
 """
 
 from __future__ import annotations

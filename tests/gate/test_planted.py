@@ -1,16 +1,21 @@
 """The gate on studies with a planted fault: what was trained wrongly is caught, other seeds are not.
 
-The task: 160 kinds of coarse pattern, half of which are positive, one training image of each and noise on every
-image. What the network knows of a kind hangs on one label, as it does of rare findings in a real set, so that a
-tenth of labels gone wrong costs several hundredths of AUC, while seeds differ by thousandths. A task with many
-like images a class (a faint bright patch) hides the same fault: the wrong labels are outvoted.
+The task: 160 kinds of coarse pattern, half of which are positive, one training image of each, and noise on
+every image. What the network knows of a kind hangs on one label, as it does of rare findings in a real set: a
+tenth of labels gone wrong costs several hundredths of AUC, while seeds differ by thousandths. Where a class has
+many like images, the wrong labels are outvoted and the fault hides among the seeds.
 
-The settings are chosen for power, on pilot data: five were tried, two seeds a side, with these mean AUCs of clean
-and of shuffled labels (standard deviation over seeds).
+The settings were chosen for power, on pilot data. Four were tried, with these mean test AUCs of clean and of
+shuffled labels (two seeds each, but for the first), at the epoch that validation chose:
 
-PILOTS
+====================================================  ======  ========
+a faint patch, contrast 60, 200 images, 12 epochs      1.000     1.000
+the same, contrast 30, 8 epochs                        0.937     0.921
+160 kinds, 10 epochs, 32 validation images shuffled    0.990     0.907
+160 kinds, 6 epochs, 80 validation images as they are  0.989     0.926
+====================================================  ======  ========
 
-CONFIRMED
+The last is the one below, on other data and with four seeds; the margin was there before it was run.
 """
 
 from __future__ import annotations
@@ -139,7 +144,6 @@ def baseline(study, tmp_path_factory):
 
 def check_of(now, baseline):
     (check,) = gate(now, baseline).schemes
-    print(check.verdict.sentence, f"se {check.se:.4f} df {check.df} seeds {check.var_seeds_before} {check.var_seeds_now}")
     assert check.chances.startswith("the test sample and the training seeds")
     return check
 
