@@ -2,8 +2,8 @@
 
 The task: 160 kinds of coarse pattern, half of which are positive, one training image of each, and noise on
 every image. What the network knows of a kind hangs on one label, as it does of rare findings in a real set: a
-tenth of labels gone wrong costs several hundredths of AUC, while seeds differ by thousandths. Where a class has
-many like images, the wrong labels are outvoted and the fault hides among the seeds.
+tenth of labels gone wrong costs several hundredths of AUC, while seeds differ by thousandths. Where a class
+has many like images, the wrong labels are outvoted and the fault hides among the seeds.
 
 The settings were chosen for power, on pilot data. Four were tried, with these mean test AUCs of clean and of
 shuffled labels (two seeds each, but for the first), at the epoch that validation chose:

@@ -137,8 +137,8 @@ def test_one_seed_on_a_side_says_nothing_of_seeds():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("spread", [0.0, 0.05, 0.15, 0.5])
-@pytest.mark.parametrize("counts", [(4, 4), (5, 5), (3, 3)])
+@pytest.mark.parametrize("spread", [0.0, 0.15, 0.5])
+@pytest.mark.parametrize("counts", [(5, 5), (3, 3)])
 def test_the_interval_holds_new_seeds_on_new_images(spread, counts):
     """95% of intervals cover and 2.5% of one-sided tests err, within what 1,500 repeats and few seeds allow.
 
