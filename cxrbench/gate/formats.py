@@ -107,7 +107,9 @@ def _lines(report: GateReport) -> list[str]:
         if group == "speed" or verdict.outcome != "pass"
     ]
     held = sum(check.verdict.outcome == "pass" for check in report.order)
+    held_chances = dict.fromkeys(check.chances for check in report.schemes)
     return [
+        *(f"the intervals hold the chance of {chances}" for chances in held_chances),
         *shown,
         f"order: {held} of {len(report.order)} certain orders of the baseline hold",
         *report.notes,

@@ -20,7 +20,13 @@ SLOWDOWN = 1.25
 
 @dataclass(frozen=True)
 class SchemeCheck:
-    """One scheme, now minus baseline, on the same test images."""
+    """One scheme, now minus baseline, on the same test images: means over the seeds where there are several.
+
+    ``var_sample`` is the part of se² that comes from the test sample. ``var_seeds_now`` and
+    ``var_seeds_before`` are the variances of one seed's AUC that come from the seed alone, None where either
+    side has a single seed: then ``se``, interval and p-values are the test sample's alone. ``df`` are the
+    degrees of freedom of Student's t, None where interval and p-values are normal.
+    """
 
     scheme: str
     before: float
@@ -31,7 +37,21 @@ class SchemeCheck:
     ci_high: float
     p_worse: float
     p_worse_adjusted: float
+    var_sample: float
+    var_seeds_before: float | None
+    var_seeds_now: float | None
+    df: float | None
+    seeds_before: int
+    seeds_now: int
     verdict: Verdict
+
+    @property
+    def chances(self) -> str:
+        """Which chances the interval and the p-values hold."""
+        counts = f"{_seeds(self.seeds_now)} now, {_seeds(self.seeds_before)} in the baseline"
+        if self.var_seeds_now is not None and self.var_seeds_before is not None:
+            return f"the test sample and the training seeds ({counts})"
+        return f"the test sample, not another training seed ({counts})"
 
 
 @dataclass(frozen=True)
@@ -121,7 +141,7 @@ def gate(
         n_images=now.n_images,
         n_patients=now.n_patients,
         schemes=_scheme_checks(differences, margin),
-        order=_order_checks(now, before, shared),
+        order=_order_checks(study, baseline, shared),
         speed=_speed_checks(now, before, slowdown),
         notes=tuple(notes),
     )
@@ -178,6 +198,12 @@ def _scheme_checks(differences: Mapping[str, MeanDifference], margin: float) -> 
             ci_high=d.ci_high,
             p_worse=p,
             p_worse_adjusted=q,
+            var_sample=d.var_sample,
+            var_seeds_before=d.var_seeds_b,
+            var_seeds_now=d.var_seeds_a,
+            df=d.df,
+            seeds_before=d.n_b,
+            seeds_now=d.n_a,
             verdict=scheme_verdict(name, d, q, margin),
         )
         for (name, d), p, q in zip(differences.items(), p_worse, adjusted, strict=True)
@@ -207,37 +233,65 @@ def scheme_verdict(scheme: str, difference: MeanDifference, p_worse: float, marg
     return Verdict("inconclusive", f"{shown}: a loss of {margin:g} is not excluded, nor is any loss certain")
 
 
-def _order_checks(now: Results, before: Results, shared: list[str]) -> tuple[OrderCheck, ...]:
+def _order_checks(study: Stored, baseline: Stored, shared: list[str]) -> tuple[OrderCheck, ...]:
     """Check every pair of schemes whose order the baseline was sure of, after its Holm adjustment."""
+    if len(shared) < 2:
+        return ()
+    before, now = _orders(baseline), _orders(study)
     checks = []
     for a, b in combinations(shared, 2):
-        for was, is_now in zip(before.pair(a, b)[:1], now.pair(a, b)[:1], strict=True):
-            if was.p_adjusted >= 2 * ALPHA:
-                continue
-            sign = 1 if was.difference > 0 else -1
-            better, worse = (a, b) if sign > 0 else (b, a)
-            turned = sign * is_now.difference < 0
-            certain = turned and is_now.p_adjusted < 2 * ALPHA
-            outcome: Outcome = "fail" if certain else "inconclusive" if turned else "pass"
-            text = {
-                "fail": "the order is turned round, and certainly so",
-                "inconclusive": "the order is turned round, within the uncertainty",
-                "pass": "the order holds",
-            }[outcome]
-            checks.append(
-                OrderCheck(
-                    better=better,
-                    worse=worse,
-                    before=sign * was.difference,
-                    now=sign * is_now.difference,
-                    verdict=Verdict(
-                        outcome,
-                        f"{better} - {worse}: {sign * was.difference:+.3f} before, "
-                        f"{sign * is_now.difference:+.3f} now: {text}",
-                    ),
-                )
+        was, is_now = before[a, b], now[a, b]
+        if was.p_adjusted >= 2 * ALPHA:
+            continue
+        sign = 1 if was.difference > 0 else -1
+        better, worse = (a, b) if sign > 0 else (b, a)
+        turned = sign * is_now.difference < 0
+        certain = turned and is_now.p_adjusted < 2 * ALPHA
+        outcome: Outcome = "fail" if certain else "inconclusive" if turned else "pass"
+        text = {
+            "fail": "the order is turned round, and certainly so",
+            "inconclusive": "the order is turned round, within the uncertainty",
+            "pass": "the order holds",
+        }[outcome]
+        checks.append(
+            OrderCheck(
+                better=better,
+                worse=worse,
+                before=sign * was.difference,
+                now=sign * is_now.difference,
+                verdict=Verdict(
+                    outcome,
+                    f"{better} - {worse}: {sign * was.difference:+.3f} before, "
+                    f"{sign * is_now.difference:+.3f} now: {text}",
+                ),
             )
+        )
     return tuple(checks)
+
+
+@dataclass(frozen=True)
+class _Order:
+    """One scheme minus another in one study; p is adjusted over all pairs of the study's schemes."""
+
+    difference: float
+    p_adjusted: float
+
+
+def _orders(stored: Stored) -> dict[tuple[str, str], _Order]:
+    """Return (a, b) -> mean AUC of a minus that of b, both ways round, of every two schemes of a study."""
+    names = stored.results.names
+    curves = {name: _curves(stored, name, name) for name in names}
+    joined = join_predictions({key: part for of in curves.values() for key, part in of.items()})
+    found = {}
+    for a, b in combinations(names, 2):
+        scores = {key: joined.scores[key] for key in (*curves[a], *curves[b])}
+        found[a, b] = compare_means(joined.labels, scores, list(curves[a]), list(curves[b]), joined.patients)
+    adjusted = adjust_p_values([means.p_value for means in found.values()], "holm")
+    orders = {}
+    for ((a, b), means), p in zip(found.items(), adjusted, strict=True):
+        orders[a, b] = _Order(means.difference, p)
+        orders[b, a] = _Order(-means.difference, p)
+    return orders
 
 
 def _speed_checks(now: Results, before: Results, slowdown: float) -> tuple[SpeedCheck, ...]:
@@ -271,6 +325,10 @@ def _not_comparable(now: Results, before: Results) -> list[str]:
         )
         if a != b
     ]
+
+
+def _seeds(count: int) -> str:
+    return f"{count} seed" if count == 1 else f"{count} seeds"
 
 
 def _text(device: Mapping[str, str | int]) -> str:

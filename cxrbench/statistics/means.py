@@ -1,11 +1,20 @@
 r"""The difference of two mean AUCs on one test sample: a scheme's seeds now, against its seeds before.
 
-With ``F`` the factor of the covariance of all curves, the mean of some has the factor :math:`\bar F`, and
+Two chances are in it: which images the test sample holds, which both sides share, and which seeds were
+trained, which they do not. With ``F`` the factor of the covariance of all curves, the mean of some has the
+factor :math:`\bar F`, and with :math:`\widehat{\operatorname{var}}(\tau)` the variance of one seed's AUC
+that comes from the seed alone (see :mod:`cxrbench.statistics.seeds`), for :math:`n_a` and :math:`n_b` seeds
 
-.. math:: \operatorname{var}(\bar\theta_a - \bar\theta_b) = \lVert \bar F_a - \bar F_b \rVert^2
+.. math::
 
-This is the variance through the test sample, which both sides share. What another training seed would have
-given is not in it: the margin of a gate has to leave room for that (see :mod:`cxrbench.statistics.seeds`).
+    \operatorname{var}(\bar\theta_a - \bar\theta_b)
+      = \lVert \bar F_a - \bar F_b \rVert^2
+      + \frac{\widehat{\operatorname{var}}(\tau_a)}{n_a} + \frac{\widehat{\operatorname{var}}(\tau_b)}{n_b}
+
+with Student's t on Satterthwaite's degrees of freedom; where neither side's seeds differ by more than the
+sample explains, the last two terms are 0 and the interval is normal. One seed on a side shows nothing of
+the spread between seeds: the variance is then the first term alone, and the margin of a gate has to leave
+room for the rest.
 """
 
 from __future__ import annotations
@@ -16,24 +25,30 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtr
+from scipy.special import ndtr, stdtr, stdtrit
 
 from cxrbench.errors import StatisticsError
 from cxrbench.statistics.clustered import components
 from cxrbench.statistics.inputs import as_sample, check_level
 from cxrbench.statistics.intervals import normal_quantile
+from cxrbench.statistics.seeds import degrees_of_freedom, seed_variance
 
 
 @dataclass(frozen=True)
 class MeanDifference:
-    """Mean AUC of the curves a minus that of the curves b, with a Wald interval.
+    """Mean AUC of the curves a minus that of the curves b, with an interval.
 
     Parameters
     ----------
     mean_a, mean_b: the two mean AUCs.
     difference: a minus b.
-    se: standard error of the difference through the test sample; 0 where every image is ranked alike.
+    se: standard error of the difference; 0 where every image is ranked alike.
     ci_low, ci_high: ends of the interval.
+    n_a, n_b: how many curves each side has.
+    var_sample: variance of the difference that comes from the test sample.
+    var_seeds_a, var_seeds_b: variance of one seed's AUC that comes from the seed alone; both None where a
+        side has one seed: then ``se`` is the test sample's alone.
+    df: degrees of freedom of Student's t; None where the interval is normal.
     """
 
     mean_a: float
@@ -42,6 +57,19 @@ class MeanDifference:
     se: float
     ci_low: float
     ci_high: float
+    n_a: int
+    n_b: int
+    var_sample: float
+    var_seeds_a: float | None = None
+    var_seeds_b: float | None = None
+    df: float | None = None
+
+    @property
+    def p_value(self) -> float:
+        """Two-sided, for the two means being equal."""
+        if self.se > 0:
+            return 2 * self._tail(-abs(self.difference))
+        return 1.0 if self.difference == 0 else 0.0
 
     def p_below(self, null: float) -> float:
         """Return the one-sided p-value for "the true difference is below ``null``".
@@ -49,8 +77,12 @@ class MeanDifference:
         Where the difference has no variance it is what it is: p is 0 or 1.
         """
         if self.se > 0:
-            return float(ndtr((self.difference - null) / self.se))
+            return self._tail(self.difference - null)
         return 0.0 if self.difference < null else 1.0
+
+    def _tail(self, distance: float) -> float:
+        t = distance / self.se
+        return float(ndtr(t) if self.df is None else stdtr(self.df, t))
 
 
 def compare_means(
@@ -63,6 +95,9 @@ def compare_means(
     level: float = 0.95,
 ) -> MeanDifference:
     """Compare the mean AUC of the curves named in ``a`` with that of the curves named in ``b``.
+
+    The curves of a side are one scheme's training seeds. With two or more on each side the interval and the
+    p-values hold the chance of the seeds as well as that of the test sample.
 
     Parameters
     ----------
@@ -79,15 +114,39 @@ def compare_means(
     unknown = [name for name in (*a, *b) if name not in scores]
     if unknown or not a or not b:
         raise StatisticsError(f"no curve {unknown[0]!r}" if unknown else "both sides need at least one curve")
-    quantile = normal_quantile(check_level(level))
+    tail = 0.5 + check_level(level) / 2
     sample = as_sample(labels, scores, groups)
     parts = components(sample.labels, sample.scores, sample.groups)
-    rows_a = [sample.names.index(name) for name in a]
-    rows_b = [sample.names.index(name) for name in b]
-    mean_a, mean_b = float(parts.auc[rows_a].mean()), float(parts.auc[rows_b].mean())
-    contrast = np.mean(parts.factor[rows_a], axis=0) - np.mean(parts.factor[rows_b], axis=0)
-    se = math.sqrt(float(contrast @ contrast))
+    rows = [[sample.names.index(name) for name in side] for side in (a, b)]
+    (mean_a, factor_a), (mean_b, factor_b) = (
+        (float(parts.auc[side].mean()), np.mean(parts.factor[side], axis=0)) for side in rows
+    )
+    contrast = factor_a - factor_b
+    variance = var_sample = float(contrast @ contrast)
+    var_seeds: tuple[float | None, float | None] = (None, None)
+    df = math.inf
+    if len(a) > 1 and len(b) > 1:
+        # Seeds of the same number on both sides are not paired. A seed fixes the first parameters and the
+        # order of images, but training is chaotic: after the smallest change in code or data two runs of one
+        # seed drift as far apart as two seeds. Runs that did stay together would be credited with too much
+        # variance, never with too little.
+        seeds = [seed_variance(parts.auc[side], parts.factor[side]) for side in rows]
+        variance += sum(side.own / side.n for side in seeds)
+        df = degrees_of_freedom(variance, seeds)
+        var_seeds = (seeds[0].own, seeds[1].own)
+    se = math.sqrt(variance)
     difference = mean_a - mean_b
+    quantile = float(stdtrit(df, tail)) if math.isfinite(df) else normal_quantile(level)
     return MeanDifference(
-        mean_a, mean_b, difference, se, difference - quantile * se, difference + quantile * se
+        mean_a,
+        mean_b,
+        difference,
+        se,
+        difference - quantile * se,
+        difference + quantile * se,
+        len(a),
+        len(b),
+        var_sample,
+        *var_seeds,
+        df if math.isfinite(df) else None,
     )

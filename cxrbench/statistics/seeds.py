@@ -16,13 +16,14 @@ diagonal. Hence
       = \frac{1}{n^2}\sum_{s,t} S_{st} + \frac{\widehat{\operatorname{var}}(\tau)}{n}
 
 the first term being the variance of the mean through the test sample and the second that through the seeds.
-Adding :math:`s^2_{\text{seeds}}/n` instead would count :math:`\epsilon` twice.
+Adding :math:`s^2_{\text{seeds}}/n` instead would count :math:`\epsilon` twice. Only the seeds' part is
+estimated from few observations, so that the interval is Student's, with Satterthwaite's degrees of freedom.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,7 +32,7 @@ from scipy.special import stdtrit
 
 from cxrbench.errors import StatisticsError
 from cxrbench.statistics.clustered import components
-from cxrbench.statistics.inputs import as_sample, check_level
+from cxrbench.statistics.inputs import FloatArray, as_sample, check_level
 from cxrbench.statistics.intervals import hoeffding_interval
 
 
@@ -88,32 +89,70 @@ def across_seeds(
     if n < 2:
         raise StatisticsError("the variance between seeds needs at least two seeds")
     parts = components(sample.labels, sample.scores, sample.groups)
-    observed = float(np.var(parts.auc, ddof=1))
-    # Mean of the diagonal minus mean of the rest, as the mean squared distance of the curves' factors from
-    # their mean.
-    centred = parts.factor - parts.factor.mean(axis=0)
-    particular = float(np.sum(centred**2)) / (n - 1)
-    var_seeds = max(0.0, observed - particular)
+    seeds = seed_variance(parts.auc, parts.factor)
     mean_factor = parts.factor.mean(axis=0)
     var_sample = float(mean_factor @ mean_factor)
-    variance = var_sample + var_seeds / n
+    variance = var_sample + seeds.own / n
     mean = float(parts.auc.mean())
-    if var_seeds > 0:
-        # Only the seeds' part is estimated from few observations.
-        quantile = float(stdtrit((n - 1) * (variance / (var_seeds / n)) ** 2, tail))
-    else:
-        quantile = float(stdtrit(np.inf, tail))
-    margin = quantile * math.sqrt(variance)
+    margin = float(stdtrit(degrees_of_freedom(variance, [seeds]), tail)) * math.sqrt(variance)
     low, high = max(0.0, mean - margin), min(1.0, mean + margin)
     if variance == 0:
         low, high = hoeffding_interval(mean, parts.independent_pairs, level)
     return SeedSpread(
         tuple(zip(sample.names, parts.auc.tolist(), strict=True)),
         mean,
-        math.sqrt(observed),
-        var_seeds,
+        math.sqrt(seeds.observed),
+        seeds.own,
         var_sample,
         math.sqrt(variance),
         low,
         high,
     )
+
+
+@dataclass(frozen=True)
+class SeedVariance:
+    """The variance between the seeds of one scheme on one test sample.
+
+    Parameters
+    ----------
+    observed: variance of the seeds' AUCs, n - 1 in the denominator.
+    own: the part of it that comes from the seeds alone.
+    n: number of seeds, at least two.
+    """
+
+    observed: float
+    own: float
+    n: int
+
+
+def seed_variance(aucs: FloatArray, factor: FloatArray) -> SeedVariance:
+    """Return the variance between seeds, and the seeds' own part of it as estimated above.
+
+    Parameters
+    ----------
+    aucs: (n,) of n >= 2 seeds on one test sample.
+    factor: (n, L) factor of their covariance through that sample (see delong.py).
+    """
+    # Mean of the diagonal minus mean of the rest, as the mean squared distance of the curves' factors from
+    # their mean.
+    particular = float(np.sum((factor - factor.mean(axis=0)) ** 2)) / (len(aucs) - 1)
+    observed = float(np.var(aucs, ddof=1))
+    return SeedVariance(observed, max(0.0, observed - particular), len(aucs))
+
+
+def degrees_of_freedom(variance: float, seeds: Sequence[SeedVariance]) -> float:
+    r"""Return Satterthwaite's degrees of freedom; infinite where no seeds have a variance of their own.
+
+    .. math:: \nu = \frac{\text{variance}^2}{\sum_i (s^2_i / n_i)^2 / (n_i - 1)}
+
+    The sum runs over the groups of seeds whose own variance is above 0. It holds what was observed, since the
+    own part is that minus a number known much better, and so as uncertain as the whole.
+
+    Parameters
+    ----------
+    variance: of the estimate, of which every group's own / n is a part.
+    seeds: the groups of seeds.
+    """
+    uncertainty = sum((part.observed / part.n) ** 2 / (part.n - 1) for part in seeds if part.own > 0)
+    return variance**2 / uncertainty if uncertainty > 0 else math.inf

@@ -1,10 +1,26 @@
-"""The gate on studies with a planted fault: what was trained wrongly is caught, another seed is not.
+"""The gate on studies with a planted fault: what was trained wrongly is caught, other seeds are not.
 
-Images are noise with a faint bright patch where the label is 1: easy enough for seconds of training, hard
-enough that a fault shows.
+The task: 160 kinds of coarse pattern, half of which are positive, one training image of each, and noise on
+every image. What the network knows of a kind hangs on one label, as it does of rare findings in a real set: a
+tenth of labels gone wrong costs several hundredths of AUC, while seeds differ by thousandths. Where a class
+has many like images, the wrong labels are outvoted and the fault hides among the seeds.
+
+The settings were chosen for power, on pilot data. Four were tried, with these mean test AUCs of clean and of
+shuffled labels (two seeds each, but for the first), at the epoch that validation chose:
+
+====================================================  ======  ========
+a faint patch, contrast 60, 200 images, 12 epochs      1.000     1.000
+the same, contrast 30, 8 epochs                        0.937     0.921
+160 kinds, 10 epochs, 32 validation images shuffled    0.990     0.907
+160 kinds, 6 epochs, 80 validation images as they are  0.989     0.926
+====================================================  ======  ========
+
+The last is the one below, on other data and with four seeds; the margin was there before it was run.
 """
 
 from __future__ import annotations
+
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -12,6 +28,7 @@ import pytest
 import torch
 from PIL import Image
 
+from cxrbench.cohort.split import Split, save_split
 from cxrbench.gate.baseline import Stored
 from cxrbench.gate.rules import gate
 from cxrbench.study.prepare import RoleData
@@ -24,60 +41,89 @@ from cxrbench.training.network import Network
 
 pytestmark = pytest.mark.slow
 
-IMAGES = 1700
+KINDS = 160
+VALIDATION = KINDS // 2
+TESTS_OF_A_KIND = 3
 CONTRAST = 40
+NOISE = 15
+DATA_SEED = 2027
+SEEDS = (0, 1, 2, 3)
 
 PROFILE = """
 [study]
-name = "patch"
-title = "A faint patch"
+name = "kinds"
+title = "Many kinds of pattern, few images of each"
 image_size = 32
-init = { kind = "random" }
+init = {{ kind = "random" }}
 data_seed = 1
 seeds = [0]
-target = "patch"
-label = "patch"
+target = "kinds"
+label = "positive"
 patient_ids = "plain"
 gate_margin = 0.02
 
-[roles.patch]
+[roles.kinds]
 dataset = "manifest"
-validation = 0.05
-test = 0.7
+validation = 0.1
+test = 0.6
+split = "{split}"
+options = {{ labels = ["positive"] }}
 
 [stages.default]
 epochs = 6
 batch_size = 16
 learning_rate = 1e-3
+precision = "float32"
+
+[stages.default.augmentation]
+rotation = 0.0
+translation = 0.0
+scale = 0.0
+flip = 0.0
+brightness = 0.0
+contrast = 0.0
 
 [schemes]
-direct = "init > patch"
+direct = "init > kinds"
 """
 
 
 @pytest.fixture(scope="module")
 def data_root(tmp_path_factory):
-    root = tmp_path_factory.mktemp("data") / "patches"
+    """Write the images, their list and their split: one training image a kind, the rest to judge by."""
+    root = tmp_path_factory.mktemp("data") / "kinds"
     root.mkdir()
-    random = np.random.default_rng(4)
+    random = np.random.default_rng(DATA_SEED)
+    patterns = np.kron(random.normal(0, 1, (KINDS, 8, 8)), np.ones((4, 4)))
+    parts = ["train"] * KINDS + ["validation"] * VALIDATION + ["test"] * KINDS * TESTS_OF_A_KIND
     rows = []
-    for i in range(IMAGES):
-        label = i % 2
-        pixels = random.normal(100, 40, (32, 32))
-        top, left = random.integers(4, 20, 2)
-        pixels[top : top + 8, left : left + 8] += CONTRAST * label
+    for i in range(len(parts)):
+        kind = i % KINDS if i < KINDS else (i - KINDS - VALIDATION) % KINDS
+        pixels = random.normal(100, NOISE, (32, 32)) + CONTRAST * patterns[kind]
         Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)).save(root / f"{i:04d}.png")
-        rows.append({"path": f"{i:04d}.png", "patient_id": f"p{i:04d}", "patch": label, "top": top})
-    pd.DataFrame(rows).to_csv(root / "manifest.csv", index=False)
+        rows.append({"path": f"{i:04d}.png", "patient_id": f"p{i:04d}", "positive": kind % 2})
+    table = pd.DataFrame(rows)
+    table.to_csv(root / "manifest.csv", index=False)
+    split = Split(
+        dataset="manifest",
+        image_ids=tuple(table["path"]),
+        patient_ids=tuple(table["patient_id"]),
+        parts=tuple(parts),
+        seed=0,
+        fractions=(0.3, 0.1, 0.6),
+        labels=("positive",),
+    )
+    save_split(split, root.parent / "split.csv")
     return root.parent
 
 
 @pytest.fixture(scope="module")
 def study(data_root):
-    """Return a function that runs the study with a seed into a folder."""
+    """Return a function that runs the study with some seeds into a folder."""
 
-    def run(out, seed=0):
-        profile = parse_profile(PROFILE, "patch.toml").with_seeds((seed,))
+    def run(out, seeds=SEEDS):
+        text = PROFILE.format(split=(data_root / "split.csv").as_posix())
+        profile = parse_profile(text, "kinds.toml").with_seeds(seeds)
         results = run_study(
             profile,
             out,
@@ -98,17 +144,38 @@ def baseline(study, tmp_path_factory):
 
 def check_of(now, baseline):
     (check,) = gate(now, baseline).schemes
+    assert check.chances.startswith("the test sample and the training seeds")
     return check
 
 
 def test_the_baseline_learnt_something(baseline):
-    assert baseline.results.scheme("direct").auc > 0.8
+    assert baseline.results.scheme("direct").auc > 0.9
 
 
-def test_another_seed_passes_at_the_profiles_margin(study, baseline, tmp_path):
-    check = check_of(study(tmp_path, seed=1), baseline)
+def test_other_seeds_pass_at_the_profiles_margin(study, baseline, tmp_path):
+    check = check_of(study(tmp_path, seeds=(4, 5, 6, 7)), baseline)
     assert check.verdict.outcome == "pass", check.verdict.sentence
     assert check.difference != 0
+
+
+def test_a_tenth_of_labels_shuffled_is_caught(study, baseline, tmp_path, monkeypatch):
+    """A tenth of the training images, drawn at random, swap their labels among themselves."""
+    honest = RoleData.images
+
+    def shuffled(self, part):
+        images = honest(self, part)
+        if part != "train":
+            return images
+        random = np.random.default_rng(DATA_SEED)
+        chosen = random.choice(len(images), round(0.1 * len(images)), replace=False)
+        labels = images.labels.copy()
+        labels[chosen] = labels[random.permutation(chosen)]
+        assert 0.02 < (labels != images.labels).mean() < 0.09
+        return LabelledImages(images.pixels, labels)
+
+    monkeypatch.setattr(RoleData, "images", shuffled)
+    check = check_of(study(tmp_path), baseline)
+    assert check.verdict.outcome == "fail", check.verdict.sentence
 
 
 def test_a_broken_augmentation_is_caught(study, baseline, tmp_path, monkeypatch):
@@ -118,33 +185,18 @@ def test_a_broken_augmentation_is_caught(study, baseline, tmp_path, monkeypatch)
         return 1 - augment(images, settings, generator)
 
     monkeypatch.setattr("cxrbench.training.loop.augment", broken)
-    check = check_of(study(tmp_path), baseline)
-    assert check.verdict.outcome == "fail", check.verdict.sentence
-
-
-def test_a_tenth_of_labels_gone_wrong_is_caught(study, baseline, tmp_path, monkeypatch):
-    """Positives with the patch near the top, a tenth of all training images, are labelled negative."""
-    honest = RoleData.images
-
-    def mislabelled(self, part):
-        images = honest(self, part)
-        if part != "train":
-            return images
-        near_top = self.pack.table.loc[self.rows(part), "top"].astype(float).to_numpy() < 7
-        assert 0.05 < (near_top & (images.labels[:, 0] == 1)).mean() < 0.15
-        return LabelledImages(images.pixels, np.where(near_top[:, None], 0, images.labels).astype(np.float32))
-
-    monkeypatch.setattr(RoleData, "images", mislabelled)
-    check = check_of(study(tmp_path), baseline)
+    check = check_of(study(tmp_path, seeds=SEEDS[:2]), baseline)
     assert check.verdict.outcome == "fail", check.verdict.sentence
 
 
 def test_the_wrong_checkpoint_is_caught(study, baseline, tmp_path, monkeypatch):
-    """Predictions are made by a network that nobody trained."""
+    """Predictions are made by networks that nobody trained, in place of the baseline's."""
+    shutil.copytree(baseline.folder / "stages", tmp_path / "stages")
+    untrained = iter(range(100, 100 + len(SEEDS)))
 
-    def untrained(_path, heads, device):
-        return Network(heads, seed=5).to(device=device, memory_format=torch.channels_last)
+    def load(_path, heads, device):
+        return Network(heads, seed=next(untrained)).to(device=device, memory_format=torch.channels_last)
 
-    monkeypatch.setattr("cxrbench.study.predictions.load_network", untrained)
+    monkeypatch.setattr("cxrbench.study.predictions.load_network", load)
     check = check_of(study(tmp_path), baseline)
     assert check.verdict.outcome == "fail", check.verdict.sentence

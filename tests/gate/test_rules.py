@@ -14,7 +14,7 @@ from cxrbench.statistics.predictions import read_predictions
 
 
 def difference(value, se):
-    return MeanDifference(0.8 + value, 0.8, value, se, value - 1.96 * se, value + 1.96 * se)
+    return MeanDifference(0.8 + value, 0.8, value, se, value - 1.96 * se, value + 1.96 * se, 1, 1, se**2)
 
 
 @pytest.mark.parametrize(
@@ -180,6 +180,59 @@ def test_another_seed_is_noted(make_study):
     before = make_study("before", {"control": (1.0, 1)})
     now = make_study("now", {"control": (1.0, 2)}, seeds=(7,))
     assert gate(now, before).notes == ("other training seeds: [7] now, [0] in the baseline",)
+
+
+def test_one_seed_is_said_to_show_nothing_of_other_seeds(make_study):
+    study = make_study("a", {"control": (1.0, 1)})
+    (check,) = gate(study, study).schemes
+    assert check.chances == "the test sample, not another training seed (1 seed now, 1 seed in the baseline)"
+    assert (check.var_seeds_now, check.var_seeds_before, check.df) == (None, None, None)
+    assert check.se**2 == pytest.approx(check.var_sample)
+
+
+def several(make_study, name, noises):
+    """Return a stored study of schemes with several seeds, each of its own noise."""
+    count = max(len(of) for of in noises.values())
+    studies = [
+        make_study(
+            f"{name}-{seed}", {scheme: (of[seed], 10 * seed + len(name)) for scheme, of in noises.items()}
+        )
+        for seed in range(count)
+    ]
+    first = studies[0]
+    schemes = []
+    for scheme in first.results.schemes:
+        seeds = []
+        for seed, study in enumerate(studies):
+            (entry,) = study.results.scheme(scheme.name).seeds
+            path = f"predictions/seed-{seed}-{scheme.name}.csv"
+            (first.folder / path).write_bytes((study.folder / entry.predictions).read_bytes())
+            seeds.append(replace(entry, seed=seed, predictions=path))
+        schemes.append(replace(scheme, seeds=tuple(seeds)))
+    return replace(first, results=replace(first.results, schemes=tuple(schemes), seeds=tuple(range(count))))
+
+
+def test_several_seeds_on_each_side_bring_their_chance_in(make_study):
+    before = several(make_study, "before", {"control": (0.2, 1.0, 3.0)})
+    now = several(make_study, "now", {"control": (3.0, 0.2, 1.0)})
+    (check,) = gate(now, before).schemes
+    assert check.chances == "the test sample and the training seeds (3 seeds now, 3 seeds in the baseline)"
+    seeds = (check.var_seeds_now + check.var_seeds_before) / 3
+    assert check.se**2 == pytest.approx(check.var_sample + seeds)
+    assert seeds > check.var_sample
+    assert check.df < 10
+
+
+def test_the_order_is_that_of_the_means_over_seeds(make_study):
+    # The first seeds alone would say the opposite of what the three say together.
+    before = several(
+        make_study, "before", {"control": (1.0, 3.0, 3.0, 3.0), "findings": (1.2, 0.5, 0.5, 0.5)}
+    )
+    now = several(make_study, "now", {"control": (1.0, 3.0, 3.0, 3.0), "findings": (1.2, 0.5, 0.5, 0.5)})
+    (first,) = before.results.pair("findings", "control")
+    assert first.difference < 0
+    (check,) = gate(now, before).order
+    assert (check.better, check.worse, check.verdict.outcome) == ("findings", "control", "pass")
 
 
 @pytest.mark.parametrize("margin", [0, 0.5, -1])
