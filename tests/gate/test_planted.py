@@ -15,7 +15,10 @@ the same, contrast 30, 8 epochs                        0.937     0.921
 160 kinds, 6 epochs, 80 validation images as they are  0.989     0.926
 ====================================================  ======  ========
 
-The last is the one below, on other data and with four seeds; the margin was there before it was run.
+The last is the one below, on other data and with four seeds. Settings and margin were fixed before its first
+run, for confirmation, which gave 0.986 for the baseline and these differences: other seeds +0.002 [-0.006,
++0.010], shuffled labels -0.058 [-0.081, -0.034], wrong checkpoint -0.499 [-0.590, -0.408], and broken
+augmentation, then with two seeds, -0.459 [-0.821, -0.096]: caught, but so narrowly that it has four now.
 """
 
 from __future__ import annotations
@@ -185,7 +188,7 @@ def test_a_broken_augmentation_is_caught(study, baseline, tmp_path, monkeypatch)
         return 1 - augment(images, settings, generator)
 
     monkeypatch.setattr("cxrbench.training.loop.augment", broken)
-    check = check_of(study(tmp_path, seeds=SEEDS[:2]), baseline)
+    check = check_of(study(tmp_path), baseline)
     assert check.verdict.outcome == "fail", check.verdict.sentence
 
 
