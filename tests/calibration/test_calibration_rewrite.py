@@ -47,7 +47,7 @@ def test_the_profile_that_ships_can_be_rewritten():
         "covid": {**was["phantom"]["covid"], "severity_median": 0.7},
         "imaging": {"noise": 1.5},
     }
-    assert now["targets"] == {**was["targets"], "control": AS_TOML, "pooled-all": AS_TOML}
+    assert now["targets"] == {**was.get("targets", {}), "control": AS_TOML, "pooled-all": AS_TOML}
     assert {key: now[key] for key in ("study", "roles", "stages")} == {
         key: was[key] for key in ("study", "roles", "stages")
     }
