@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from cxrbench.study.speed import speed_images
-from cxrbench.training.device import describe_device, fast_kernels, synchronise
+from cxrbench.training.device import choose_precision, describe_device, fast_kernels, synchronise
 from cxrbench.training.network import Network
 from cxrbench.training.predict import predict_logits
 
@@ -16,6 +16,8 @@ IMAGES = 128
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float32"])
 def test_inference_throughput(precision, cxr_profile, cxr_device, benchmark):
+    if precision == "bfloat16" != choose_precision("auto", cxr_device):
+        pytest.skip("this device imitates bfloat16, many times as slowly as it computes float32")
     role = cxr_profile.target
     images = speed_images(IMAGES, cxr_profile.image_size, role, cxr_device)
     network = Network({role: 1}, seed=0).to(device=cxr_device, memory_format=torch.channels_last)

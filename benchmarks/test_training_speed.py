@@ -7,7 +7,7 @@ import torch
 
 from cxrbench.schemes import Stage
 from cxrbench.study.speed import speed_images
-from cxrbench.training.device import describe_device, fast_kernels, synchronise
+from cxrbench.training.device import choose_precision, describe_device, fast_kernels, synchronise
 from cxrbench.training.loop import make_optimiser, train_step
 from cxrbench.training.network import Network
 from cxrbench.training.seeds import generator
@@ -17,6 +17,8 @@ STEPS = 2
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float32"])
 def test_training_throughput(precision, cxr_profile, cxr_device, benchmark):
+    if precision == "bfloat16" != choose_precision("auto", cxr_device):
+        pytest.skip("this device imitates bfloat16, many times as slowly as it computes float32")
     role = cxr_profile.target
     config = cxr_profile.stage_config(Stage((role,))).with_precision(precision)
     images = speed_images(config.batch_size, cxr_profile.image_size, role, cxr_device)
