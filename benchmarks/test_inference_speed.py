@@ -17,7 +17,7 @@ IMAGES = 128
 @pytest.mark.parametrize("precision", ["bfloat16", "float32"])
 def test_inference_throughput(precision, cxr_profile, cxr_device, benchmark):
     if precision == "bfloat16" and choose_precision("auto", cxr_device) == "float32":
-        pytest.skip("this device imitates bfloat16, many times as slowly as it computes float32")
+        pytest.skip("this device imitates bfloat16, more slowly than it computes float32")
     role = cxr_profile.target
     images = speed_images(IMAGES, cxr_profile.image_size, role, cxr_device)
     network = Network({role: 1}, seed=0).to(device=cxr_device, memory_format=torch.channels_last)

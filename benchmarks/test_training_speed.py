@@ -18,7 +18,7 @@ STEPS = 2
 @pytest.mark.parametrize("precision", ["bfloat16", "float32"])
 def test_training_throughput(precision, cxr_profile, cxr_device, benchmark):
     if precision == "bfloat16" and choose_precision("auto", cxr_device) == "float32":
-        pytest.skip("this device imitates bfloat16, many times as slowly as it computes float32")
+        pytest.skip("this device imitates bfloat16, more slowly than it computes float32")
     role = cxr_profile.target
     config = cxr_profile.stage_config(Stage((role,))).with_precision(precision)
     images = speed_images(config.batch_size, cxr_profile.image_size, role, cxr_device)

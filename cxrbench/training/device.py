@@ -32,8 +32,8 @@ def choose_device(gpu: bool) -> torch.device:
 def choose_precision(wanted: PrecisionChoice, device: torch.device) -> Precision:
     """Return ``wanted``; for ``"auto"`` bfloat16 where ``device`` computes in it, else float32.
 
-    A processor without such instructions imitates bfloat16: DenseNet121 at 64 px then trains seven times as
-    slowly as in float32 (6 against 47 images a second on two AVX2 cores).
+    A processor without such instructions imitates bfloat16, and trains in it several times as slowly as in
+    float32.
     """
     if wanted != "auto":
         return wanted
