@@ -38,7 +38,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="profile by name or .toml file (default: phantom, with --gpu phantom-gpu)",
     )
     group.addoption("--data-root", metavar="DIR", help="the folder that holds the real data sets")
-    group.addoption("--scheme", action="append", default=[], help="only this scheme; may be repeated")
+    group.addoption(
+        "--scheme",
+        action="append",
+        default=[],
+        help="only this scheme, a name or NAME=NOTATION; may be repeated",
+    )
     group.addoption("--seeds", metavar="N[,N...]", help="training seeds instead of the profile's")
     group.addoption("--study-dir", metavar="DIR", help="where the study is kept (default: .cxrbench/PROFILE)")
     group.addoption("--report-dir", metavar="DIR", help="write the HTML report here")

@@ -18,7 +18,7 @@ PAPER = {"control": 0.757, "sequential": 0.857}
 
 
 def aims_of(profile: Profile, schemes: tuple[str, ...]) -> Mapping[str, float]:
-    """Return the paper's aims for those of ``schemes`` that it has; all of the profile's where empty."""
+    """Return the paper's aims for those of the chosen ``schemes``; where none is chosen, of the profile's."""
     names = [scheme.name for scheme in profile.select(schemes)]
     return {name: aim for name, aim in PAPER.items() if name in names}
 
@@ -34,8 +34,9 @@ def calibrate(request: Request) -> Calibration:
     """
     profile = parse_profile(request.text, request.profile)
     chosen = profile.select(request.schemes)
-    aimed = tuple(scheme.name for scheme in profile.select(tuple(request.aims))) if request.aims else ()
-    names = tuple(dict.fromkeys((*(scheme.name for scheme in chosen), *aimed)))
+    to_run = profile.select((*(scheme.definition for scheme in chosen), *request.aims))
+    definitions = {scheme.name: scheme.definition for scheme in to_run}
+    aimed = tuple(definitions[name] for name in request.aims)
     choose_device(request.gpu)
     swept = points(request.sweep)
     for point in swept:
@@ -47,13 +48,17 @@ def calibrate(request: Request) -> Calibration:
         rows = run_jobs(request, [Job(request, "sweep", seed, swept, aimed) for seed in request.sweep_seeds])
         fitted = fit(rows, request.sweep, request.aims)
         knobs = fitted.knobs
-    confirmed = run_jobs(request, [Job(request, "confirm", seed, (knobs,), names) for seed in request.seeds])
+    everything = tuple(definitions.values())
+    confirmed = run_jobs(
+        request, [Job(request, "confirm", seed, (knobs,), everything) for seed in request.seeds]
+    )
     table = summaries(confirmed)
     return Calibration(
         request=request,
         synthetic=profile.synthetic,
         fit=fitted,
         knobs=knobs,
+        added={s.name: s.notation for s in to_run if s.name not in profile.schemes},
         rows=(*rows, *confirmed),
         schemes=table,
         targets=targets(table, f"`{request.command}`; evidence: {request.out.name}/evidence.csv"),

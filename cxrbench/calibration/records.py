@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +26,7 @@ class Request:
     sweep: PART.KNOB -> the values to try; empty where the profile's knobs are kept.
     sweep_seeds, seeds: training seeds of the sweep and of the confirmation.
     aims: scheme -> the AUC aimed at.
-    schemes: the schemes to confirm; all of the profile's where empty.
+    schemes: the schemes to confirm, names or NAME=NOTATION; all of the profile's where empty.
     out: folder of everything that is written.
     data_root: the folder that holds the real data sets, where the profile needs any.
     jobs: seeds that run at a time, each in a process of its own where there are several.
@@ -76,7 +77,7 @@ class Request:
             parts.append(f"--sweep-seeds {','.join(map(str, self.sweep_seeds))}")
         parts.append(f"--seeds {','.join(map(str, self.seeds))}")
         parts += [f"--aim {scheme}={aim:g}" for scheme, aim in self.aims.items()]
-        parts += [f"--scheme {scheme}" for scheme in self.schemes]
+        parts += [f"--scheme {shlex.quote(scheme)}" for scheme in self.schemes]
         return " ".join([*parts, *(["--gpu"] if self.gpu else [])])
 
 
@@ -167,12 +168,17 @@ class Statement:
 
 @dataclass(frozen=True)
 class Calibration:
-    """A finished calibration. ``knobs`` are those of the confirmation, ``fit`` is None without a sweep."""
+    """A finished calibration.
+
+    ``knobs`` are those of the confirmation, ``fit`` is None without a sweep, ``added`` gives the notation of
+    each scheme that was chosen as NAME=NOTATION.
+    """
 
     request: Request
     synthetic: bool
     fit: Fit | None
     knobs: Knobs
+    added: Mapping[str, str]
     rows: tuple[Row, ...]
     schemes: tuple[SchemeSummary, ...]
     targets: Mapping[str, CalibratedTarget]

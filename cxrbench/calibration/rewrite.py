@@ -11,8 +11,12 @@ import tomlkit
 from cxrbench.calibration.records import CalibratedTarget, Knobs
 
 
-def calibrated_profile(text: str, knobs: Knobs, targets: Mapping[str, CalibratedTarget]) -> str:
+def calibrated_profile(
+    text: str, knobs: Knobs, targets: Mapping[str, CalibratedTarget], added: Mapping[str, str]
+) -> str:
     """Return the profile ``text`` with ``knobs`` set and one table a target; all else, comments too, stays.
+
+    ``added`` are further schemes to register, name -> notation.
 
     A target that the profile states already loses the keys that the new one has not; targets of other schemes
     are left alone. Whether the profile may assert the paper's claims (``[study] calibrated``) is not decided
@@ -22,6 +26,8 @@ def calibrated_profile(text: str, knobs: Knobs, targets: Mapping[str, Calibrated
     for name, value in knobs.items():
         part, _, knob = name.partition(".")
         _table(_table(document, "phantom"), part)[knob] = value
+    for scheme, notation in added.items():
+        _table(document, "schemes")[scheme] = notation
     for scheme, target in targets.items():
         table = _table(_table(document, "targets"), scheme)
         values = asdict(target)

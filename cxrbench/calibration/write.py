@@ -42,7 +42,7 @@ def write(calibration: Calibration) -> tuple[Path, ...]:
     contents: tuple[str | bytes, ...] = (
         evidence(calibration),
         json.dumps(_content(calibration), indent=2, allow_nan=False) + "\n",
-        calibrated_profile(request.text, calibration.knobs, calibration.targets),
+        calibrated_profile(request.text, calibration.knobs, calibration.targets, calibration.added),
         summary(calibration),
         render(figure, "svg"),
         render(figure, "png"),
@@ -90,6 +90,7 @@ def _content(calibration: Calibration) -> Mapping[str, Any]:
         "aims": dict(request.aims),
         "knobs": dict(calibration.knobs),
         "fit": asdict(calibration.fit) if calibration.fit else None,
+        "added": dict(calibration.added),
         "schemes": [asdict(scheme) for scheme in calibration.schemes],
         "targets": {name: asdict(target) for name, target in calibration.targets.items()},
         "statements": [asdict(statement) for statement in calibration.statements],

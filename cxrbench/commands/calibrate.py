@@ -78,7 +78,12 @@ def _aims(
     metavar="SCHEME=AUC",
     help="AUC to come near to. [default: control=0.757 and sequential=0.857, the paper's]",
 )
-@click.option("--scheme", "schemes", multiple=True, help="Only this scheme (may be given several times).")
+@click.option(
+    "--scheme",
+    "schemes",
+    multiple=True,
+    help="Only this scheme, a name or NAME=NOTATION (may be repeated).",
+)
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Where everything is written.")
 @click.option("--data-root", type=click.Path(path_type=Path), help="The folder that holds the data sets.")
 @click.option("--jobs", type=int, default=1, show_default=True, help="Seeds that run at a time.")

@@ -29,10 +29,9 @@ def command(profile_name: str | None, added: tuple[str, ...], as_json: bool) -> 
 
         registry = load_profile(profile_name).schemes
     for text in added:
-        name, equals, notation = text.partition("=")
-        if not equals:
+        if "=" not in text:
             raise SchemeError(f"--add {text!r}: write NAME=NOTATION, such as 'mine=init > findings > covid'")
-        registry = registry.add(name.strip(), notation.strip())
+        registry, _ = registry.define(text)
     plan = make_plan(registry.values())
     named = sum(len(scheme.stages) for scheme in registry.values())
     if as_json:

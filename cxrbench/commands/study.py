@@ -22,7 +22,12 @@ def _seeds(ctx: click.Context, parameter: click.Parameter, value: str | None) ->
 @click.option("--profile", "profile_name", default="phantom", show_default=True, help="Name or .toml file.")
 @click.option("--data-root", type=click.Path(path_type=Path), help="The folder that holds the data sets.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Where everything is written.")
-@click.option("--scheme", "schemes", multiple=True, help="Only this scheme (may be given several times).")
+@click.option(
+    "--scheme",
+    "schemes",
+    multiple=True,
+    help="Only this scheme, a name or NAME=NOTATION (may be repeated).",
+)
 @click.option("--seeds", callback=_seeds, help="Training seeds, such as 0,1,2, instead of the profile's.")
 @click.option("--gpu", is_flag=True, help="Train on the GPU; fails where CUDA is missing.")
 @click.option("--quiet", is_flag=True, help="No progress bars.")

@@ -126,7 +126,7 @@ def _bench(
     device: torch.device,
     progress: StudyProgress,
 ) -> _Bench:
-    schemes = profile.select(results.names)
+    schemes = profile.select(tuple(f"{scheme.name}={scheme.notation}" for scheme in results.schemes))
     # All roles, as in the study: what the leak audit finds is read from its store and not searched again.
     roles = frozenset(role for each in schemes for role in each.roles)
     turns = prepare(profile, roles, out, data_root, progress)

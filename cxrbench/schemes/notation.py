@@ -53,6 +53,11 @@ class Scheme:
         """The scheme as text that :func:`parse` reads back to an equal scheme."""
         return " > ".join([INIT, *(str(stage) for stage in self.stages)])
 
+    @property
+    def definition(self) -> str:
+        """Name and notation, ``NAME=NOTATION``: chooses this scheme also where it is not registered."""
+        return f"{self.name}={self.notation}"
+
     def __str__(self) -> str:
         return self.notation
 

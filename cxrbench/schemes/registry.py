@@ -55,14 +55,29 @@ class Registry(Mapping[str, Scheme]):
             raise SchemeError(f"scheme {name!r} is registered already as {self.schemes[name].notation!r}")
         return Registry(MappingProxyType({**self.schemes, name: scheme}))
 
-    def select(self, names: tuple[str, ...]) -> tuple[Scheme, ...]:
-        """Return the named schemes, each once, or all of them where no name is given.
+    def define(self, text: str) -> tuple[Registry, Scheme]:
+        """Read one scheme as users choose it: a name, or ``NAME=NOTATION`` for one that is not registered.
+
+        Returns the scheme, and a registry that holds it.
 
         Raises
         ------
-        SchemeError: a name is not registered; the message gives the nearest one.
+        SchemeError: the name is not registered (the message gives the nearest one), or see :meth:`add`.
         """
-        return tuple(self[name] for name in dict.fromkeys(names or self))
+        name, equals, notation = (part.strip() for part in text.partition("="))
+        registry = self.add(name, notation) if equals else self
+        return registry, registry[name]
+
+    def select(self, chosen: tuple[str, ...]) -> tuple[Scheme, ...]:
+        """Return the chosen schemes, each once, or all of them where none is chosen.
+
+        Each is a name or ``NAME=NOTATION``; see :meth:`define`.
+        """
+        registry, schemes = self, {}
+        for text in chosen or tuple(self):
+            registry, scheme = registry.define(text)
+            schemes[scheme.name] = scheme
+        return tuple(schemes.values())
 
 
 SIX = (

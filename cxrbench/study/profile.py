@@ -159,15 +159,15 @@ class Profile:
         """Return the training settings of ``stage``."""
         return self.stages.get(stage, self.default_stage)
 
-    def select(self, names: tuple[str, ...]) -> tuple[Scheme, ...]:
-        """Return the named schemes (all where none is named), checked against the roles.
+    def select(self, chosen: tuple[str, ...]) -> tuple[Scheme, ...]:
+        """Return the chosen schemes (name or ``NAME=NOTATION``; all where none), checked against the roles.
 
         Raises
         ------
         ProfileError: a scheme uses a role that the profile does not fill, or does not end with the target.
         SchemeError: no such scheme.
         """
-        schemes = self.schemes.select(names)
+        schemes = self.schemes.select(chosen)
         for scheme in schemes:
             missing = sorted(scheme.roles - set(self.roles))
             if missing:

@@ -45,7 +45,7 @@ def run_study(
     store: a folder for packs, splits, audits and checkpoints apart from ``out``, which several studies may
         share, also at once as long as no two of them train the same seed.
     data_root: the folder that holds the real data sets, where the profile needs any.
-    schemes: names of the schemes to run; all of the profile's where empty.
+    schemes: the schemes to run, names or NAME=NOTATION; all of the profile's where empty.
 
     Raises
     ------

@@ -6,7 +6,7 @@ import tomllib
 
 from cxrbench.calibration.records import CalibratedTarget
 from cxrbench.calibration.rewrite import calibrated_profile
-from cxrbench.study.profile import profile_text
+from cxrbench.study.profile import parse_profile, profile_text
 
 TARGET = CalibratedTarget(
     auc=0.7571, sd=0.00412, seeds=5, tolerance=0.026, source='a "command"; evidence: e.csv'
@@ -25,7 +25,7 @@ def comments(text):
 
 
 def test_comments_stay_and_the_rest_is_as_it_was(calibration_text):
-    new = calibrated_profile(calibration_text, {"covid.severity_median": 0.712}, {"control": TARGET})
+    new = calibrated_profile(calibration_text, {"covid.severity_median": 0.712}, {"control": TARGET}, {})
     assert comments(new) == comments(calibration_text) != []
     expected = tomllib.loads(calibration_text)
     expected["phantom"]["covid"]["severity_median"] = 0.712
@@ -39,6 +39,7 @@ def test_the_profile_that_ships_can_be_rewritten():
         text,
         {"covid.severity_median": 0.7, "imaging.noise": 1.5},
         {"control": TARGET, "pooled-all": TARGET},
+        {},
     )
     assert comments(new) == comments(text)
     was, now = tomllib.loads(text), tomllib.loads(new)
@@ -54,9 +55,17 @@ def test_the_profile_that_ships_can_be_rewritten():
 
 
 def test_tables_that_the_profile_has_not_are_made():
-    new = calibrated_profile("[study]\nname = 'x'\n", {"covid.severity_median": 0.7}, {"control": TARGET})
+    new = calibrated_profile("[study]\nname = 'x'\n", {"covid.severity_median": 0.7}, {"control": TARGET}, {})
     assert tomllib.loads(new) == {
         "study": {"name": "x"},
         "phantom": {"covid": {"severity_median": 0.7}},
         "targets": {"control": AS_TOML},
     }
+
+
+def test_a_further_scheme_and_its_target_can_be_read_back(calibration_text):
+    notation = "init > findings + covid > covid"
+    new = calibrated_profile(calibration_text, {}, {"mine": TARGET}, {"mine": notation})
+    profile = parse_profile(new, "new")
+    assert profile.schemes["mine"].notation == notation
+    assert profile.targets["mine"].sd == TARGET.sd

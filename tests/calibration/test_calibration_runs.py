@@ -146,7 +146,11 @@ def test_a_calibration_that_lost_a_stage_goes_on_from_the_others(done):
 
 def test_without_a_sweep_the_knobs_are_kept_and_only_the_targets_measured(tmp_path, calibration_text):
     (tmp_path / "tiny.toml").write_text(calibration_text)
-    calibrate(tmp_path / "tiny.toml", "--scheme", "control", "--seeds", "0,1", "--out", tmp_path)
+    own = "twice=init > covid > covid"
+    calibrate(
+        *(tmp_path / "tiny.toml", "--scheme", "control", "--scheme", own),
+        *("--seeds", "0,1", "--out", tmp_path),
+    )
     assert all((tmp_path / name).stat().st_size > 0 for name in FILES)
     content = json.loads((tmp_path / "calibration.json").read_text())
     assert content["fit"] is None
@@ -155,7 +159,9 @@ def test_without_a_sweep_the_knobs_are_kept_and_only_the_targets_measured(tmp_pa
     assert {row["stage"] for row in content["rows"]} == {"confirm"}
     profile = tomllib.loads((tmp_path / "profile.toml").read_text())
     assert profile["phantom"]["covid"]["severity_median"] == 0.75
-    assert list(profile["targets"]) == ["control"]
+    assert list(profile["targets"]) == ["control", "twice"]
+    assert profile["schemes"] == content["added"] == {"twice": "init > covid > covid"}
+    assert content["command"].endswith("--scheme control --scheme 'twice=init > covid > covid'")
 
 
 @pytest.mark.slow

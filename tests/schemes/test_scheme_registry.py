@@ -109,6 +109,26 @@ def test_selecting_keeps_the_asked_order_and_gives_each_once() -> None:
     assert [scheme.name for scheme in chosen] == ["pooled-all", "control"]
 
 
+def test_a_scheme_of_one_s_own_is_selected_by_name_and_notation() -> None:
+    chosen = SIX.select(("control", "mine = init > pneumonia > findings > covid", "mine"))
+    assert [(scheme.name, scheme.notation) for scheme in chosen] == [
+        ("control", "init > covid"),
+        ("mine", "init > pneumonia > findings > covid"),
+    ]
+    assert "mine" not in SIX
+
+
+def test_a_definition_chooses_the_scheme_whether_registered_or_not() -> None:
+    reverse = parse("reverse", "init > pneumonia > findings > covid")
+    for scheme in (*SIX.values(), reverse):
+        assert SIX.select((scheme.definition,)) == (scheme,)
+
+
+def test_a_registered_name_is_not_given_another_notation() -> None:
+    with pytest.raises(SchemeError, match="'control' is registered already as 'init > covid'"):
+        SIX.select(("control=init > findings > covid",))
+
+
 def test_selecting_an_unknown_name_is_an_error() -> None:
     with pytest.raises(SchemeError, match="did you mean 'control'"):
         SIX.select(("findings", "controll"))
