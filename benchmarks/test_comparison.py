@@ -28,19 +28,19 @@ def test_pair(cxr_pair, cxr_study, cxr_study_dir):
         assert 0 <= pair.p_value <= pair.p_adjusted <= 1
 
 
-def _claim(study, better, worse, cxr_verdict):
+def _claim(study, study_dir, better, worse, cxr_verdict):
     missing = {better, worse} - set(study.names)
     if missing:
         pytest.skip(f"this study has no {', '.join(sorted(missing))}")
-    cxr_verdict(claim_verdict(study, better, worse))
+    cxr_verdict(claim_verdict(study, study_dir, better, worse))
 
 
 @pytest.mark.parametrize("scheme", ["findings", "pneumonia", "sequential", "pooled-supplement", "pooled-all"])
-def test_supplemental_training_beats_the_control(scheme, cxr_study, cxr_verdict):
+def test_supplemental_training_beats_the_control(scheme, cxr_study, cxr_study_dir, cxr_verdict):
     """Fricks et al.: supplemental training raised the AUC from 0.757 to as much as 0.857."""
-    _claim(cxr_study, scheme, "control", cxr_verdict)
+    _claim(cxr_study, cxr_study_dir, scheme, "control", cxr_verdict)
 
 
-def test_sequential_beats_pooling_everything(cxr_study, cxr_verdict):
+def test_sequential_beats_pooling_everything(cxr_study, cxr_study_dir, cxr_verdict):
     """Fricks et al.: deliberate sequential training beats pooling the data sets."""
-    _claim(cxr_study, "sequential", "pooled-all", cxr_verdict)
+    _claim(cxr_study, cxr_study_dir, "sequential", "pooled-all", cxr_verdict)

@@ -30,11 +30,15 @@ def test_scheme_is_no_worse_than_the_baseline(cxr_scheme, report, cxr_verdict):
     cxr_verdict(found[0])
 
 
-def test_the_order_of_the_schemes_holds(report):
+def test_the_order_of_the_schemes_holds(report, cxr_verdict):
     if report is None:
         return
-    turned = [check.verdict.sentence for check in report.order if check.verdict.outcome == "fail"]
-    assert not turned, "\n".join(turned)
+    turned = [check.verdict for check in report.order if check.verdict.outcome != "pass"]
+    if not turned:
+        cxr_verdict(Verdict("pass", f"{len(report.order)} certain orders of the baseline hold"))
+        return
+    outcome = "fail" if any(verdict.outcome == "fail" for verdict in turned) else "inconclusive"
+    cxr_verdict(Verdict(outcome, "; ".join(verdict.sentence for verdict in turned)))
 
 
 @pytest.mark.parametrize("what", ["training", "prediction"])

@@ -16,9 +16,10 @@ from pathlib import Path
 import pytest
 
 from cxrbench.cohort.storage import write_text_atomic
+from cxrbench.errors import CxrbenchError
 from cxrbench.faults.catalogue import FAULTS, OTHER_SEED, PLAIN, SAME_SEED
 from cxrbench.faults.records import as_json, as_markdown, as_text
-from cxrbench.faults.run import measure
+from cxrbench.faults.run import check_one_split, measure
 from cxrbench.statistics.verdicts import Verdict
 from cxrbench.study.progress import Bars
 
@@ -32,8 +33,14 @@ def report_dir(pytestconfig, cxr_study_dir):
 
 
 @pytest.fixture(scope="module")
-def sensitivity(pytestconfig, cxr_profile, cxr_study, cxr_study_dir, cxr_device, report_dir):
+def sensitivity(pytestconfig, request, cxr_profile, cxr_study_dir, cxr_device, report_dir):
     """All faults, measured; written to the report's folder and shown."""
+    try:
+        check_one_split(cxr_profile)
+    except CxrbenchError as error:
+        pytest.skip(str(error))
+    # Not before: a study that no fault can be planted into need not be trained.
+    cxr_study = request.getfixturevalue("cxr_study")
     data_root = pytestconfig.getoption("data_root")
     # Training takes minutes: its lines, and the table, are let through pytest's capturing.
     with pytestconfig.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():

@@ -200,11 +200,17 @@ def _profile(config: pytest.Config) -> Profile:
     from cxrbench.study.profile import load_profile
 
     name = config.getoption("profile") or ("phantom-gpu" if config.getoption("gpu") else "phantom")
+    seeds = _seeds(config)
     try:
         profile = load_profile(name)
-        seeds = config.getoption("seeds")
-        return profile.with_seeds(tuple(int(seed) for seed in seeds.split(","))) if seeds else profile
+        return profile.with_seeds(seeds) if seeds else profile
     except CxrbenchError as error:
         raise pytest.UsageError(str(error)) from None
+
+
+def _seeds(config: pytest.Config) -> tuple[int, ...]:
+    text = config.getoption("seeds")
+    try:
+        return tuple(int(seed) for seed in text.split(",")) if text else ()
     except ValueError:
         raise pytest.UsageError("--seeds takes whole numbers with commas between them: 0,1,2") from None

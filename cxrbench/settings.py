@@ -14,20 +14,45 @@ if TYPE_CHECKING:
 
 T = TypeVar("T", bound="DataclassInstance")
 
+# How the dataclasses annotate what is written in TOML, and how a message calls it.
+_KINDS: dict[str, tuple[type | tuple[type, ...], str]] = {
+    "str": (str, "a text in quotes"),
+    "int": (int, "a whole number"),
+    "float": ((int, float), "a number"),
+    "bool": (bool, "true or false"),
+    "tuple[str, ...]": ((list, tuple), "a list of texts"),
+    "Mapping[str, Any]": (Mapping, "a table"),
+}
 
-def from_mapping(kind: type[T], values: Mapping[str, Any], where: str) -> T:
+
+def from_mapping(kind: type[T], values: object, where: str) -> T:
     """Return ``kind(**values)``.
 
     Raises
     ------
-    ProfileError: a key is unknown or missing, or ``kind`` refuses a value; the message begins with ``where``.
+    ProfileError: ``values`` is no table, a key is unknown or missing, or a value is of the wrong kind or
+        refused by ``kind``; the message begins with ``where``.
     """
     known = [f.name for f in fields(kind)]
-    refuse_unknown(values, known, where)
+    table = as_table(values, where, f"with keys among {', '.join(known)}")
+    refuse_unknown(table, known, where)
     try:
-        return kind(**values)
-    except (TypeError, ProfileError) as error:
+        made = kind(**table)
+    except ProfileError as error:
+        raise ProfileError(f"{where}: {error}") from None
+    except (TypeError, ValueError) as error:
+        _refuse_wrong_kinds(kind, table, where)
         raise ProfileError(f"{where}: {_without_constructor(str(error))}") from None
+    # Only now: what ``kind`` says of a wrong value is more to the point.
+    _refuse_wrong_kinds(kind, table, where)
+    return made
+
+
+def as_table(values: object, where: str, such: str) -> Mapping[str, Any]:
+    """Return ``values``; raise ProfileError that asks for a table ``such`` where it is none."""
+    if not isinstance(values, Mapping):
+        raise ProfileError(f"{where}: write a table {such}, not {values!r}")
+    return values
 
 
 def refuse_unknown(values: Mapping[str, Any], known: list[str], where: str) -> None:
@@ -37,6 +62,21 @@ def refuse_unknown(values: Mapping[str, Any], known: list[str], where: str) -> N
             near = get_close_matches(key, known, n=1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
             raise ProfileError(f"{where}: unknown key {key!r}{hint} (known: {', '.join(known)})")
+
+
+def _refuse_wrong_kinds(kind: type[DataclassInstance], values: Mapping[str, Any], where: str) -> None:
+    for f in fields(kind):
+        annotation = str(f.type).removesuffix(" | None")
+        if f.name not in values or annotation not in _KINDS:
+            continue
+        value = values[f.name]
+        types, called = _KINDS[annotation]
+        # In Python a bool is an int; in TOML `limit = true` is a mistake.
+        fits = isinstance(value, types) and (annotation == "bool" or not isinstance(value, bool))
+        if fits and annotation == "tuple[str, ...]":
+            fits = all(isinstance(item, str) for item in value)
+        if not fits:
+            raise ProfileError(f"{where}: {f.name} must be {called}, not {value!r}")
 
 
 def _without_constructor(message: str) -> str:

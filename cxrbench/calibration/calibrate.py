@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from cxrbench.calibration.fit import fit
 from cxrbench.calibration.knobs import points, with_knobs
@@ -10,6 +10,7 @@ from cxrbench.calibration.records import Calibration, Fit, Request, Row
 from cxrbench.calibration.runs import Job, run_jobs
 from cxrbench.calibration.statements import statements
 from cxrbench.calibration.targets import summaries, targets
+from cxrbench.schemes import Scheme
 from cxrbench.study.profile import Profile, parse_profile
 from cxrbench.training.device import choose_device
 
@@ -21,6 +22,11 @@ def aims_of(profile: Profile, schemes: tuple[str, ...]) -> Mapping[str, float]:
     """Return the paper's aims for those of the chosen ``schemes``; where none is chosen, of the profile's."""
     names = [scheme.name for scheme in profile.select(schemes)]
     return {name: aim for name, aim in PAPER.items() if name in names}
+
+
+def supplemental(schemes: Sequence[Scheme], target: str) -> frozenset[str]:
+    """Return the names of the schemes that train on more than the role ``target``."""
+    return frozenset(scheme.name for scheme in schemes if scheme.roles - {target})
 
 
 def calibrate(request: Request) -> Calibration:
@@ -62,5 +68,7 @@ def calibrate(request: Request) -> Calibration:
         rows=(*rows, *confirmed),
         schemes=table,
         targets=targets(table, f"`{request.command}`; evidence: {request.out.name}/evidence.csv"),
-        statements=statements(table, request.seeds, request.aims, confirmed),
+        statements=statements(
+            table, request.seeds, request.aims, confirmed, supplemental(to_run, profile.target)
+        ),
     )

@@ -12,6 +12,7 @@ import torch
 
 from cxrbench.calibration.knobs import knobs_text, with_knobs
 from cxrbench.calibration.records import Knobs, Request, Row, Stage
+from cxrbench.calibration.workers import end_with_parent
 from cxrbench.errors import CxrbenchError
 from cxrbench.study.profile import parse_profile
 from cxrbench.study.progress import Bars, Lines, StudyProgress
@@ -50,7 +51,7 @@ def run_jobs(request: Request, jobs: Sequence[Job]) -> tuple[Row, ...]:
     # Counted by what was asked for and not by what there is to do: the number of threads is part of a
     # checkpoint's key, and the sweep's checkpoints are to be the confirmation's as well.
     threads = max(1, _cores() // request.jobs)
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(workers, get_context("spawn"), end_with_parent) as pool:
         futures = [pool.submit(_run_in_worker, job, threads) for job in jobs]
         try:
             _wait(futures)

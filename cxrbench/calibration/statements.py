@@ -6,7 +6,7 @@ Nothing is tuned to make a statement true. One that names a scheme is made only 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 from scipy.special import stdtrit
@@ -21,7 +21,11 @@ CONTROL, SEQUENTIAL, POOLED_ALL = "control", "sequential", "pooled-all"
 
 
 def statements(
-    schemes: Sequence[SchemeSummary], seeds: Sequence[int], aims: Mapping[str, float], rows: Sequence[Row]
+    schemes: Sequence[SchemeSummary],
+    seeds: Sequence[int],
+    aims: Mapping[str, float],
+    rows: Sequence[Row],
+    supplemental: Collection[str],
 ) -> tuple[Statement, ...]:
     """Return the statements about a confirmation.
 
@@ -31,8 +35,9 @@ def statements(
     seeds: its seeds, at least two.
     aims: scheme -> AUC aimed at. The best scheme, whichever it is, is held against the highest.
     rows: the confirmation's rows.
+    supplemental: names of the schemes that train on more than the target.
     """
-    return tuple(_statements({s.scheme: s for s in schemes}, seeds, aims, rows))
+    return tuple(_statements({s.scheme: s for s in schemes}, seeds, aims, rows, supplemental))
 
 
 def difference_interval(a: SchemeSummary, b: SchemeSummary) -> tuple[float, float, float]:
@@ -45,7 +50,11 @@ def difference_interval(a: SchemeSummary, b: SchemeSummary) -> tuple[float, floa
 
 
 def _statements(
-    schemes: Mapping[str, SchemeSummary], seeds: Sequence[int], aims: Mapping[str, float], rows: Sequence[Row]
+    schemes: Mapping[str, SchemeSummary],
+    seeds: Sequence[int],
+    aims: Mapping[str, float],
+    rows: Sequence[Row],
+    supplemental: Collection[str],
 ) -> Iterator[Statement]:
     best = max(schemes.values(), key=lambda scheme: scheme.mean)
     if CONTROL in schemes and CONTROL in aims:
@@ -56,9 +65,11 @@ def _statements(
         yield _best_or_tied(schemes[SEQUENTIAL], best)
     if SEQUENTIAL in schemes and POOLED_ALL in schemes:
         yield _beats_in_every_seed([schemes[SEQUENTIAL]], schemes[POOLED_ALL], seeds, SEQUENTIAL)
-    others = [scheme for name, scheme in schemes.items() if name != CONTROL]
-    if CONTROL in schemes and others:
-        yield _beats_in_every_seed(others, schemes[CONTROL], seeds, "every scheme with supplemental training")
+    supplemented = [scheme for name, scheme in schemes.items() if name in supplemental]
+    if CONTROL in schemes and supplemented:
+        yield _beats_in_every_seed(
+            supplemented, schemes[CONTROL], seeds, "every scheme with supplemental training"
+        )
     widest = max(rows, key=lambda row: row.se_image)
     clustered = max(row.se_clustered for row in rows)
     yield Statement(

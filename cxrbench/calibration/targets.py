@@ -12,6 +12,8 @@ from cxrbench.calibration.records import CalibratedTarget, Row, SchemeSummary
 
 LEAST = 0.001
 """The narrowest band: a tolerance has three decimals and must be above 0."""
+LEAST_SD = 1e-5
+"""Seeds may tie, where the test part is small or the AUC is 1; a target's spread must be above 0."""
 
 
 def summaries(rows: Sequence[Row]) -> tuple[SchemeSummary, ...]:
@@ -40,7 +42,7 @@ def targets(schemes: Sequence[SchemeSummary], source: str) -> Mapping[str, Calib
     return {
         scheme.scheme: CalibratedTarget(
             auc=round(scheme.mean, 4),
-            sd=round(scheme.sd, 5),
+            sd=max(LEAST_SD, round(scheme.sd, 5)),
             seeds=len(scheme.aucs),
             tolerance=tolerance(scheme.sd, len(scheme.aucs)),
             source=source,

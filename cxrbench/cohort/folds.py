@@ -6,7 +6,6 @@ Every image is tested exactly once and validates exactly once: fold k tests on p
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,9 +14,9 @@ from typing import Any
 
 import pandas as pd
 
-from cxrbench.cohort.grouping import by_image, grouped_folds, named, need_patients, refuse_shared
+from cxrbench.cohort.grouping import by_image, check_images, grouped_folds, need_patients, refuse_shared
 from cxrbench.cohort.split import Split
-from cxrbench.cohort.splitfile import read_rows, rows_hash, write_rows
+from cxrbench.cohort.splitfile import read_rows, refuse_other, rows_hash, write_rows
 from cxrbench.errors import CohortError
 
 FEWEST = 3
@@ -59,13 +58,7 @@ class Folds:
         where = f"folds of {self.dataset!r}"
         if self.k < FEWEST:
             raise CohortError(f"{where}: cross-validation needs at least {FEWEST} folds, not {self.k}")
-        if not len(self.image_ids) == len(self.patient_ids) == len(self.folds):
-            raise CohortError(f"{where}: image_ids, patient_ids and folds are not of one length")
-        twice = [image for image, count in Counter(self.image_ids).items() if count > 1]
-        if twice:
-            raise CohortError(f"{where}: {named('image', twice)} in it twice")
-        if any(a > b for a, b in zip(self.image_ids, self.image_ids[1:], strict=False)):
-            raise CohortError(f"{where}: images are not in ascending order of image_id")
+        check_images(self.image_ids, self.patient_ids, self.folds, where)
         if set(self.folds) != set(range(1, self.k + 1)):
             raise CohortError(
                 f"{where}: its folds are {', '.join(map(str, sorted(set(self.folds))))}, not 1 to {self.k}"
@@ -179,16 +172,9 @@ def load_or_make_folds(
         return folds
     folds = load_folds(path)
     rows = by_image(table, labels, dataset)
-    stored = _parameters(folds)
     asked = {"dataset": dataset, "k": k, "labels": list(labels), "seed": seed}
-    differences = [f"{key} {stored[key]!r}, now {asked[key]!r}" for key in asked if stored[key] != asked[key]]
-    if folds.image_ids != tuple(rows["image_id"]) or folds.patient_ids != tuple(rows["patient_id"]):
-        differences.append("other images or patients")
-    if differences:
-        raise CohortError(
-            f"{path}: the stored folds were made for something else: {'; '.join(differences)}; "
-            "delete the file, or choose another output folder, to make new ones"
-        )
+    same = folds.image_ids == tuple(rows["image_id"]) and folds.patient_ids == tuple(rows["patient_id"])
+    refuse_other(path, _parameters(folds), asked, [] if same else ["the images or their patients"])
     return folds
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -45,6 +47,27 @@ def by_image(table: pd.DataFrame, labels: Sequence[str], dataset: str) -> pd.Dat
     rows["image_id"] = rows["image_id"].astype(str).astype(object)
     rows["patient_id"] = rows["patient_id"].astype(str).astype(object)
     return rows.sort_values("image_id", kind="stable").reset_index(drop=True)
+
+
+def check_images(
+    image_ids: Sequence[str], patient_ids: Sequence[str], parts: Sequence[object], where: str
+) -> None:
+    """Check the columns of a split or of folds: of one length, each image once, in ascending order.
+
+    Raises
+    ------
+    CohortError: they are not; the message begins with ``where``.
+    """
+    if not len(image_ids) == len(patient_ids) == len(parts):
+        raise CohortError(
+            f"{where}: {len(image_ids)} images, {len(patient_ids)} patients, {len(parts)} parts: not of "
+            "one length"
+        )
+    twice = [image for image, count in Counter(image_ids).items() if count > 1]
+    if twice:
+        raise CohortError(f"{where}: {named('image', twice)} in it twice")
+    if any(a > b for a, b in pairwise(image_ids)):
+        raise CohortError(f"{where}: images are not in ascending order of image_id")
 
 
 def grouped_folds(rows: pd.DataFrame, labels: Sequence[str], k: int, seed: int) -> npt.NDArray[np.int64]:

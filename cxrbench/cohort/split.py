@@ -15,8 +15,16 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from cxrbench.cohort.grouping import by_image, grouped_folds, named, need_patients, refuse_shared, strata
-from cxrbench.cohort.splitfile import read_rows, rows_hash, write_rows
+from cxrbench.cohort.grouping import (
+    by_image,
+    check_images,
+    grouped_folds,
+    named,
+    need_patients,
+    refuse_shared,
+    strata,
+)
+from cxrbench.cohort.splitfile import read_rows, refuse_other, rows_hash, write_rows
 from cxrbench.errors import CohortError
 
 PARTS = ("train", "validation", "test")
@@ -58,13 +66,7 @@ class Split:
 
     def __post_init__(self) -> None:
         where = f"split of {self.dataset!r}"
-        if not len(self.image_ids) == len(self.patient_ids) == len(self.parts):
-            raise CohortError(f"{where}: image_ids, patient_ids and parts are not of one length")
-        twice = [image for image, count in Counter(self.image_ids).items() if count > 1]
-        if twice:
-            raise CohortError(f"{where}: {named('image', twice)} in it twice")
-        if any(a > b for a, b in zip(self.image_ids, self.image_ids[1:], strict=False)):
-            raise CohortError(f"{where}: images are not in ascending order of image_id")
+        check_images(self.image_ids, self.patient_ids, self.parts, where)
         unknown = sorted(set(self.parts) - set(PARTS))
         if unknown:
             raise CohortError(f"{where}: part {unknown[0]!r} is none of {', '.join(PARTS)}")
@@ -279,21 +281,16 @@ def load_or_make(
         "labels": list(labels),
         "seed": seed,
     }
-    stored = _parameters(split)
-    differences = [f"{k} {stored[k]!r}, now {asked[k]!r}" for k in asked if stored[k] != asked[k]]
+    further = []
     gone = set(split.image_ids) - set(rows["image_id"])
     new = set(rows["image_id"]) - set(split.image_ids)
     if gone or new:
-        differences.append(f"images ({len(gone)} of the split are gone, {len(new)} are new)")
+        further.append(f"images ({len(gone)} of the split are gone, {len(new)} are new)")
     elif split.patient_ids != tuple(rows["patient_id"]):
-        differences.append("the patients of the images")
+        further.append("the patients of the images")
     elif official_test and set(split.images("test")) != official_test & set(split.image_ids):
-        differences.append("the official test list")
-    if differences:
-        raise CohortError(
-            f"{path}: the stored split was made for something else: {'; '.join(differences)}; "
-            "delete the file, or choose another output folder, to make a new split"
-        )
+        further.append("the official test list")
+    refuse_other(path, _parameters(split), asked, further)
     return split
 
 

@@ -52,6 +52,29 @@ def write_rows(
     write_text_atomic(path, out.getvalue())
 
 
+def refuse_other(
+    path: Path | str, stored: Mapping[str, object], asked: Mapping[str, object], further: Sequence[str]
+) -> None:
+    """Refuse a stored file that was made from other things than those asked for now.
+
+    Parameters
+    ----------
+    stored: the file's parameters.
+    asked: those wanted now, with the same keys.
+    further: what else differs, in words.
+
+    Raises
+    ------
+    CohortError: something differs; the message says what.
+    """
+    differences = [f"{key} {stored[key]!r}, now {asked[key]!r}" for key in asked if stored[key] != asked[key]]
+    if differences or further:
+        raise CohortError(
+            f"{path}: it was made for something else: {'; '.join([*differences, *further])}; "
+            "delete the file, or choose another output folder, to have it made anew"
+        )
+
+
 def read_rows(
     path: Path | str,
     kind: str,

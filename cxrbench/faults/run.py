@@ -15,7 +15,7 @@ import numpy.typing as npt
 import torch
 
 from cxrbench.cohort.leaks import audit
-from cxrbench.cohort.storage import source_digest
+from cxrbench.cohort.storage import digest, source_digest
 from cxrbench.errors import CxrbenchError, TrainingError
 from cxrbench.faults.catalogue import FAULTS, Fault
 from cxrbench.faults.planting import TRAINED, TargetData
@@ -51,6 +51,15 @@ def chosen_scheme(results: Results) -> str:
     return PREFERRED if PREFERRED in results.names else results.names[0]
 
 
+def check_one_split(profile: Profile) -> None:
+    """Raise CxrbenchError where ``profile`` cross-validates its target: faults need a single split."""
+    if profile.roles[profile.target].folds:
+        raise CxrbenchError(
+            f"profile {profile.name!r} cross-validates its target, and faults are planted into a study with "
+            "one split; take a profile without 'folds'"
+        )
+
+
 def measure(
     profile: Profile,
     results: Results,
@@ -70,8 +79,10 @@ def measure(
 
     Raises
     ------
-    CxrbenchError: a checkpoint or a prediction file of the study is missing, or a stage cannot be trained.
+    CxrbenchError: the profile cross-validates its target, a checkpoint or a prediction file of the study is
+        missing, or a stage cannot be trained.
     """
+    check_one_split(profile)
     scheme = results.scheme(chosen_scheme(results))
     bench = _bench(profile, results, out, scheme.name, data_root, device, progress)
     return Sensitivity(
@@ -130,11 +141,6 @@ def _bench(
     # All roles, as in the study: what the leak audit finds is read from its store and not searched again.
     roles = frozenset(role for each in schemes for role in each.roles)
     turns = prepare(profile, roles, out, data_root, progress)
-    if len(turns) > 1:
-        raise CxrbenchError(
-            f"profile {profile.name!r} cross-validates its target, and faults are planted into a study with "
-            "one split; take a profile without 'folds'"
-        )
     (prepared,) = turns
     plan = make_plan(schemes)
     keys = {(stage.run, stage.seed): stage.key for stage in results.stages}
@@ -217,6 +223,7 @@ def _predictions(bench: _Bench, fault: Fault, data: TargetData, seed: int) -> Pr
     """Return the test predictions of the target stage with the fault, trained and predicted where needed."""
     clean = bench.stages[bench.run, seed]
     parent = _parent(bench, fault, seed)
+    patients = bench.clean[seed].patients
     folder = StageFolder.of(
         bench.out / "faults",
         {
@@ -227,6 +234,8 @@ def _predictions(bench: _Bench, fault: Fault, data: TargetData, seed: int) -> Pr
             "clean": clean.key,
             "parent": parent.key if parent else initial(bench.profile.init).identity(),
             "test": bench.target.identity("test"),
+            # Their hashes change with the key in the environment.
+            "patients": digest(None if patients is None else patients.tolist()),
             "data_seed": bench.profile.data_seed,
             "code": source_digest(
                 *(f"cxrbench.faults.{module}" for module in ("catalogue", "planting", "run"))

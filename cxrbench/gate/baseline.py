@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import secrets
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from cxrbench.cohort.storage import atomic_directory, write_text_atomic
+from cxrbench.cohort.storage import TEMPORARY, atomic_directory, write_text_atomic
 from cxrbench.errors import CxrbenchError, GateError
 from cxrbench.study.results import Results, load_results
 
@@ -49,18 +51,21 @@ def open_study(path: Path) -> Stored:
 def save_baseline(study: Stored, directory: Path) -> None:
     """Write ``study`` as the baseline in ``directory``, all or nothing; an older baseline there is replaced.
 
+    Where it fails, the older baseline is where it was. A process that is killed at the worst moment leaves it
+    at ``DIRECTORY.replaced``; :func:`load_baseline` says so, and the next save removes it.
+
     Raises
     ------
     GateError: ``directory`` holds something else than a baseline, or a file is missing or cannot be written.
     """
-    if directory.exists() and not _is_baseline(directory):
-        if not directory.is_dir() or any(directory.iterdir()):
-            raise GateError(f"{directory} exists and is no baseline; name an empty or a new folder")
-        directory.rmdir()
+    if directory.exists() and not _is_baseline(directory) and not _is_empty(directory):
+        raise GateError(f"{directory} exists and is no baseline; name an empty or a new folder")
+    # A link to a baseline stays a link: what it leads to is replaced.
+    place = directory.resolve()
+    fresh = _unused_name(place)
     files = [seed.predictions for scheme in study.results.schemes for seed in scheme.seeds]
-    old = directory.with_name(f"{directory.name}.replaced")
     try:
-        with atomic_directory(directory.with_name(f"{directory.name}.new")) as temporary:
+        with atomic_directory(fresh) as temporary:
             for name in ("results.json", *files):
                 (temporary / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(study.folder / name, temporary / name)
@@ -68,12 +73,12 @@ def save_baseline(study: Stored, directory: Path) -> None:
             write_text_atomic(
                 temporary / "baseline.json", json.dumps({"format": FORMAT, "files": hashes}, indent=2)
             )
-        if directory.exists():
-            directory.rename(old)
-        directory.with_name(f"{directory.name}.new").rename(directory)
-        shutil.rmtree(old, ignore_errors=True)
+        _put(fresh, place)
     except OSError as error:
         raise GateError(f"the baseline {directory} cannot be written: {error}") from None
+    finally:
+        # After it was put in its place there is nothing under this name any more.
+        shutil.rmtree(fresh, ignore_errors=True)
 
 
 def load_baseline(directory: Path) -> Stored:
@@ -82,9 +87,15 @@ def load_baseline(directory: Path) -> Stored:
     Raises
     ------
     NoBaselineError: the folder does not exist or is empty; the message says how to write one.
-    GateError: it is no baseline, or a file of it is missing or was changed.
+    GateError: it is no baseline, a file of it is missing or was changed, or a save was killed.
     """
-    if not directory.exists() or (directory.is_dir() and not any(directory.iterdir())):
+    if not directory.exists() or _is_empty(directory):
+        old = _replaced(directory.resolve())
+        if _is_baseline(old):
+            raise GateError(
+                f"{directory} is missing, since a save was interrupted; the older baseline is at {old}: "
+                f"rename it to {directory.name}, or save the baseline anew"
+            )
         raise NoBaselineError(
             f"no baseline yet at {directory}: write one with "
             f"'cxrbench baseline save {directory} --study STUDY'"
@@ -104,6 +115,40 @@ def load_baseline(directory: Path) -> Stored:
         if _sha256(directory / name) != expected:
             raise GateError(f"baseline {directory}: {name} was changed after the baseline was saved")
     return open_study(directory)
+
+
+def _put(fresh: Path, place: Path) -> None:
+    """Rename ``fresh`` to ``place``; the older baseline there is removed, or comes back where it fails."""
+    old = _replaced(place)
+    try:
+        if _is_empty(place):
+            place.rmdir()
+        elif place.exists():
+            if _is_baseline(old):
+                # Left by a save that was killed when its own was in place already.
+                shutil.rmtree(old, ignore_errors=True)
+            if os.path.lexists(old):
+                old = _unused_name(place)
+            place.rename(old)
+        fresh.rename(place)
+    except BaseException:
+        if _is_baseline(old) and not place.exists():
+            old.rename(place)
+        raise
+    if _is_baseline(old):
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _replaced(place: Path) -> Path:
+    return place.with_name(f"{place.name}.replaced")
+
+
+def _unused_name(place: Path) -> Path:
+    return place.with_name(f"{TEMPORARY}{secrets.token_hex(4)}-{place.name}")
+
+
+def _is_empty(directory: Path) -> bool:
+    return directory.is_dir() and not any(directory.iterdir())
 
 
 def _is_baseline(directory: Path) -> bool:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 
 from cxrbench.errors import GateError, StatisticsError
 from cxrbench.gate.baseline import Stored
+from cxrbench.schemes import parse
 from cxrbench.statistics.adjust import adjust_p_values
 from cxrbench.statistics.means import MeanDifference, compare_means
-from cxrbench.statistics.predictions import Predictions, join_predictions, read_predictions
+from cxrbench.statistics.predictions import Predictions, join_predictions
 from cxrbench.statistics.verdicts import Outcome, Verdict
+from cxrbench.study.curves import seed_curves
 from cxrbench.study.results import Results
 
 ALPHA = 0.025
@@ -114,8 +116,9 @@ def gate(
 
     Raises
     ------
-    GateError: profile, target split or test images differ, so that nothing can be compared; the message says
-        which.
+    GateError: profile, target split, test images or a scheme of one name differ, so that nothing can be
+        compared; the message says which.
+    SchemeError: the notation of a scheme in the results cannot be read.
     """
     now, before = study.results, baseline.results
     _same_ground(now, before)
@@ -128,6 +131,7 @@ def gate(
     shared = [name for name in before.names if name in now.names]
     if not shared:
         raise GateError("study and baseline have no scheme in common")
+    _same_schemes(now, before, shared)
     notes = [
         f"scheme {name!r} is in the baseline and was not run" for name in before.names if name not in shared
     ]
@@ -161,6 +165,17 @@ def _same_ground(now: Results, before: Results) -> None:
             )
 
 
+def _same_schemes(now: Results, before: Results, shared: Sequence[str]) -> None:
+    """Refuse to compare two schemes that have nothing but their name in common."""
+    for name in shared:
+        a, b = now.scheme(name).notation, before.scheme(name).notation
+        if parse(name, a).stages != parse(name, b).stages:
+            raise GateError(
+                f"scheme {name!r} is not the baseline's ({a!r} now, {b!r} in the baseline): nothing can be "
+                "compared; if the change is meant, give it another name or save a new baseline"
+            )
+
+
 def _difference(study: Stored, baseline: Stored, scheme: str) -> MeanDifference:
     now, before = _curves(study, scheme, "now"), _curves(baseline, scheme, "baseline")
     try:
@@ -174,14 +189,7 @@ def _difference(study: Stored, baseline: Stored, scheme: str) -> MeanDifference:
 
 
 def _curves(stored: Stored, scheme: str, when: str) -> dict[str, Predictions]:
-    """Return one curve a seed, called ``when, seed S``."""
-    curves = {}
-    for seed in stored.results.scheme(scheme).seeds:
-        part = read_predictions(stored.folder / seed.predictions)
-        (scores,) = part.scores.values()
-        name = f"{when}, seed {seed.seed}"
-        curves[name] = replace(part, scores={name: scores})
-    return curves
+    return seed_curves(stored.results, stored.folder, scheme, when)
 
 
 def _scheme_checks(differences: Mapping[str, MeanDifference], margin: float) -> tuple[SchemeCheck, ...]:

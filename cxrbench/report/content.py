@@ -96,6 +96,28 @@ def has_uncalibrated(results: Results) -> bool:
     return any(target is not None and not target.calibrated for target in targets)
 
 
+def reach(results: Results, scheme: SchemeResult) -> float | None:
+    """Return the half-width of the interval that decides instead of the test sample's; None where that does.
+
+    It is :meth:`Target.reach`, of a target that carries a calibration's spread; nothing settles a target that
+    is not yet calibrated.
+    """
+    target = stated_target(results, scheme)
+    return None if target is None or not target.calibrated else target.reach(len(scheme.seeds))
+
+
+def reach_interval(results: Results, scheme: SchemeResult) -> tuple[float, float] | None:
+    """Return AUC ± :func:`reach`, as far as that is an AUC."""
+    half = reach(results, scheme)
+    return None if half is None else (max(0.0, scheme.auc - half), min(1.0, scheme.auc + half))
+
+
+def reaches_text(results: Results) -> str:
+    """Return the schemes whose verdict the reach decides, each with it: ``control ± 0.034``; "" for none."""
+    found = [(scheme.name, reach(results, scheme)) for scheme in results.schemes]
+    return ", ".join(f"{name} ± {decimal(half)}" for name, half in found if half is not None)
+
+
 def has_control(results: Results) -> bool:
     """Return whether there is a control and something to compare with it."""
     return CONTROL in results.names and len(results.schemes) > 1
@@ -126,6 +148,12 @@ def column_notes(results: Results) -> tuple[str, ...]:
         pairs = plural(len(results.comparisons[0].pairs), "pair")
         over = "lowest and highest over the seeds, each tested by itself" if several else seeds_text(results)
         notes.append(f"p: paired DeLong test against the control, {by}, Holm-adjusted over {pairs}; {over}")
+    reaches = reaches_text(results)
+    if reaches:
+        notes.append(
+            "verdict: where the target carries the spread of a calibration's training seeds, AUC ± the reach "
+            f"of that spread decides, and not the 95% interval: {reaches}"
+        )
     if has_uncalibrated(results):
         notes.append("*: the target is not yet calibrated, so no interval settles it")
     mean = ", mean over seeds" if several else ""

@@ -61,6 +61,7 @@ def page(results: Results, figures: Sequence[ReportFigure]) -> str:
         ],
         has_control=content.has_control(cleaned),
         notes=content.column_notes(cleaned),
+        reaches=content.reaches_text(cleaned),
         between_seeds=", ".join(
             f"{scheme.name} {text.decimal(scheme.sd_between_seeds, 4)}"
             for scheme in cleaned.schemes

@@ -147,12 +147,17 @@ def degrees_of_freedom(variance: float, seeds: Sequence[SeedVariance]) -> float:
     .. math:: \nu = \frac{\text{variance}^2}{\sum_i (s^2_i / n_i)^2 / (n_i - 1)}
 
     The sum runs over the groups of seeds whose own variance is above 0. It holds what was observed, since the
-    own part is that minus a number known much better, and so as uncertain as the whole.
+    own part is that minus a number known much better, and so as uncertain as the whole. Where the own part is
+    a small rest, that sum alone would say less than the seeds do: they are never worth less than the smallest
+    n_i - 1 of these groups, Satterthwaite's own lower bound.
 
     Parameters
     ----------
     variance: of the estimate, of which every group's own / n is a part.
     seeds: the groups of seeds.
     """
-    uncertainty = sum((part.observed / part.n) ** 2 / (part.n - 1) for part in seeds if part.own > 0)
-    return variance**2 / uncertainty if uncertainty > 0 else math.inf
+    varying = [part for part in seeds if part.own > 0]
+    if not varying:
+        return math.inf
+    uncertainty = sum((part.observed / part.n) ** 2 / (part.n - 1) for part in varying)
+    return max(variance**2 / uncertainty, min(part.n - 1 for part in varying))

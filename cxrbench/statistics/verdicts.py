@@ -135,7 +135,8 @@ def verdict(
 
     Where the target carries a calibration's spread, ``value`` was measured on the same test images: the
     chance of the test sample is in both numbers alike and drops out, and what remains is the chance of the
-    training seed. The interval is then auc ± :meth:`Target.reach` instead of the one given. A calibration
+    training seed. The interval is then auc ± :meth:`Target.reach`, as far as that is an AUC, instead of the
+    one given. A calibration
     states a tolerance of twice the reach of one run, so that one further seed of unchanged code passes in 95%
     (it lies within one reach), and a run fails where it is more than three reaches away.
 
@@ -157,7 +158,7 @@ def verdict(
     band = target.band
     reach = target.reach(runs)
     if reach is not None:
-        ci_low, ci_high = auc - reach, auc + reach
+        ci_low, ci_high = max(0.0, auc - reach), min(1.0, auc + reach)
     digits = _digits((auc, ci_low, ci_high), band or ())
     measured = f"AUC {auc:.{digits}f} [{ci_low:.{digits}f}, {ci_high:.{digits}f}]"
     if reach is not None:

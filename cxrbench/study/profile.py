@@ -22,11 +22,12 @@ from typing import Any, Literal
 from cxrbench.cohort.folds import FEWEST
 from cxrbench.errors import ProfileError, SchemeError, StatisticsError
 from cxrbench.schemes import SIX, Registry, Scheme, Stage, parse
-from cxrbench.settings import from_mapping, refuse_unknown
+from cxrbench.settings import as_table, from_mapping, refuse_unknown
 from cxrbench.statistics.verdicts import Target
 from cxrbench.training.config import Precision, PrecisionChoice, StageConfig
 
 PHANTOM = "phantom"
+_SUCH_STAGE = "of training settings such as epochs = 4"
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ class TargetSettings:
         two_sided = self.auc is not None and self.tolerance is not None
         if two_sided == (self.at_least is not None):
             raise ProfileError("give either 'auc' and 'tolerance', or 'at_least'")
-        if not self.source.strip():
+        if not isinstance(self.source, str) or not self.source.strip():
             raise ProfileError("'source' must say where the number comes from")
         try:
             self.as_target()
@@ -219,7 +220,8 @@ def load_profile(name: str) -> Profile:
 
     Raises
     ------
-    ProfileError: there is no such profile, it is not TOML, or a key is unknown, missing or out of range.
+    ProfileError: there is no such profile, it is not TOML in UTF-8, or a key is unknown, missing, of the
+        wrong kind or out of range.
     """
     return parse_profile(profile_text(name), name)
 
@@ -229,13 +231,18 @@ def profile_text(name: str) -> str:
 
     Raises
     ------
-    ProfileError: there is no such profile, or its file cannot be read.
+    ProfileError: there is no such profile, or its file cannot be read or is not UTF-8.
     """
     if name.endswith(".toml"):
         try:
             return Path(name).read_text(encoding="utf-8")
         except OSError as error:
             raise ProfileError(f"profile {name} cannot be read: {error.strerror}") from None
+        except UnicodeDecodeError as error:
+            line = error.object.count(b"\n", 0, error.start) + 1
+            raise ProfileError(
+                f"profile {name}: line {line} is not UTF-8, in which TOML is written; save the file as UTF-8"
+            ) from None
     if name not in profile_names():
         near = get_close_matches(name, profile_names(), n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
@@ -261,9 +268,16 @@ def parse_profile(text: str, where: str) -> Profile:
     for table in ("study", "roles", "stages"):
         if not isinstance(toml.get(table), dict) or not toml[table]:
             raise ProfileError(f"{where}: the table [{table}] is missing")
+
+    def optional(table: str, such: str) -> Mapping[str, Any]:
+        return as_table(toml.get(table, {}), f"{where}: [{table}]", such)
+
     study = from_mapping(_Study, toml["study"], f"{where}: [study]")
     stages = dict(toml["stages"])
-    default = StageConfig.from_mapping(stages.pop("default", {}), f"{where}: [stages.default]")
+    default = StageConfig.from_mapping(
+        as_table(stages.pop("default", {}), f"{where}: [stages.default]", _SUCH_STAGE),
+        f"{where}: [stages.default]",
+    )
     roles = {
         name: from_mapping(RoleSettings, values, f"{where}: [roles.{name}]")
         for name, values in toml["roles"].items()
@@ -277,14 +291,19 @@ def parse_profile(text: str, where: str) -> Profile:
                 "'folds'; give 'validation'"
             )
     registry = SIX
-    for name, notation in toml.get("schemes", {}).items():
+    for name, notation in optional("schemes", "with lines such as mine = 'init > findings > covid'").items():
+        if not isinstance(notation, str):
+            raise ProfileError(
+                f"{where}: [schemes] {name}: write one notation such as 'init > findings > covid', not "
+                f"{notation!r}"
+            )
         try:
             registry = registry.add(name, notation)
         except SchemeError as error:
             raise ProfileError(f"{where}: [schemes] {name}: {error}") from None
     targets = {
         name: from_mapping(TargetSettings, values, f"{where}: [targets.{name}]")
-        for name, values in toml.get("targets", {}).items()
+        for name, values in optional("targets", "for each scheme, such as [targets.control]").items()
     }
     refuse_unknown(targets, list(registry), f"{where}: [targets]")
     return Profile(
@@ -300,7 +319,11 @@ def parse_profile(text: str, where: str) -> Profile:
         stages=MappingProxyType(
             {
                 _stage(notation, f"{where}: [stages]"): StageConfig.from_mapping(
-                    {**_settings(default), **values}, f"{where}: [stages.{notation!r}]"
+                    {
+                        **_settings(default),
+                        **as_table(values, f"{where}: [stages.{notation!r}]", _SUCH_STAGE),
+                    },
+                    f"{where}: [stages.{notation!r}]",
                 )
                 for notation, values in stages.items()
             }
@@ -308,7 +331,7 @@ def parse_profile(text: str, where: str) -> Profile:
         default_stage=default,
         schemes=registry,
         targets=MappingProxyType(targets),
-        phantom=MappingProxyType(toml.get("phantom", {})),
+        phantom=MappingProxyType(dict(optional("phantom", "for each role, such as [phantom.covid]"))),
         on_bad_file=study.on_bad_file,
         on_leak=study.on_leak,
         patient_ids=study.patient_ids,

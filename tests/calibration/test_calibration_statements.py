@@ -32,7 +32,7 @@ def stated(make_row):
             for scheme, aucs in table.items()
             for seed, auc in zip(SEEDS, aucs, strict=True)
         ]
-        return statements(summaries(rows), SEEDS, aims, rows)
+        return statements(summaries(rows), SEEDS, aims, rows, set(table) - {"control", "twice"})
 
     return state
 
@@ -102,3 +102,10 @@ def test_what_was_not_run_is_not_stated(stated):
     assert [s.claim for s in found] == ["the largest DeLong standard error is below 0.01"]
     found = stated({name: GOOD[name] for name in ("control", "findings")}, aims={"control": 0.757})
     assert [s.claim.split()[0] for s in found] == ["the", "every", "the"]
+
+
+def test_a_scheme_of_the_target_alone_is_not_supplemental_training(stated):
+    found = stated({**GOOD, "twice": (0.70, 0.70, 0.70)})
+    statement = of(found, SUPPLEMENT)
+    assert statement.holds
+    assert "twice" not in statement.numbers

@@ -8,6 +8,7 @@ import pytest
 from scipy.stats import t
 
 from cxrbench.calibration.targets import summaries, targets, tolerance
+from cxrbench.statistics.verdicts import Target
 
 
 @pytest.mark.parametrize(
@@ -51,3 +52,9 @@ def test_every_scheme_gets_a_target_that_names_its_source(make_row):
     target = found["mine"]
     assert (target.auc, target.sd, target.seeds, target.source) == (0.71, 0.01, 3, "the command")
     assert target.tolerance == tolerance(0.01, 3)
+
+
+def test_seeds_that_tie_give_a_target_that_a_profile_can_state(make_row):
+    found = targets(summaries([make_row("control", seed, 1.0) for seed in (0, 1)]), "the command")["control"]
+    assert (found.sd, found.tolerance) == (1e-5, 0.001)
+    Target(value=found.auc, tolerance=found.tolerance, sd=found.sd, seeds=found.seeds)

@@ -169,5 +169,5 @@ def test_stored_folds_are_used_again_and_refused_for_anything_else(tmp_path: Pat
     assert load_or_make_folds(path, table, ["covid"], 4, 3, "d") == made
     with pytest.raises(CohortError, match="k 4, now 3; seed 3, now 8"):
         load_or_make_folds(path, table, ["covid"], 3, 8, "d")
-    with pytest.raises(CohortError, match="other images or patients"):
+    with pytest.raises(CohortError, match="something else: the images or their patients"):
         load_or_make_folds(path, table.iloc[1:], ["covid"], 4, 3, "d")

@@ -61,10 +61,12 @@ def test_a_scheme_can_be_tried():
         (["study", "--profile", "phantm", "--out", "x"], "did you mean 'phantom'"),
         (["study", "--profile", "public-small", "--out", "x"], "--data-root"),
         (["study", "--scheme", "contrl", "--out", "x"], "did you mean 'control'"),
+        (["schemes", "--profile", "latin.toml"], "profile latin.toml: line 1 is not UTF-8"),
     ],
 )
 def test_a_mistake_is_said_without_a_traceback(arguments, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "latin.toml").write_bytes("# Küste".encode("latin-1"))
     result = CliRunner().invoke(main, arguments)
     assert result.exit_code == 2
     assert message in result.stderr

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from cxrbench.errors import GateError
@@ -32,6 +34,84 @@ def test_an_older_baseline_is_replaced(study, make_study, tmp_path):
     save_baseline(other, tmp_path / "baseline")
     assert load_baseline(tmp_path / "baseline").results.names == ("control",)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["baseline", "other", "study"]
+
+
+@pytest.fixture
+def other(make_study):
+    return make_study("other", {"control": (2.0, 9)})
+
+
+def test_what_a_killed_save_left_does_not_become_the_baseline(study, other, tmp_path):
+    save_baseline(study, tmp_path / "baseline")
+    # Its own, complete, under the name that saves once used.
+    save_baseline(study, tmp_path / "baseline.new")
+    save_baseline(other, tmp_path / "baseline")
+    assert load_baseline(tmp_path / "baseline").results == other.results
+
+
+def test_an_older_baseline_that_a_killed_save_left_is_in_nobodys_way(study, other, tmp_path):
+    save_baseline(study, tmp_path / "baseline")
+    save_baseline(study, tmp_path / "baseline.replaced")
+    save_baseline(other, tmp_path / "baseline")
+    assert load_baseline(tmp_path / "baseline").results == other.results
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["baseline", "other", "study"]
+
+
+def test_somebodys_folder_in_the_way_is_neither_removed_nor_an_obstacle(study, other, tmp_path):
+    save_baseline(study, tmp_path / "baseline")
+    (tmp_path / "baseline.replaced").mkdir()
+    (tmp_path / "baseline.replaced" / "file").write_text("mine")
+    save_baseline(other, tmp_path / "baseline")
+    assert load_baseline(tmp_path / "baseline").results == other.results
+    assert (tmp_path / "baseline.replaced" / "file").read_text() == "mine"
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["baseline", "baseline.replaced", "other", "study"]
+
+
+@pytest.mark.parametrize("error", [OSError("the disk is gone"), KeyboardInterrupt()])
+def test_a_save_that_fails_at_the_last_step_leaves_the_old_baseline(
+    study, other, tmp_path, monkeypatch, error
+):
+    directory = tmp_path / "baseline"
+    save_baseline(study, directory)
+    rename = Path.rename
+
+    failed = []
+
+    def fail(self, target):
+        if target == directory and not failed:
+            failed.append(self)
+            raise error
+        return rename(self, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "rename", fail)
+        with pytest.raises(GateError if isinstance(error, OSError) else KeyboardInterrupt):
+            save_baseline(other, directory)
+    assert load_baseline(directory).results == study.results
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["baseline", "other", "study"]
+
+
+def test_a_save_killed_between_its_last_steps_is_told_from_no_baseline(study, other, tmp_path):
+    directory = tmp_path / "baseline"
+    save_baseline(study, directory)
+    directory.rename(tmp_path / "baseline.replaced")
+    with pytest.raises(
+        GateError, match=r"a save was interrupted; the older baseline is at .*\.replaced"
+    ) as caught:
+        load_baseline(directory)
+    assert not isinstance(caught.value, NoBaselineError)
+    save_baseline(other, directory)
+    assert load_baseline(directory).results == other.results
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["baseline", "other", "study"]
+
+
+def test_a_link_to_a_baseline_stays_a_link(study, other, tmp_path):
+    save_baseline(study, tmp_path / "kept")
+    (tmp_path / "baseline").symlink_to(tmp_path / "kept", target_is_directory=True)
+    save_baseline(other, tmp_path / "baseline")
+    assert (tmp_path / "baseline").is_symlink()
+    assert load_baseline(tmp_path / "kept").results == other.results
 
 
 def test_a_folder_of_something_else_is_not_overwritten(study, tmp_path):

@@ -141,6 +141,36 @@ def test_no_scheme_in_common_is_an_error(make_study):
         gate(make_study("now", {"findings": (1.0, 1)}), before)
 
 
+def noted(study, notation, name="control"):
+    """Return ``study`` with another notation of a scheme."""
+    schemes = tuple(
+        replace(scheme, notation=notation) if scheme.name == name else scheme
+        for scheme in study.results.schemes
+    )
+    return replace(study, results=replace(study.results, schemes=schemes))
+
+
+def test_two_schemes_of_one_name_are_an_error_that_says_so(make_study):
+    study = make_study("a", {"control": (1.0, 1), "mine": (0.5, 2)})
+    before = noted(study, "init > findings > covid", "mine")
+    now = noted(study, "init > pneumonia > covid", "mine")
+    with pytest.raises(
+        GateError,
+        match=r"scheme 'mine' is not the baseline's \('init > pneumonia > covid' now, "
+        r"'init > findings > covid' in the baseline\).*save a new baseline",
+    ):
+        gate(now, before)
+
+
+def test_one_scheme_written_in_two_ways_is_one_scheme(make_study):
+    study = make_study("a", {"control": (1.0, 1)})
+    before, now = (
+        noted(study, "init > findings + pneumonia > covid"),
+        noted(study, "init>pneumonia+findings>covid"),
+    )
+    assert gate(now, before).outcome == "pass"
+
+
 def slower(results, factor):
     return {
         "stages": tuple(

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 
 # pytester forgets what a run has imported, and numpy and torch cannot be imported twice.
 for _module in ("cxrbench.study.run", "cxrbench.gate.rules", "cxrbench.report.write", "sklearn.metrics"):
     import_module(_module)
+
+TRAINING_SPEED = Path(__file__).parents[2] / "benchmarks" / "test_training_speed.py"
 
 PROFILE = """
 [study]
@@ -110,9 +113,12 @@ def test_schemes_and_pairs_are_those_of_the_profile(outside):
         (["--scheme", "contrl"], "*no scheme 'contrl'; did you mean 'control'*"),
         (["--seeds", "one"], "*--seeds takes whole numbers*"),
         (["--profile", "outside.toml", "--scheme", "findings"], "*'findings' needs role 'findings'*"),
+        (["--profile", "latin.toml"], "*profile latin.toml: line 4 is not UTF-8*"),
+        (["--profile", "latin.toml", "--seeds", "one"], "*--seeds takes whole numbers*"),
     ],
 )
 def test_a_mistaken_option_is_a_usage_error(outside, arguments, message):
+    (outside.path / "latin.toml").write_bytes(PROFILE.replace("Outside", "Küste").encode("latin-1"))
     outside.makepyfile("def test_scheme(cxr_scheme): pass")
     result = run(outside, *arguments)
     assert result.ret in (pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.INTERRUPTED)
@@ -157,6 +163,49 @@ def test_a_baseline_that_is_not_there_yet_is_a_state_of_its_own(outside):
     result.stdout.fnmatch_lines(
         ["*no baseline yet at nowhere: write one with 'cxrbench baseline save nowhere*"]
     )
+
+
+STUDY_OF_NOTHING = """
+from types import SimpleNamespace
+
+import pytest
+from cxrbench.schemes import StageRun, make_plan
+
+@pytest.fixture(scope="session")
+def cxr_study(pytestconfig, cxr_profile):
+    # Nothing is trained: a second for the first run of the plan, two for the next, and so on.
+    schemes = cxr_profile.select(tuple(pytestconfig.getoption("scheme")))
+    seconds = {run: 1.0 + i for i, run in enumerate(make_plan(schemes).runs)}
+    return SimpleNamespace(
+        target="covid",
+        seeds=(0,),
+        roles={"covid": SimpleNamespace(folds=0)},
+        stages=[SimpleNamespace(run=str(run), seconds=s, images_per_second=1) for run, s in seconds.items()],
+        scheme={
+            scheme.name: SimpleNamespace(
+                name=scheme.name,
+                notation=scheme.notation,
+                train_seconds=sum(
+                    seconds[StageRun(scheme.stages[: i + 1])] for i in range(len(scheme.stages))
+                ),
+            )
+            for scheme in schemes
+        }.get,
+    )
+"""
+
+
+def test_the_time_of_a_scheme_is_found_however_its_pools_are_ordered(outside):
+    roles = "".join(
+        f"[roles.{r}]\ndataset = 'phantom'\nvalidation = 0.3\n" for r in ("findings", "pneumonia")
+    )
+    outside.makefile(".toml", outside=PROFILE + roles)
+    outside.makeconftest(STUDY_OF_NOTHING)
+    outside.makepyfile(test_training_speed=TRAINING_SPEED.read_text(encoding="utf-8"))
+    mine = "mine=init > pneumonia + findings > pneumonia > covid"
+    options = ("--profile", "outside.toml", "--scheme", "pooled-supplement", "--scheme", mine)
+    result = run(outside, *options, "-k", "time_of_a_scheme")
+    assert result.parseoutcomes() == {"passed": 2, "deselected": 2}
 
 
 def test_other_peoples_tests_do_not_pay_for_the_plugin(outside):

@@ -16,7 +16,7 @@ from scipy.stats import norm
 
 from cxrbench.report import write_report
 from cxrbench.statistics.records import Curve, Omnibus, Pair
-from cxrbench.statistics.verdicts import Verdict
+from cxrbench.statistics.verdicts import Target, Verdict, verdict
 from cxrbench.study.results import (
     Point,
     Results,
@@ -191,6 +191,33 @@ def cross_validated(study: Study, folds: int = 5) -> Study:
     )
 
 
+# Two of the six come from a calibration of five seeds: t(4; 0.975) is 2.776.
+SPREADS = {"control": 0.011, "sequential": 0.02}
+
+
+def calibrated(study: Study) -> Study:
+    """Return ``study`` as if the targets of :data:`SPREADS` came from a calibration, judged accordingly."""
+    results = study.results
+    targets = {name: dict(values) for name, values in results.settings["targets"].items()}
+    schemes = []
+    for scheme in results.schemes:
+        if scheme.name in SPREADS:
+            stated = targets[scheme.name]
+            stated |= {"sd": SPREADS[scheme.name], "seeds": 5, "source": "calibration"}
+            target = Target(
+                value=stated["auc"],
+                tolerance=stated["tolerance"],
+                sd=stated["sd"],
+                seeds=5,
+                source="calibration",
+            )
+            found = verdict(target, scheme.auc, scheme.ci_low, scheme.ci_high, len(scheme.seeds))
+            scheme = replace(scheme, target=str(target), verdict=found)
+        schemes.append(scheme)
+    settings = {**results.settings, "targets": targets}
+    return replace(study, results=replace(results, settings=settings, schemes=tuple(schemes)))
+
+
 HOSTILE = "A & B </title><script>alert(1)</script> /home/jane.doe/study"
 
 
@@ -203,6 +230,8 @@ def reports(make_study: MakeStudy, tmp_path_factory: pytest.TempPathFactory) -> 
         "pair": make_study(names=("control", "sequential")),
         "single": make_study(names=("control",), targets=False),
         "folds": cross_validated(make_study(synthetic=False)),
+        "calibrated": calibrated(make_study()),
+        "calibrated-seeds": calibrated(make_study(names=("control", "sequential"), seeds=(0, 1, 2))),
     }
     return {
         name: Written(study, write_report(study.results, study.out, tmp_path_factory.mktemp(name) / "report"))

@@ -63,6 +63,43 @@ def test_forest_draws_every_interval_and_calibrated_and_other_targets(make_study
     assert 0.887 < high < 0.90
 
 
+def test_forest_draws_what_decides_below_the_interval(reports: dict[str, Any]) -> None:
+    results = reports["calibrated"].study.results
+    figure = draw_forest(results)
+    (axes,) = figure.axes
+    bars = {line.get_ydata()[0]: tuple(line.get_xdata()) for line in axes.lines if line.get_marker() == "|"}
+    # t(4; 0.975) sd sqrt(1 + 1/5), for control in row 0 and sequential in row 3.
+    reaches = {row: 2.7764 * sd * 1.2**0.5 for row, sd in ((0, 0.011), (3, 0.02))}
+    assert {round(y): ends for y, ends in bars.items()} == {
+        row: (pytest.approx(auc - reaches[row], abs=1e-5), pytest.approx(auc + reaches[row], abs=1e-5))
+        for row, auc in ((0, 0.757), (3, 0.857))
+    }
+    assert all(0.1 < y - round(y) < 0.32 for y in bars)
+    # The sample's own interval stays, and the axis holds both.
+    assert (0.741, 0.773) in [tuple(line.get_xdata()) for line in axes.lines]
+    low, high = axes.get_xlim()
+    assert low < bars[min(bars)][0]
+    assert high > bars[max(bars)][1]
+    texts = [text.get_text() for text in axes.texts]
+    assert texts[0] == "0.757 [0.741, 0.773]\ndecides: [0.724, 0.790]"
+    assert texts[1] == "0.842 [0.829, 0.855]"
+    assert "AUC ± reach: decides where drawn" in [text.get_text() for text in figure.legends[0].get_texts()]
+
+
+def test_forest_draws_no_reach_above_an_auc_of_one(make_study: MakeStudy) -> None:
+    results = make_study(names=("sequential",)).results
+    spread = {"sequential": {"auc": 0.9, "tolerance": 0.3, "sd": 0.06, "seeds": 5, "source": "calibration"}}
+    (axes,) = draw_forest(replace(results, settings={**results.settings, "targets": spread})).axes
+    (bar,) = [line for line in axes.lines if line.get_marker() == "|"]
+    assert bar.get_xdata()[1] == 1
+
+
+def test_without_a_spread_the_forest_has_no_reach(make_study: MakeStudy) -> None:
+    figure = draw_forest(make_study().results)
+    assert not [line for line in figure.axes[0].lines if line.get_marker() == "|"]
+    assert not any("reach" in text.get_text() for text in figure.legends[0].get_texts())
+
+
 def test_roc_panels_hold_the_scheme_the_control_and_the_points(make_study: MakeStudy) -> None:
     study = make_study(names=("control", "sequential"))
     curves = read_curves(study.results, study.out)

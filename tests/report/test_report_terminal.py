@@ -96,6 +96,20 @@ def test_images_of_unknown_patients_and_of_one_each_are_said_to_be_independent(m
     assert "801 positive, patients not known" in unknown
 
 
+def test_what_decides_is_said_below_the_table(reports: dict[str, Any]) -> None:
+    lines = scheme_table(reports["calibrated"].study.results).splitlines()
+    (said,) = [line for line in lines if line.startswith("verdict: ")]
+    assert said.endswith("decides, and not the 95% interval: control ± 0.033, sequential ± 0.061")
+
+
+def test_nothing_decides_for_a_target_that_is_not_yet_calibrated(reports: dict[str, Any]) -> None:
+    results = reports["calibrated"].study.results
+    targets = {name: {**target, "calibrated": False} for name, target in results.settings["targets"].items()}
+    table = scheme_table(replace(results, settings={**results.settings, "targets": targets}))
+    assert "decides" not in table
+    assert "0.757 ± 0.030*" in table
+
+
 def test_a_title_cannot_steer_the_terminal(make_study: MakeStudy) -> None:
     table = scheme_table(make_study(names=("control",), title="red \x1b[31m\nsecond line").results)
     assert table.startswith("red [31m second line\n")

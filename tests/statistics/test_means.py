@@ -129,6 +129,24 @@ def test_seeds_that_do_not_differ_leave_the_sample_alone(sample):
     assert means.p_below(0) == alone.p_below(0)
 
 
+def test_seeds_held_against_themselves_keep_their_degrees_of_freedom():
+    """The seeds' own part may be a small rest of what was observed: no fewer than n - 1 remain."""
+    random = np.random.default_rng(4)
+    found = []
+    for _ in range(50):
+        labels, curves = seeded(random, 60, {"a": 3}, spread=0.1)
+        again = {name.replace("a", "b"): scores for name, scores in curves.items()}
+        means = compare_means(labels, {**curves, **again}, side(curves, "a"), list(again))
+        assert means.difference == 0
+        if means.df is not None:
+            assert means.df >= 2
+            assert means.ci_high == pytest.approx(stats.t.ppf(0.975, means.df) * means.se)
+        found.append(means.df)
+    # Both kinds are among them: seeds with a part of their own, and without.
+    assert None in found
+    assert 2 in found
+
+
 def test_one_seed_on_a_side_says_nothing_of_seeds():
     labels, curves = seeded(np.random.default_rng(6), 200, {"a": 4, "b": 1}, spread=1.0)
     means = compare_means(labels, curves, side(curves, "a"), ["b0"])

@@ -178,6 +178,14 @@ def test_a_calibrated_target_is_held_against_the_spread_between_seeds(auc, runs,
     assert "5 calibration seeds, SD 0.008" in found.sentence
 
 
+@pytest.mark.parametrize(("value", "sd", "seeds"), [(0.98, 0.01, 5), (0.857, 0.012, 2), (0.02, 0.01, 5)])
+def test_the_calibrated_value_itself_passes_also_near_the_ends(value, sd, seeds):
+    reach = Target(value=value, tolerance=1.0, sd=sd, seeds=seeds).reach(1)
+    target = Target(value=value, tolerance=2 * reach, sd=sd, seeds=seeds)
+    assert not 0 < value - reach < value + reach < 1
+    assert verdict(target, value, 0.0, 1.0).outcome == "pass"
+
+
 def test_one_more_seed_of_unchanged_code_passes_in_95_percent():
     random = np.random.default_rng(8)
     trials, passed = 4000, 0

@@ -44,6 +44,9 @@ source = "a test"
 """
 
 
+TARGET = GOOD[GOOD.index("[targets.control]") :]
+
+
 @pytest.mark.parametrize("name", profile_names())
 def test_every_shipped_profile_loads_and_runs_the_six(name):
     profile = load_profile(name)
@@ -139,6 +142,48 @@ def test_an_unknown_scheme_is_refused_with_the_nearest():
         ("tolerance = 0.1", "", "either 'auc' and 'tolerance', or 'at_least'"),
         ('source = "a test"', 'source = ""', "'source' must say where the number comes from"),
         ("[stages.default]", "[stage.default]", "unknown key 'stage'"),
+        (
+            TARGET,
+            "[targets]\ncontrol = 0.757",
+            r"\[targets.control\]: write a table with keys among source, auc, tolerance, .*, not 0\.757",
+        ),
+        ('source = "a test"', "source = 3", r"\[targets.control\]: 'source' must say where"),
+        ("auc = 0.7", 'auc = "0.7"', r"\[targets.control\]: auc must be a number, not '0\.7'"),
+        (
+            '"init > findings + covid"',
+            '["init > covid"]',
+            r"\[schemes\] seventh: write one notation such as '.*', not \['init > covid'\]",
+        ),
+        (
+            "[stages.default]\nepochs = 2",
+            "[stages]\ndefault = 2",
+            r"\[stages.default\]: write a table .*, not 2",
+        ),
+        (
+            '[stages."covid + findings"]\nepochs = 5\naugmentation = { rotation = 3 }',
+            "[stages]\ncovid = 5",
+            r"\[stages.'covid'\]: write a table of training settings such as epochs = 4, not 5",
+        ),
+        (
+            'target = "covid"',
+            'target = ["covid"]',
+            r"\[study\]: target must be a text in quotes, not \['covid'\]",
+        ),
+        ("data_seed = 1", 'data_seed = "1"', r"\[study\]: data_seed must be a whole number, not '1'"),
+        (
+            "validation = 0.1",
+            'validation = "0.1"',
+            r"\[roles.findings\]: validation must be a number, not '0\.1'",
+        ),
+        ("validation = 0.1", "validation = 0.1\nlimit = true", "limit must be a whole number, not True"),
+        ("validation = 0.1", "validation = 0.1\nsplit = 3", "split must be a text in quotes, not 3"),
+        (
+            "validation = 0.1",
+            "validation = 0.1\nlabels = 'Mass'",
+            "labels must be a list of texts, not 'Mass'",
+        ),
+        ("validation = 0.1", "validation = 0.1\nlabels = [1]", r"labels must be a list of texts, not \[1\]"),
+        ("validation = 0.1", "validation = 0.1\noptions = ['a']", r"options must be a table, not \['a'\]"),
     ],
 )
 def test_a_mistake_is_named(old, new, message):
@@ -146,6 +191,22 @@ def test_a_mistake_is_named(old, new, message):
     with pytest.raises(ProfileError, match=message) as caught:
         parse_profile(GOOD.replace(old, new), "mine.toml")
     assert str(caught.value).startswith("profile mine.toml")
+
+
+@pytest.mark.parametrize("table", ["phantom", "schemes", "targets"])
+def test_a_value_in_place_of_a_table_is_named(table):
+    start = GOOD.index(f"[{table}") if f"[{table}" in GOOD else len(GOOD)
+    # A key outside of any table stands first.
+    text = f"{table} = 3\n{GOOD[:start]}"
+    with pytest.raises(ProfileError, match=rf"profile mine\.toml: \[{table}\]: write a table .*, not 3"):
+        parse_profile(text, "mine.toml")
+
+
+def test_a_file_that_is_not_utf_8_is_refused_with_the_line(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_bytes(GOOD.replace('title = "Mine"', 'title = "Küste"').encode("latin-1"))
+    with pytest.raises(ProfileError, match=r"mine\.toml: line 4 is not UTF-8.*save the file as UTF-8"):
+        load_profile(str(path))
 
 
 def test_text_that_is_not_toml_is_refused():

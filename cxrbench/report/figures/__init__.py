@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from matplotlib.figure import Figure
 
-from cxrbench.report.content import clustered, folds, sample_text
+from cxrbench.report.content import clustered, folds, reach_interval, reaches_text, sample_text
 from cxrbench.report.curves import Curves
 from cxrbench.report.figures.forest import draw_forest
 from cxrbench.report.figures.pairs import draw_pairs
@@ -23,10 +23,14 @@ from cxrbench.report.figures.training import draw_training
 from cxrbench.report.text import decimal, interval, p_range, signed
 
 if TYPE_CHECKING:
-    from cxrbench.study.results import Results, StageResult
+    from cxrbench.study.results import Results, SchemeResult, StageResult
 
 NAMES = ("forest", "seeds", "roc", "pairs", "training")
 _DPI = 160
+_REACH_CAPTION = (
+    " The thin bar below is the AUC ± the reach of the spread of a calibration's seeds: where there is one, "
+    "it decides the verdict, and the 95% interval does not."
+)
 
 
 @dataclass(frozen=True)
@@ -64,9 +68,9 @@ def _figures(results: Results, curves: Curves) -> Iterator[ReportFigure]:
     yield ReportFigure(
         "forest",
         f"AUC of each scheme on the test part ({sample_text(results)}), with its 95% interval"
-        f"{', clustered by patient' if clustered(results) else ''}, and its target.",
-        "Forest plot. "
-        + "; ".join(f"{s.name} {decimal(s.auc)} {interval(s.ci_low, s.ci_high)}" for s in results.schemes),
+        f"{', clustered by patient' if clustered(results) else ''}, and its target."
+        + (_REACH_CAPTION if reaches_text(results) else ""),
+        "Forest plot. " + "; ".join(_forest_text(results, scheme) for scheme in results.schemes),
         render(draw_forest(results)),
     )
     if several:
@@ -108,6 +112,12 @@ def _figures(results: Results, curves: Curves) -> Iterator[ReportFigure]:
         "Training curves. " + "; ".join(_stage_text(stage) for stage in results.stages),
         render(draw_training(results)),
     )
+
+
+def _forest_text(results: Results, scheme: SchemeResult) -> str:
+    ends = reach_interval(results, scheme)
+    decides = "" if ends is None else f", what decides {interval(*ends)}"
+    return f"{scheme.name} {decimal(scheme.auc)} {interval(scheme.ci_low, scheme.ci_high)}{decides}"
 
 
 def _stage_text(stage: StageResult) -> str:

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 
-from cxrbench.report.content import CONTROL, stated_target
+from cxrbench.report.content import CONTROL, reach_interval, stated_target
 from cxrbench.report.figures.style import GREY, INK, SMALL, VERDICT, new_figure, tidy
 from cxrbench.report.text import decimal, interval
 
@@ -17,10 +17,15 @@ if TYPE_CHECKING:
     from cxrbench.study.results import Results, SchemeResult
 
 _HATCH = "/////"
+_BELOW = 0.23
+"""How far below a row's middle the reach is drawn: within the target's band, clear of the interval."""
 
 
 def draw_forest(results: Results) -> Figure:
-    """Return the forest plot: a row a scheme, its AUC, 95% interval and the band that its target allows."""
+    """Return the forest plot: a row a scheme, its AUC, 95% interval and the band that its target allows.
+
+    Where a target carries a calibration's spread, AUC ± its reach, which then decides, is a thin bar below.
+    """
     schemes = results.schemes
     figure = new_figure(8, 1.5 + 0.42 * len(schemes))
     axes = figure.subplots()
@@ -35,12 +40,18 @@ def draw_forest(results: Results) -> Figure:
         axes.plot(
             [scheme.auc], [row], color=colour, marker=marker, markersize=10, markeredgecolor="white", zorder=4
         )
+        ends = reach_interval(results, scheme)
+        if ends is not None:
+            axes.plot(ends, [row + _BELOW] * 2, color=colour, linewidth=1, marker="|", markersize=5, zorder=3)
+        numbers = [f"{decimal(scheme.auc)} {interval(scheme.ci_low, scheme.ci_high)}"]
+        numbers += [f"decides: {interval(*ends)}"] if ends is not None else []
         axes.text(
             1.01,
             row,
-            f"{decimal(scheme.auc)} {interval(scheme.ci_low, scheme.ci_high)}",
+            "\n".join(numbers),
             transform=axes.get_yaxis_transform(),
             va="center",
+            ha="left",
             fontsize=SMALL,
             color=INK,
         )
@@ -76,6 +87,7 @@ def _limits(results: Results) -> tuple[float, float]:
     """Return the ends of the axis: all intervals and bands, but not the empty way up to an AUC of 0 or 1."""
     ends = [end for scheme in results.schemes for end in (scheme.ci_low, scheme.ci_high)]
     for scheme in results.schemes:
+        ends += reach_interval(results, scheme) or ()
         band = _band(results, scheme)
         ends += [end for end in band[:2] if 0 < end < 1] if band else []
     room = max(0.01, 0.06 * (max(ends) - min(ends)))
@@ -111,6 +123,18 @@ def _legend(results: Results) -> list[Line2D | Patch]:
         for outcome, (colour, marker) in VERDICT.items()
         if outcome in outcomes
     ]
+    if any(reach_interval(results, scheme) for scheme in results.schemes):
+        handles.append(
+            Line2D(
+                [],
+                [],
+                color=INK,
+                linewidth=1,
+                marker="|",
+                markersize=5,
+                label="AUC ± reach: decides where drawn",
+            )
+        )
     calibrated = {band[2] for band in (_band(results, scheme) for scheme in results.schemes) if band}
     if True in calibrated:
         handles.append(Patch(facecolor="#e8eef4", edgecolor="#b5c4d3", label="target"))

@@ -1,0 +1,63 @@
+"""``benchmarks/test_gate.py`` from outside: what the gate says of the order becomes pytest's outcome."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+# pytester forgets what a run has imported, and numpy and torch cannot be imported twice.
+for _module in ("cxrbench.study.run", "cxrbench.gate.rules"):
+    import_module(_module)
+
+BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "test_gate.py"
+
+CONFTEST = """
+import pytest
+from cxrbench.gate.rules import GateReport, OrderCheck
+from cxrbench.statistics.verdicts import Verdict
+
+@pytest.fixture(scope="session")
+def cxr_gate():
+    order = tuple(
+        OrderCheck("sequential", "control", 0.1, 0.0, Verdict(outcome, f"the order: {{outcome}}"))
+        for outcome in {outcomes!r}
+    )
+    return GateReport("made-up", 0.05, 60, 30, (), order, (), ())
+"""
+
+
+@pytest.fixture
+def run(pytester):
+    """Return a function that runs the benchmark's test of the order on a gate of the given verdicts."""
+
+    def run(outcomes, *options):
+        pytester.makeconftest(CONFTEST.format(outcomes=outcomes))
+        pytester.makepyfile(test_gate=BENCHMARK.read_text(encoding="utf-8"))
+        quiet = ("-p", "no:cacheprovider", "-p", "no:benchmark")
+        return pytester.runpytest(*quiet, "--baseline", "made-up", "-k", "order", *options)
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "shown"),
+    [
+        ([], "passed"),
+        (["pass", "pass"], "passed"),
+        (["pass", "inconclusive"], "inconclusive"),
+        (["inconclusive", "fail"], "failed"),
+    ],
+)
+def test_the_order_is_as_the_gate_says(run, outcomes, shown):
+    result = run(outcomes)
+    counts = result.parseoutcomes()
+    del counts["deselected"]
+    assert counts == {shown: 1}
+    for outcome in {*outcomes} - {"pass"}:
+        result.stdout.fnmatch_lines([f"*the order: {outcome}*"])
+
+
+def test_an_order_turned_round_within_the_uncertainty_can_be_made_to_fail(run):
+    assert run(["inconclusive"], "--fail-inconclusive").parseoutcomes()["failed"] == 1
