@@ -75,7 +75,7 @@ def _statements(
     yield Statement(
         f"the largest DeLong standard error is below {SHARP:g}",
         widest.se_image < SHARP,
-        f"{widest.se_image:.4f} ({widest.scheme}, seed {widest.seed}); clustered by patient {clustered:.4f}",
+        f"{widest.se_image:.5f} ({widest.scheme}, seed {widest.seed}); clustered by patient {clustered:.5f}",
     )
 
 

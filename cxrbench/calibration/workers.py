@@ -13,6 +13,10 @@ def end_with_parent() -> None:
     To be called in a process that :mod:`multiprocessing` started. A worker of a killed calibration would else
     train on, beside those of the calibration that is started next. Every file of a study is written whole or
     not at all, so a worker may be ended at any moment.
+
+    Raises
+    ------
+    RuntimeError: multiprocessing did not start this process.
     """
     parent = parent_process()
     if parent is None:

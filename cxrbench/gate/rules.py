@@ -11,7 +11,7 @@ from cxrbench.gate.baseline import Stored
 from cxrbench.schemes import parse
 from cxrbench.statistics.adjust import adjust_p_values
 from cxrbench.statistics.means import MeanDifference, compare_means
-from cxrbench.statistics.predictions import Predictions, join_predictions
+from cxrbench.statistics.predictions import join_predictions
 from cxrbench.statistics.verdicts import Outcome, Verdict
 from cxrbench.study.curves import seed_curves
 from cxrbench.study.results import Results
@@ -177,7 +177,8 @@ def _same_schemes(now: Results, before: Results, shared: Sequence[str]) -> None:
 
 
 def _difference(study: Stored, baseline: Stored, scheme: str) -> MeanDifference:
-    now, before = _curves(study, scheme, "now"), _curves(baseline, scheme, "baseline")
+    now = seed_curves(study.results, study.folder, scheme, "now")
+    before = seed_curves(baseline.results, baseline.folder, scheme, "baseline")
     try:
         joined = join_predictions({**now, **before})
     except StatisticsError as error:
@@ -186,10 +187,6 @@ def _difference(study: Stored, baseline: Stored, scheme: str) -> MeanDifference:
             "new baseline"
         ) from None
     return compare_means(joined.labels, joined.scores, list(now), list(before), joined.patients)
-
-
-def _curves(stored: Stored, scheme: str, when: str) -> dict[str, Predictions]:
-    return seed_curves(stored.results, stored.folder, scheme, when)
 
 
 def _scheme_checks(differences: Mapping[str, MeanDifference], margin: float) -> tuple[SchemeCheck, ...]:
@@ -288,7 +285,7 @@ class _Order:
 def _orders(stored: Stored) -> dict[tuple[str, str], _Order]:
     """Return (a, b) -> mean AUC of a minus that of b, both ways round, of every two schemes of a study."""
     names = stored.results.names
-    curves = {name: _curves(stored, name, name) for name in names}
+    curves = {name: seed_curves(stored.results, stored.folder, name, name) for name in names}
     joined = join_predictions({key: part for of in curves.values() for key, part in of.items()})
     found = {}
     for a, b in combinations(names, 2):

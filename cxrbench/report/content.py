@@ -97,19 +97,21 @@ def has_uncalibrated(results: Results) -> bool:
 
 
 def reach(results: Results, scheme: SchemeResult) -> float | None:
-    """Return the half-width of the interval that decides instead of the test sample's; None where that does.
-
-    It is :meth:`Target.reach`, of a target that carries a calibration's spread; nothing settles a target that
-    is not yet calibrated.
-    """
-    target = stated_target(results, scheme)
-    return None if target is None or not target.calibrated else target.reach(len(scheme.seeds))
+    """Return :meth:`Target.reach` where it decides instead of the test sample's interval, else None."""
+    target = _settled_target(results, scheme)
+    return None if target is None else target.reach(len(scheme.seeds))
 
 
 def reach_interval(results: Results, scheme: SchemeResult) -> tuple[float, float] | None:
-    """Return AUC ± :func:`reach`, as far as that is an AUC."""
-    half = reach(results, scheme)
-    return None if half is None else (max(0.0, scheme.auc - half), min(1.0, scheme.auc + half))
+    """Return :meth:`Target.interval` where it decides instead of the test sample's interval, else None."""
+    target = _settled_target(results, scheme)
+    return None if target is None else target.interval(scheme.auc, len(scheme.seeds))
+
+
+def _settled_target(results: Results, scheme: SchemeResult) -> Target | None:
+    """Return the target that a verdict is passed on: nothing settles one that is not yet calibrated."""
+    target = stated_target(results, scheme)
+    return target if target is not None and target.calibrated else None
 
 
 def reaches_text(results: Results) -> str:

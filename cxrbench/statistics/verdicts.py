@@ -88,6 +88,11 @@ class Target:
             return None
         return float(stdtrit(self.seeds - 1, 0.975)) * self.sd * math.sqrt(1 / runs + 1 / self.seeds)
 
+    def interval(self, auc: float, runs: int) -> tuple[float, float] | None:
+        """Return ``auc`` ± :meth:`reach`, as far as that is an AUC: what decides where a spread is known."""
+        reach = self.reach(runs)
+        return None if reach is None else (max(0.0, auc - reach), min(1.0, auc + reach))
+
     def __str__(self) -> str:
         if self.tolerance is not None:
             text = f"{self.value:.3f} ± {self.tolerance:.3f}"
@@ -135,10 +140,9 @@ def verdict(
 
     Where the target carries a calibration's spread, ``value`` was measured on the same test images: the
     chance of the test sample is in both numbers alike and drops out, and what remains is the chance of the
-    training seed. The interval is then auc ± :meth:`Target.reach`, as far as that is an AUC, instead of the
-    one given. A calibration
-    states a tolerance of twice the reach of one run, so that one further seed of unchanged code passes in 95%
-    (it lies within one reach), and a run fails where it is more than three reaches away.
+    training seed. The interval is then :meth:`Target.interval` instead of the one given. A calibration states
+    a tolerance of twice the reach of one run, so that one further seed of unchanged code passes in 95% (it
+    lies within one reach), and a run fails where it is more than three reaches away.
 
     Parameters
     ----------
@@ -156,12 +160,12 @@ def verdict(
     if not ci_low <= ci_high:
         raise StatisticsError(f"interval: {ci_low:g} to {ci_high:g} is not an interval")
     band = target.band
-    reach = target.reach(runs)
-    if reach is not None:
-        ci_low, ci_high = max(0.0, auc - reach), min(1.0, auc + reach)
+    own = target.interval(auc, runs)
+    if own is not None:
+        ci_low, ci_high = own
     digits = _digits((auc, ci_low, ci_high), band or ())
     measured = f"AUC {auc:.{digits}f} [{ci_low:.{digits}f}, {ci_high:.{digits}f}]"
-    if reach is not None:
+    if own is not None:
         measured += f" (± the spread of {target.seeds} calibration seeds, SD {target.sd:.3f})"
     if band is None:
         return Verdict("inconclusive", f"{measured}: the target, {target}, is not yet calibrated")
@@ -176,7 +180,7 @@ def verdict(
             f"{measured} lies above the target, {target}: if the gain is meant, calibrate the target anew",
         )
     width, room = ci_high - ci_low, high - low
-    if reach is not None:
+    if own is not None:
         settle = "more training seeds (--seeds) would narrow the interval"
     elif target.tolerance is not None and width > room:
         settle = f"the interval is {width:.3f} wide, the band {room:.3f}: it takes more test patients to pass"

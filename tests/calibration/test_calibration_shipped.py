@@ -45,13 +45,13 @@ def test_every_target_is_the_evidences_mean_and_spread(confirmed):
         assert target.tolerance == tolerance(of.sd, len(of.aucs))
 
 
-def test_a_profile_that_calls_itself_calibrated_has_every_statement_true(confirmed):
+def test_the_profile_calls_itself_calibrated_and_every_statement_is_true(confirmed):
     seeds = list(dict.fromkeys(row.seed for row in confirmed))
     profile = load_profile("phantom")
     made = statements(
         summaries(confirmed), seeds, PAPER, confirmed, supplemental(profile.select(()), profile.target)
     )
     untrue = [f"{statement.claim}: {statement.numbers}" for statement in made if not statement.holds]
-    if profile.settings["study"].get("calibrated", False):
-        assert not untrue
-        assert len(seeds) >= 5
+    assert profile.settings["study"]["calibrated"] is True
+    assert not untrue
+    assert len(seeds) >= 5

@@ -59,5 +59,11 @@ def test_the_order_is_as_the_gate_says(run, outcomes, shown):
         result.stdout.fnmatch_lines([f"*the order: {outcome}*"])
 
 
+def test_a_scheme_that_the_baseline_has_not_is_inconclusive(run):
+    result = run([], "--scheme", "control", "-k", "no_worse")
+    assert result.parseoutcomes()["inconclusive"] == 1
+    result.stdout.fnmatch_lines(["*control: the baseline has no such scheme*"])
+
+
 def test_an_order_turned_round_within_the_uncertainty_can_be_made_to_fail(run):
     assert run(["inconclusive"], "--fail-inconclusive").parseoutcomes()["failed"] == 1
