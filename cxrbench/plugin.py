@@ -45,6 +45,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="only this scheme, a name or NAME=NOTATION; may be repeated",
     )
     group.addoption("--seeds", metavar="N[,N...]", help="training seeds instead of the profile's")
+    group.addoption(
+        "--jobs",
+        type=int,
+        metavar="N",
+        help="stages trained at a time on the CPU (default: one a thread, up to 6)",
+    )
     group.addoption("--study-dir", metavar="DIR", help="where the study is kept (default: .cxrbench/PROFILE)")
     group.addoption("--report-dir", metavar="DIR", help="write the HTML report here")
     group.addoption("--baseline", metavar="DIR", help="hold the study against this baseline")
@@ -91,6 +97,7 @@ def cxr_study(
             schemes=tuple(pytestconfig.getoption("scheme")),
             device=cxr_device,
             progress=Bars(),
+            jobs=pytestconfig.getoption("jobs"),
         )
     pytestconfig.stash[RESULTS] = results
     report_dir = pytestconfig.getoption("report_dir")

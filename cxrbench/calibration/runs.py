@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, as_completed
 from dataclasses import dataclass
-from multiprocessing import get_context
-
-import torch
 
 from cxrbench.calibration.knobs import knobs_text, with_knobs
 from cxrbench.calibration.records import Knobs, Request, Row, Stage
-from cxrbench.calibration.workers import end_with_parent
-from cxrbench.errors import CxrbenchError
 from cxrbench.study.profile import parse_profile
 from cxrbench.study.progress import Bars, Lines, StudyProgress
 from cxrbench.study.results import Results
 from cxrbench.study.run import run_study
+from cxrbench.study.workers import worker_processes
 from cxrbench.training.device import choose_device
+from cxrbench.training.loop import Progress
 
 
 @dataclass(frozen=True)
@@ -51,13 +48,10 @@ def run_jobs(request: Request, jobs: Sequence[Job]) -> tuple[Row, ...]:
     # Counted by what was asked for and not by what there is to do: the number of threads is part of a
     # checkpoint's key, and the sweep's checkpoints are to be the confirmation's as well.
     threads = max(1, _cores() // request.jobs)
-    with ProcessPoolExecutor(workers, get_context("spawn"), end_with_parent) as pool:
-        futures = [pool.submit(_run_in_worker, job, threads) for job in jobs]
-        try:
-            _wait(futures)
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    # Nobody listens to how far each is: the lines of several studies are enough.
+    with worker_processes(workers, threads, lambda _images: None) as processes:
+        futures = [processes.submit(_run_in_worker, job) for job in jobs]
+        _wait(futures)
     return tuple(row for future in futures for row in future.result())
 
 
@@ -67,13 +61,8 @@ def _wait(futures: Sequence[Future[tuple[Row, ...]]]) -> None:
         future.result()
 
 
-def _run_in_worker(job: Job, threads: int) -> tuple[Row, ...]:
-    torch.set_num_threads(threads)
-    try:
-        return tuple(_run(job, Lines()))
-    except CxrbenchError as error:
-        # Of the subclasses, some are made of several arguments and do not come through to the parent.
-        raise CxrbenchError(str(error)) from None
+def _run_in_worker(job: Job, progress: Progress) -> tuple[Row, ...]:  # noqa: ARG001
+    return tuple(_run(job, Lines()))
 
 
 def _run(job: Job, progress: StudyProgress) -> Iterator[Row]:

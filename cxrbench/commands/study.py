@@ -30,6 +30,11 @@ def _seeds(ctx: click.Context, parameter: click.Parameter, value: str | None) ->
 )
 @click.option("--seeds", callback=_seeds, help="Training seeds, such as 0,1,2, instead of the profile's.")
 @click.option("--gpu", is_flag=True, help="Train on the GPU; fails where CUDA is missing.")
+@click.option(
+    "--jobs",
+    type=int,
+    help="Stages trained at a time on the CPU, each in its own process. [default: one a thread, up to 6]",
+)
 @click.option("--quiet", is_flag=True, help="No progress bars.")
 @click.option("--report/--no-report", default=True, help="Write the HTML report to OUT/report.")
 @user_errors
@@ -40,6 +45,7 @@ def command(
     schemes: tuple[str, ...],
     seeds: tuple[int, ...],
     gpu: bool,
+    jobs: int | None,
     quiet: bool,
     report: bool,
 ) -> None:
@@ -60,6 +66,7 @@ def command(
         schemes=schemes,
         device=choose_device(gpu),
         progress=Silent() if quiet else Bars(),
+        jobs=jobs,
     )
     click.echo(scheme_table(results))
     if report:

@@ -37,6 +37,7 @@ from cxrbench.study.profile import Profile
 from cxrbench.study.progress import StudyProgress
 from cxrbench.study.results import Results
 from cxrbench.study.stages import heads, initial, stage_job
+from cxrbench.study.workers import torch_threads
 from cxrbench.training.checkpoints import StageFolder, TrainedStage
 from cxrbench.training.loop import hand_on_trunk, load_network, train_stage
 from cxrbench.training.network import Network
@@ -85,6 +86,10 @@ def measure(
     check_one_split(profile)
     scheme = results.scheme(chosen_scheme(results))
     bench = _bench(profile, results, out, scheme.name, data_root, device, progress)
+    threads = results.device.get("threads")
+    # As many as the study had: the last bits depend on it, and a fault is to be the only difference.
+    with torch_threads(None if threads is None else int(threads)):
+        rows = tuple(_row(bench, fault) for fault in faults)
     return Sensitivity(
         profile=results.profile,
         synthetic=results.synthetic,
@@ -100,7 +105,7 @@ def measure(
         n_patients=results.n_patients,
         device=results.device,
         versions=results.versions,
-        rows=tuple(_row(bench, fault) for fault in faults),
+        rows=rows,
     )
 
 

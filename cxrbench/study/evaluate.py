@@ -26,10 +26,8 @@ from cxrbench.study.results import (
     SeedResult,
     StageResult,
 )
+from cxrbench.study.stages import Trained
 from cxrbench.training.checkpoints import TrainedStage
-
-Trained = Sequence[Mapping[StageRun, TrainedStage]]
-"""The trained runs of one seed: one mapping, or one a fold."""
 
 
 def scheme_result(

@@ -8,24 +8,24 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from cxrbench.cohort.storage import digest, write_text_atomic
-from cxrbench.schemes import Plan, StageRun
+from cxrbench.schemes import StageRun
 from cxrbench.statistics.predictions import read_predictions, write_predictions
 from cxrbench.study.prepare import Prepared, RoleData
 from cxrbench.study.privacy import hashed, patient_key
 from cxrbench.study.profile import Profile
-from cxrbench.study.progress import StudyProgress
 from cxrbench.study.stages import heads
-from cxrbench.training.checkpoints import TrainedStage
+from cxrbench.training.checkpoints import StageFolder
 from cxrbench.training.config import PrecisionChoice
 from cxrbench.training.data import LabelledImages, pool
 from cxrbench.training.device import synchronise
-from cxrbench.training.loop import load_network
+from cxrbench.training.loop import Progress, load_network
 from cxrbench.training.network import Network
 from cxrbench.training.predict import predict_logits, probabilities
 
@@ -46,6 +46,9 @@ class PredictionFile:
 Files = dict[str, dict[str, PredictionFile]]
 """scheme -> part -> prediction file."""
 
+Predicted = tuple[npt.NDArray[np.float64], float]
+"""The probability of the target's label for each image, and the seconds that predicting took."""
+
 
 def prediction_path(out: Path, seed: int, scheme: str, part: str, fold: int | None = None) -> Path:
     """Return where the predictions of a scheme lie: ``predictions/seed-S/PART/SCHEME.csv``.
@@ -56,48 +59,99 @@ def prediction_path(out: Path, seed: int, scheme: str, part: str, fold: int | No
     return (folder / f"fold-{fold}" if fold else folder) / part / f"{scheme}.csv"
 
 
-def predict_schemes(
-    profile: Profile,
-    plan: Plan,
-    prepared: Prepared,
-    trained: Mapping[StageRun, TrainedStage],
-    out: Path,
-    seed: int,
-    device: torch.device,
-    progress: StudyProgress,
-) -> Files:
-    """Write the validation and test predictions of every scheme; return scheme -> part -> file.
+@dataclass(frozen=True)
+class SchemePredictions:
+    """The validation and test predictions of one scheme with one seed: of all images, or of one fold's.
 
-    A file is kept where its network and its images are the same and nobody has changed it.
+    run, folder: the scheme's last run and where it lies.
     """
-    target = prepared.roles[profile.target]
-    patients = {part: _patients(profile, target, part) for part in PARTS}
-    written: Files = {}
-    for scheme, run in plan.final.items():
-        network: Network | None = None
-        for part in PARTS:
-            path = prediction_path(out, seed, scheme, part, prepared.fold)
-            key = digest(
-                {
-                    "stage": trained[run].key,
-                    "images": target.identity(part),
-                    "patients": digest(patients[part]),
-                }
-            )
-            record = _kept(path, key)
-            if record is None:
-                if network is None:
-                    network = load_network(trained[run].path, heads(run, prepared), device)
-                precision = profile.stage_config(run.stage).precision
-                images = target.images(part)
-                with progress.task(f"predicting {scheme} ({part})"):
-                    scores, seconds = predict_images(profile.target, network, images, device, precision)
-                path.parent.mkdir(parents=True, exist_ok=True)
-                image_ids = target.pack.table.loc[target.rows(part), "image_id"].tolist()
-                write_predictions(path, image_ids, patients[part], images.labels[:, 0], scores)
-                record = _record(path, out, key, len(images), seconds)
-            written.setdefault(scheme, {})[part] = record
-    return written
+
+    profile: Profile
+    prepared: Prepared
+    scheme: str
+    run: StageRun
+    folder: StageFolder
+    seed: int
+    out: Path
+
+    def kept(self) -> dict[str, PredictionFile]:
+        """Return part -> file for what is there already.
+
+        A file is kept where its network and its images are the same and nobody has changed it.
+        """
+        records = {part: _kept(self._path(part), self._key(part)) for part in PARTS}
+        return {part: record for part, record in records.items() if record is not None}
+
+    def missing(self) -> tuple[str, ...]:
+        """Return the parts that are to be predicted."""
+        kept = self.kept()
+        return tuple(part for part in PARTS if part not in kept)
+
+    def images(self, part: str) -> int:
+        """Return how many images ``part`` has."""
+        return len(self._target.rows(part))
+
+    def arguments(self, device: torch.device) -> tuple[Any, ...]:
+        """Return what :func:`predict_parts` takes, for what is missing."""
+        return (
+            self.profile.target,
+            self.folder.best,
+            heads(self.run, self.prepared),
+            {part: self._target.images(part) for part in self.missing()},
+            device,
+            self.profile.stage_config(self.run.stage).precision,
+        )
+
+    def write(self, predicted: Mapping[str, Predicted]) -> None:
+        """Write what :func:`predict_parts` returned: one file a part."""
+        for part, (scores, seconds) in predicted.items():
+            path = self._path(part)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            image_ids = self._target.pack.table.loc[self._target.rows(part), "image_id"].tolist()
+            labels = self._target.images(part).labels[:, 0]
+            write_predictions(path, image_ids, self._patients(part), labels, scores)
+            _record(path, self.out, self._key(part), len(image_ids), seconds)
+
+    @property
+    def _target(self) -> RoleData:
+        return self.prepared.roles[self.profile.target]
+
+    def _path(self, part: str) -> Path:
+        return prediction_path(self.out, self.seed, self.scheme, part, self.prepared.fold)
+
+    def _patients(self, part: str) -> list[str]:
+        ids = self._target.pack.table.loc[self._target.rows(part), "patient_id"].astype(str).tolist()
+        if self.profile.patient_ids == "plain":
+            return ids
+        return hashed(ids, patient_key(self._target.cohort.dataset))
+
+    def _key(self, part: str) -> str:
+        return digest(
+            {
+                "stage": self.folder.key,
+                "images": self._target.identity(part),
+                "patients": digest(self._patients(part)),
+            }
+        )
+
+
+def predict_parts(
+    role: str,
+    checkpoint: Path,
+    outputs: Mapping[str, int],
+    images: Mapping[str, LabelledImages],
+    device: torch.device,
+    precision: PrecisionChoice,
+    progress: Progress,  # noqa: ARG001
+) -> dict[str, Predicted]:
+    """Return part -> probability of the role's one label for each image, and the seconds it took.
+
+    Parameters
+    ----------
+    outputs: role -> number of labels of ``checkpoint``. images: part -> images.
+    """
+    network = load_network(checkpoint, outputs, device)
+    return {part: predict_images(role, network, of, device, precision) for part, of in images.items()}
 
 
 def join_folds(folds: Sequence[Files], out: Path, seed: int) -> Files:
@@ -105,7 +159,7 @@ def join_folds(folds: Sequence[Files], out: Path, seed: int) -> Files:
 
     Parameters
     ----------
-    folds: what :func:`predict_schemes` returned for each fold, from the first on.
+    folds: the files of each fold, from the first on.
 
     Images stand in ascending order, and the column ``fold`` says whose network a score comes from. A file is
     kept where the files that it was joined from are the same and nobody has changed it.
@@ -138,20 +192,13 @@ def join_folds(folds: Sequence[Files], out: Path, seed: int) -> Files:
 
 def predict_images(
     role: str, network: Network, images: LabelledImages, device: torch.device, precision: PrecisionChoice
-) -> tuple[npt.NDArray[np.float64], float]:
+) -> Predicted:
     """Return the probability of the role's one label for each image, and the seconds it took."""
     on_device = pool({role: images}, [role], device)
     synchronise(device)
     started = time.perf_counter()
     logits = predict_logits(network, on_device.pixels, [role], precision)
     return probabilities(logits[:, 0]), time.perf_counter() - started
-
-
-def _patients(profile: Profile, target: RoleData, part: str) -> list[str]:
-    ids = target.pack.table.loc[target.rows(part), "patient_id"].astype(str).tolist()
-    if profile.patient_ids == "plain":
-        return ids
-    return hashed(ids, patient_key(target.cohort.dataset))
 
 
 def _kept(path: Path, key: str) -> PredictionFile | None:

@@ -17,12 +17,13 @@ from cxrbench.study.evaluate import (
     seed_comparison,
     stage_results,
 )
-from cxrbench.study.predictions import join_folds, predict_schemes
 from cxrbench.study.prepare import prepare
 from cxrbench.study.profile import Profile
 from cxrbench.study.progress import StudyProgress
 from cxrbench.study.results import Results, save_results
-from cxrbench.study.stages import train_plan, versions
+from cxrbench.study.stages import versions
+from cxrbench.study.work import train_and_predict
+from cxrbench.study.workers import share
 from cxrbench.training.device import choose_precision, describe_device
 
 
@@ -35,6 +36,7 @@ def run_study(
     device: torch.device,
     progress: StudyProgress,
     store: Path | None = None,
+    jobs: int | None = 1,
 ) -> Results:
     """Run the study of ``profile`` under ``out`` and return its results.
 
@@ -45,6 +47,9 @@ def run_study(
     store: a folder for packs, splits, audits and checkpoints apart from ``out``, which several studies may
         share, also at once as long as no two of them train the same seed.
     data_root: the folder that holds the real data sets, where the profile needs any.
+    jobs: how many stages are trained at a time on the CPU, each in a process with its share of the threads;
+        None is one a thread, up to six. With more than one, a script must guard its main module, as for all
+        of :mod:`multiprocessing`.
     schemes: the schemes to run, names or NAME=NOTATION; all of the profile's where empty.
 
     Raises
@@ -52,6 +57,10 @@ def run_study(
     CxrbenchError: the data, the profile or the training stop the study; the message says what to do.
     """
     started = time.perf_counter()
+    shared = share(jobs, device)
+    described = describe_device(device)
+    if shared.threads is not None:
+        described = {**described, "threads": shared.threads}
     profile = profile.with_precision(lambda wanted: choose_precision(wanted, device))
     chosen = profile.select(schemes)
     plan = make_plan(chosen)
@@ -64,17 +73,17 @@ def run_study(
     roles = frozenset(role for scheme in chosen for role in scheme.roles)
     prepared = prepare(profile, roles, store, data_root, progress)
     read = time.perf_counter()
-    trained = {}
-    files = {}
-    for seed in profile.seeds:
-        trained[seed] = [
-            train_plan(profile, plan, turn, store / "stages", seed, device, progress) for turn in prepared
-        ]
-        predicted = [
-            predict_schemes(profile, plan, turn, stages, out, seed, device, progress)
-            for turn, stages in zip(prepared, trained[seed], strict=True)
-        ]
-        files[seed] = join_folds(predicted, out, seed) if len(predicted) > 1 else predicted[0]
+    trained, files = train_and_predict(
+        profile,
+        plan,
+        prepared,
+        store / "stages",
+        out,
+        device=device,
+        described=described,
+        shared=shared,
+        progress=progress,
+    )
     computed = time.perf_counter()
     with progress.task("evaluating"):
         images, positive, patients = sample_counts(files[profile.seeds[0]], out)
@@ -96,7 +105,7 @@ def run_study(
             n_images=images,
             n_positive=positive,
             n_patients=patients,
-            device=describe_device(device),
+            device=described if shared.processes == 1 else {**described, "processes": shared.processes},
             versions=versions(),
             seconds={
                 "data": read - started,

@@ -1,26 +1,22 @@
-"""Train the plan: every distinct stage run once, each from the run before it."""
+"""What a stage run is trained from and on, and where it lies: every distinct run once."""
 
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from cxrbench.cohort.storage import source_digest
 from cxrbench.schemes import Plan, StageRun
 from cxrbench.study.prepare import Prepared
 from cxrbench.study.profile import InitSettings, Profile
-from cxrbench.study.progress import StudyProgress
 from cxrbench.training.checkpoints import StageFolder, TrainedStage
-from cxrbench.training.device import describe_device
 from cxrbench.training.initial import Initial
-from cxrbench.training.loop import Job, hand_on_trunk, train_stage
+from cxrbench.training.loop import Job, hand_on_trunk
 from cxrbench.training.network import Network
 from cxrbench.training.selection import BestValidationAuc
 
@@ -32,68 +28,69 @@ def initial(settings: InitSettings) -> Initial:
     return Initial(settings.kind, Path(settings.path) if settings.path else None)
 
 
-def train_plan(
-    profile: Profile,
-    plan: Plan,
-    prepared: Prepared,
-    store: Path,
-    seed: int,
-    device: torch.device,
-    progress: StudyProgress,
-) -> dict[StageRun, TrainedStage]:
-    """Train the plan's runs with one seed, or take from ``store`` those that are there already.
+@dataclass(frozen=True)
+class Start:
+    """The network that a stage run starts from: called, it makes it.
+
+    outputs: role -> number of labels. parent: the checkpoint whose trunk is taken; the initial parameters
+    where there is none.
+    """
+
+    outputs: Mapping[str, int]
+    initial: Initial
+    parent: Path | None
+    seed: int
+
+    def __call__(self) -> Network:
+        """Return a new network; its heads are random."""
+        made = Network(self.outputs, self.seed)
+        if self.parent is None:
+            self.initial.load(made)
+        else:
+            hand_on_trunk(self.parent, made)
+        return made
+
+
+Trained = Sequence[Mapping[StageRun, TrainedStage]]
+"""The trained runs of one seed: one mapping, or one a fold."""
+
+Folders = Mapping[StageRun, StageFolder]
+"""Where each run of a plan lies in the store."""
+
+
+def plan_folders(
+    profile: Profile, plan: Plan, prepared: Prepared, store: Path, seed: int, device: Mapping[str, str | int]
+) -> Folders:
+    """Return the folder of each of the plan's runs with one seed, named by all that the run depends on.
 
     In a cross-validation this is called once a fold. A run that has not seen the target depends on no fold:
-    its key is the same in all, so the first fold trains it and the others take it from ``store``.
+    its folder is the same in all.
+
+    Parameters
+    ----------
+    device: what the runs' speed and bits depend on (:func:`~cxrbench.training.device.describe_device`).
 
     Raises
     ------
-    TrainingError: a stage cannot be trained, or the initial parameters cannot be had.
+    TrainingError: the initial parameters cannot be had.
     """
-    start = initial(profile.init)
-    identity = start.identity()
-    trained: dict[StageRun, TrainedStage] = {}
+    identity = initial(profile.init).identity()
+    folders: dict[StageRun, StageFolder] = {}
     for run in plan.runs:
-        parent = trained[run.parent] if run.parent else None
-        depends_on = _depends_on(profile, run, prepared, seed, device, parent.key if parent else identity)
-        folder = StageFolder.of(store, depends_on)
-        kept = folder.finished()
-        if kept is None:
-            # The images are copied out of the memory map only for a run that is really trained.
-            job = stage_job(profile, run, prepared, seed)
-            network = _starter(heads(run, prepared), start, parent, seed)
-            trained[run] = train_stage(job, network, folder, device, progress)
-        else:
-            trained[run] = kept
-        how = "kept from an earlier run" if kept else f"{trained[run].seconds:.0f} s"
-        turn = ""
-        if prepared.fold and profile.target in run.roles:
-            turn = f"fold {prepared.fold}  "
-        elif prepared.fold and prepared.fold > 1:
-            # Told in the first fold.
-            continue
-        auc = trained[run].validation_auc
-        progress.say(f"seed {seed}  {turn}{run}  validation AUC {auc:.3f}  ({how})")
-    return trained
+        parent = folders[run.parent].key if run.parent else identity
+        folders[run] = StageFolder.of(store, _depends_on(profile, run, prepared, seed, device, parent))
+    return folders
+
+
+def stage_start(profile: Profile, run: StageRun, prepared: Prepared, seed: int, folders: Folders) -> Start:
+    """Return the network that ``run`` starts from."""
+    parent = folders[run.parent].best if run.parent else None
+    return Start(heads(run, prepared), initial(profile.init), parent, seed)
 
 
 def heads(run: StageRun, prepared: Prepared) -> dict[str, int]:
     """Return role -> number of labels for the roles that ``run`` trains, in alphabetical order."""
     return {role: len(prepared.roles[role].pack.labels) for role in sorted(run.stage.roles)}
-
-
-def _starter(
-    outputs: Mapping[str, int], start: Initial, parent: TrainedStage | None, seed: int
-) -> Callable[[], Network]:
-    def network() -> Network:
-        made = Network(outputs, seed)
-        if parent is None:
-            start.load(made)
-        else:
-            hand_on_trunk(parent.path, made)
-        return made
-
-    return network
 
 
 def stage_job(profile: Profile, run: StageRun, prepared: Prepared, seed: int) -> Job:
@@ -114,7 +111,7 @@ def _depends_on(
     run: StageRun,
     prepared: Prepared,
     seed: int,
-    device: torch.device,
+    device: Mapping[str, str | int],
     parent: str,
 ) -> Mapping[str, Any]:
     """Return everything that the run's result depends on, as it goes into its key."""
@@ -132,7 +129,7 @@ def _depends_on(
         },
         "code": training_source(),
         "versions": {name: versions()[name] for name in ("torch", "torchvision")},
-        "device": describe_device(device),
+        "device": dict(device),
     }
 
 

@@ -64,7 +64,7 @@ def outside(pytester):
 
 
 def run(pytester, *arguments):
-    return pytester.runpytest("-p", "no:cacheprovider", "-p", "no:benchmark", *arguments)
+    return pytester.runpytest("-p", "no:cacheprovider", "-p", "no:benchmark", "--jobs", "1", *arguments)
 
 
 def test_verdicts_become_outcomes(outside):

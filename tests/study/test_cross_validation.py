@@ -11,13 +11,14 @@ import torch
 from PIL import Image
 from sklearn.metrics import roc_auc_score
 
-from cxrbench.errors import LeakError, ProfileError
+from cxrbench.errors import CxrbenchError, LeakError, ProfileError
 from cxrbench.report import write_report
 from cxrbench.study.prepare import prepare
 from cxrbench.study.profile import parse_profile
 from cxrbench.study.progress import Silent
 from cxrbench.study.results import load_results
 from cxrbench.study.run import run_study
+from cxrbench.study.workers import torch_threads
 from cxrbench.training.checkpoints import StageFolder
 
 SCHEMES = ("control", "findings")
@@ -51,10 +52,16 @@ class Log(Silent):
         self.lines.append(line)
 
 
-def study(profile, out, schemes=SCHEMES, data_root=None):
+def study(profile, out, schemes=SCHEMES, data_root=None, jobs=1):
     said = Log()
     results = run_study(
-        profile, out, data_root=data_root, schemes=schemes, device=torch.device("cpu"), progress=said
+        profile,
+        out,
+        data_root=data_root,
+        schemes=schemes,
+        device=torch.device("cpu"),
+        progress=said,
+        jobs=jobs,
     )
     return Crossed(profile, results, out, said.lines)
 
@@ -283,3 +290,28 @@ def test_no_fold_trains_on_a_film_that_it_tests(films):
         tested |= names(covid, "test")
     assert len(tested) == 26
     assert dropped > 0
+
+
+def test_several_processes_give_the_same_bits_as_one_of_as_many_threads(text, tmp_path):
+    profile = parse_profile(text, "crossed.toml")
+    with torch_threads(1):
+        alone = study(profile, tmp_path / "alone")
+    with torch_threads(2):
+        beside = study(profile, tmp_path / "beside", jobs=2)
+    assert alone.results.device["threads"] == beside.results.device["threads"] == 1
+    assert beside.results.device["processes"] == 2
+    assert sorted(line.partition("(")[0] for line in beside.lines) == sorted(
+        line.partition("(")[0] for line in alone.lines
+    )
+    files = sorted(path.relative_to(alone.out) for path in alone.out.glob("predictions/**/*.csv"))
+    assert len(files) == 2 * 2 * (1 + len(FOLDS))
+    for file in files:
+        assert (beside.out / file).read_bytes() == (alone.out / file).read_bytes()
+    # Nothing is left to do, with one process or several.
+    assert all("kept from" in line for line in study(profile, beside.out, jobs=2).lines)
+
+
+def test_a_stage_that_fails_in_a_process_fails_the_study_in_words(text, tmp_path):
+    broken = text.replace("epochs = 1", "epochs = 1\nlearning_rate = 1e30")
+    with pytest.raises(CxrbenchError, match=r"stage 'init > .*lower learning_rate|not finite"):
+        study(parse_profile(broken, "crossed.toml"), tmp_path, jobs=2)
