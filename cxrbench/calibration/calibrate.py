@@ -19,7 +19,12 @@ PAPER = {"control": 0.757, "sequential": 0.857}
 
 
 def aims_of(profile: Profile, schemes: tuple[str, ...]) -> Mapping[str, float]:
-    """Return the paper's aims for those of the chosen ``schemes``; where none is chosen, of the profile's."""
+    """Return the paper's aims for those of the chosen ``schemes``; where none is chosen, of the profile's.
+
+    Real radiographs are measured as they are: their difficulty cannot be set, so nothing is aimed at.
+    """
+    if not profile.synthetic:
+        return {}
     names = [scheme.name for scheme in profile.select(schemes)]
     return {name: aim for name, aim in PAPER.items() if name in names}
 

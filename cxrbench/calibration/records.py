@@ -78,6 +78,7 @@ class Request:
         parts.append(f"--seeds {','.join(map(str, self.seeds))}")
         parts += [f"--aim {scheme}={aim:g}" for scheme, aim in self.aims.items()]
         parts += [f"--scheme {shlex.quote(scheme)}" for scheme in self.schemes]
+        parts += ["--data-root DIR"] if self.data_root else []
         return " ".join([*parts, *(["--gpu"] if self.gpu else [])])
 
 

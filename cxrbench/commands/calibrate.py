@@ -76,7 +76,7 @@ def _aims(
     callback=_aims,
     multiple=True,
     metavar="SCHEME=AUC",
-    help="AUC to come near to. [default: control=0.757 and sequential=0.857, the paper's]",
+    help="AUC to come near to. [default, of phantoms: control=0.757 and sequential=0.857, the paper's]",
 )
 @click.option(
     "--scheme",

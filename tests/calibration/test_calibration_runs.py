@@ -195,10 +195,11 @@ def test_an_error_in_a_worker_is_told_like_any_other(tmp_path, calibration_text)
     assert "has no official test list" in result.stderr
 
 
-def test_the_papers_aims_go_to_the_schemes_that_are_run():
+def test_the_papers_aims_go_to_the_schemes_that_are_run_on_phantoms():
     phantom = load_profile("phantom")
     assert aims_of(phantom, ()) == {"control": 0.757, "sequential": 0.857}
     assert aims_of(phantom, ("control", "findings")) == {"control": 0.757}
+    assert aims_of(load_profile("public-small"), ()) == {}
 
 
 @pytest.mark.parametrize(
