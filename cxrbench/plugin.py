@@ -49,7 +49,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--jobs",
         type=int,
         metavar="N",
-        help="stages trained at a time on the CPU (default: one a thread, up to 6)",
+        help="stages trained at a time on the CPU (default: one a thread, up to 4)",
     )
     group.addoption("--study-dir", metavar="DIR", help="where the study is kept (default: .cxrbench/PROFILE)")
     group.addoption("--report-dir", metavar="DIR", help="write the HTML report here")

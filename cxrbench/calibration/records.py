@@ -87,7 +87,7 @@ class Row:
     """One scheme trained with one seed at one setting of the knobs, on the test part.
 
     ``se_image`` is DeLong's standard error, which takes images for independent; ``se_clustered`` allows for
-    several images of a patient.
+    several images of a patient. ``sample`` tells which test images.
     """
 
     stage: Stage
@@ -97,6 +97,7 @@ class Row:
     auc: float
     se_image: float
     se_clustered: float
+    sample: str
     cxrbench: str
     torch: str
     torchvision: str
@@ -127,7 +128,7 @@ class SchemeSummary:
     """One scheme over the seeds of the confirmation.
 
     ``aucs`` goes by the order of the seeds; ``sd`` has n - 1 in the denominator; the standard errors are the
-    test sample's, mean over seeds.
+    test sample's, mean over seeds. ``sample`` tells which that was: it is the same for every seed.
     """
 
     scheme: str
@@ -136,6 +137,7 @@ class SchemeSummary:
     sd: float
     se_image: float
     se_clustered: float
+    sample: str
 
 
 @dataclass(frozen=True)
@@ -148,6 +150,7 @@ class CalibratedTarget:
     sd: standard deviation between seeds.
     seeds: how many.
     tolerance: half-width of the band; see :func:`cxrbench.calibration.targets.tolerance`.
+    measured_on: which test images.
     source: where the numbers come from.
     """
 
@@ -155,6 +158,7 @@ class CalibratedTarget:
     sd: float
     seeds: int
     tolerance: float
+    measured_on: str
     source: str
 
 

@@ -97,6 +97,7 @@ def _rows(job: Job, knobs: Knobs, results: Results) -> Iterator[Row]:
             auc=seed.curve.auc,
             se_image=seed.image_se,
             se_clustered=seed.curve.se,
+            sample=results.sample,
             cxrbench=results.versions["cxrbench"],
             torch=results.versions["torch"],
             torchvision=results.versions["torchvision"],

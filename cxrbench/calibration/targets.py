@@ -45,6 +45,7 @@ def targets(schemes: Sequence[SchemeSummary], source: str) -> Mapping[str, Calib
             sd=max(LEAST_SD, round(scheme.sd, 5)),
             seeds=len(scheme.aucs),
             tolerance=tolerance(scheme.sd, len(scheme.aucs)),
+            measured_on=scheme.sample,
             source=source,
         )
         for scheme in schemes
@@ -57,6 +58,7 @@ def _names(rows: Sequence[Row]) -> tuple[str, ...]:
 
 def _summary(name: str, rows: Sequence[Row]) -> SchemeSummary:
     aucs = [row.auc for row in rows]
+    (sample,) = {row.sample for row in rows}
     return SchemeSummary(
         scheme=name,
         aucs=tuple(aucs),
@@ -64,4 +66,5 @@ def _summary(name: str, rows: Sequence[Row]) -> SchemeSummary:
         sd=float(np.std(aucs, ddof=1)),
         se_image=float(np.mean([row.se_image for row in rows])),
         se_clustered=float(np.mean([row.se_clustered for row in rows])),
+        sample=sample,
     )

@@ -64,7 +64,7 @@ def evidence(calibration: Calibration) -> str:
     knobs = list(calibration.request.sweep)
     rows = [_flat(row) for row in calibration.rows]
     buffer = io.StringIO()
-    head = ["stage", *knobs, "seed", "scheme", "auc", "se_image", "se_clustered"]
+    head = ["stage", *knobs, "seed", "scheme", "auc", "se_image", "se_clustered", "sample"]
     tail = ["cxrbench", "torch", "torchvision", "threads", "device"]
     writer = csv.DictWriter(buffer, [*head, *tail], lineterminator="\n")
     writer.writeheader()

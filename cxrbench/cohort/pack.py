@@ -33,6 +33,7 @@ from cxrbench.cohort.table import BatchSource, Cohort, VersionedSource, resolve
 from cxrbench.errors import CohortError, RadiographError
 
 FORMAT = 1
+PIXELS = "pixels.npy"
 CHUNK = 256
 """Images in memory at a time while packing."""
 NAMED = 10
@@ -219,7 +220,7 @@ def _write(
     left_out: list[LeftOut] = []
     content = hashlib.sha256()
     # Plain writes, not a writable map: a full disk is then an error and not the end of the process.
-    with (folder / "pixels.npy").open("wb") as file, closing(images):
+    with (folder / PIXELS).open("wb") as file, closing(images):
         file.write(_npy_header((total, recipe.size, recipe.size)))
         for row, image in enumerate(images):
             if isinstance(image, str):
@@ -264,7 +265,7 @@ def _read(final: Path, key: str) -> Pack | None:
         if description["key"] != key:
             return None
         table = parse_table((final / "table.jsonl").read_bytes())
-        pixels = np.load(final / "pixels.npy", mmap_mode="r", allow_pickle=False)
+        pixels = np.load(final / PIXELS, mmap_mode="r", allow_pickle=False)
         if (
             list(pixels.shape) != description["shape"]
             or len(table) != len(pixels)

@@ -33,7 +33,7 @@ def _seeds(ctx: click.Context, parameter: click.Parameter, value: str | None) ->
 @click.option(
     "--jobs",
     type=int,
-    help="Stages trained at a time on the CPU, each in its own process. [default: one a thread, up to 6]",
+    help="Stages trained at a time on the CPU, each in its own process. [default: one a thread, up to 4]",
 )
 @click.option("--quiet", is_flag=True, help="No progress bars.")
 @click.option("--report/--no-report", default=True, help="Write the HTML report to OUT/report.")

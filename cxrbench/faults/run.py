@@ -36,7 +36,7 @@ from cxrbench.study.prepare import Prepared, RoleData, prepare
 from cxrbench.study.profile import Profile
 from cxrbench.study.progress import StudyProgress
 from cxrbench.study.results import Results
-from cxrbench.study.stages import heads, initial, stage_job
+from cxrbench.study.stages import heads, initial, stage_work
 from cxrbench.study.workers import torch_threads
 from cxrbench.training.checkpoints import StageFolder, TrainedStage
 from cxrbench.training.loop import hand_on_trunk, load_network, train_stage
@@ -277,7 +277,7 @@ def _trained(
     seed: int,
 ) -> TrainedStage:
     role, shifted = bench.profile.target, seed + fault.seed_shift
-    honest = stage_job(bench.profile, bench.run, bench.prepared, shifted)
+    honest = stage_work(bench.profile, bench.run, bench.prepared, shifted).job()
     job = replace(
         honest,
         train={**honest.train, role: data.parts["train"]},
@@ -343,11 +343,12 @@ def _target_verdict(bench: _Bench, joined: Predictions, curves: Sequence[str]) -
     settings = bench.profile.targets.get(bench.scheme)
     if settings is None:
         return None
+    target = settings.on(bench.results.sample)
     if len(curves) == 1:
         curve = auc(joined.labels, joined.scores[curves[0]], joined.patients)
-        return verdict(settings.as_target(), curve.auc, curve.ci_low, curve.ci_high)
+        return verdict(target, curve.auc, curve.ci_low, curve.ci_high)
     spread = across_seeds(joined.labels, {name: joined.scores[name] for name in curves}, joined.patients)
-    return verdict(settings.as_target(), spread.mean, spread.ci_low, spread.ci_high, len(curves))
+    return verdict(target, spread.mean, spread.ci_low, spread.ci_high, len(curves))
 
 
 def _scores(part: Predictions) -> npt.NDArray[np.float64]:

@@ -324,6 +324,7 @@ def _not_comparable(now: Results, before: Results) -> list[str]:
         f"{what} {a} now, {b} in the baseline"
         for what, a, b in (
             ("device", _text(now.device), _text(before.device)),
+            ("processes at a time", _processes(now), _processes(before)),
             ("torch", now.versions["torch"], before.versions["torch"]),
             ("precision", _precision(now), _precision(before)),
             ("image size", str(_image_size(now)), str(_image_size(before))),
@@ -338,6 +339,12 @@ def _seeds(count: int) -> str:
 
 def _text(device: Mapping[str, str | int]) -> str:
     return ", ".join(f"{key} {value}" for key, value in device.items())
+
+
+def _processes(results: Results) -> str:
+    counts = {stage.processes for stage in results.stages}
+    counts |= {seed.processes for scheme in results.schemes for seed in scheme.seeds}
+    return ", ".join(map(str, sorted(counts)))
 
 
 def _precision(results: Results) -> str:

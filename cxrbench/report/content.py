@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from cxrbench.report.text import count, decimal, one_line, p_range, p_value, plural
 from cxrbench.statistics.verdicts import Target
+from cxrbench.study.targets import TargetSettings
 
 if TYPE_CHECKING:
     from cxrbench.statistics.records import Omnibus
@@ -71,15 +72,7 @@ def stated_target(results: Results, scheme: SchemeResult) -> Target | None:
     stated = results.settings.get("targets", {}).get(scheme.name)
     if scheme.target is None or stated is None:
         return None
-    return Target(
-        value=stated.get("auc"),
-        tolerance=stated.get("tolerance"),
-        lower=stated.get("at_least"),
-        source=str(stated.get("source", "")),
-        calibrated=bool(stated.get("calibrated", True)),
-        sd=stated.get("sd"),
-        seeds=stated.get("seeds"),
-    )
+    return TargetSettings(**stated).on(results.sample)
 
 
 def short_target(results: Results, scheme: SchemeResult) -> str:
@@ -160,7 +153,11 @@ def column_notes(results: Results) -> tuple[str, ...]:
         notes.append("*: the target is not yet calibrated, so no interval settles it")
     mean = ", mean over seeds" if several else ""
     over = f", over all {folds(results)} folds" if folds(results) else ""
-    notes.append(f"seconds: training of the scheme's whole chain, as if no stage were shared{over}{mean}")
+    most = max(stage.processes for stage in results.stages)
+    beside = f"; up to {most} stages at a time" if most > 1 else ""
+    notes.append(
+        f"seconds: training of the scheme's whole chain, as if no stage were shared{over}{mean}{beside}"
+    )
     return tuple(notes)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from cxrbench.cohort.storage import digest
 from cxrbench.schemes import Plan, Scheme, StageRun
 from cxrbench.statistics import across_seeds, auc, compare_all
 from cxrbench.statistics.operating import OperatingPoint, operating_points
@@ -26,7 +27,7 @@ from cxrbench.study.results import (
     SeedResult,
     StageResult,
 )
-from cxrbench.study.stages import Trained
+from cxrbench.study.stages import Trained, trained_beside
 from cxrbench.training.checkpoints import TrainedStage
 
 
@@ -37,8 +38,12 @@ def scheme_result(
     files: Mapping[int, Files],
     trained: Mapping[int, Trained],
     out: Path,
+    sample: str,
 ) -> SchemeResult:
-    """Return one scheme's AUC, operating points and verdict over the seeds in ``files``."""
+    """Return one scheme's AUC, operating points and verdict over the seeds in ``files``.
+
+    ``sample`` is that of the test images (:func:`sample_digest`).
+    """
     seeds = tuple(_seed_result(out, seed, by_scheme[scheme.name]) for seed, by_scheme in files.items())
     first = seeds[0].curve
     mean, se, low, high = first.auc, first.se, first.ci_low, first.ci_high
@@ -49,7 +54,7 @@ def scheme_result(
         mean, se, low, high = spread.mean, spread.se, spread.ci_low, spread.ci_high
         between = spread.sd_between_seeds
     settings = profile.targets.get(scheme.name)
-    target = settings.as_target() if settings else None
+    target = settings.on(sample) if settings else None
     return SchemeResult(
         name=scheme.name,
         notation=scheme.notation,
@@ -96,6 +101,7 @@ def _stage_result(run: StageRun, seed: int, fold: int | None, stage: TrainedStag
         losses=tuple(epoch.loss for epoch in stage.history),
         validation_aucs=tuple(epoch.validation_auc for epoch in stage.history),
         fold=fold,
+        processes=trained_beside(stage),
     )
 
 
@@ -150,6 +156,7 @@ def _seed_result(out: Path, seed: int, parts: Mapping[str, PredictionFile]) -> S
         predictions=parts["test"].path,
         sha256=parts["test"].sha256,
         inference_seconds=parts["test"].seconds,
+        processes=parts["test"].processes,
     )
 
 
@@ -189,6 +196,17 @@ def _chain_seconds(run: StageRun | None, trained: Trained) -> float:
         seconds |= {stages[run].key: stages[run].seconds for stages in trained}
         run = run.parent
     return sum(seconds.values())
+
+
+def sample_digest(files: Files, out: Path) -> str:
+    """Return 16 hex digits of the test part's image ids and labels: which images an AUC was measured on.
+
+    What the images show does not go into it, so that a study whose pixels came out otherwise is held against
+    the same target.
+    """
+    test = read_predictions(out / next(iter(files.values()))["test"].path)
+    rows = zip(test.image_ids.tolist(), test.labels.tolist(), strict=True)
+    return digest(sorted([str(image_id), int(label)] for image_id, label in rows))[:16]
 
 
 def sample_counts(files: Files, out: Path) -> tuple[int, int, int]:

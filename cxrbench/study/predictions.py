@@ -17,7 +17,7 @@ import torch
 from cxrbench.cohort.storage import digest, write_text_atomic
 from cxrbench.schemes import StageRun
 from cxrbench.statistics.predictions import read_predictions, write_predictions
-from cxrbench.study.prepare import Prepared, RoleData
+from cxrbench.study.prepare import PackedImages, Prepared, RoleData
 from cxrbench.study.privacy import hashed, patient_key
 from cxrbench.study.profile import Profile
 from cxrbench.study.stages import heads
@@ -34,13 +34,17 @@ PARTS = ("validation", "test")
 
 @dataclass(frozen=True)
 class PredictionFile:
-    """One written prediction file; ``seconds`` is what predicting its images took when it was written."""
+    """One written prediction file.
+
+    ``seconds`` is what predicting its images took when it was written, ``processes`` how many worked then.
+    """
 
     path: str
     key: str
     sha256: str
     images: int
     seconds: float
+    processes: int = 1
 
 
 Files = dict[str, dict[str, PredictionFile]]
@@ -97,20 +101,20 @@ class SchemePredictions:
             self.profile.target,
             self.folder.best,
             heads(self.run, self.prepared),
-            {part: self._target.images(part) for part in self.missing()},
+            {part: self._target.packed(part) for part in self.missing()},
             device,
             self.profile.stage_config(self.run.stage).precision,
         )
 
-    def write(self, predicted: Mapping[str, Predicted]) -> None:
-        """Write what :func:`predict_parts` returned: one file a part."""
+    def write(self, predicted: Mapping[str, Predicted], processes: int) -> None:
+        """Write what :func:`predict_parts` returned, while so many processes worked: one file a part."""
         for part, (scores, seconds) in predicted.items():
             path = self._path(part)
             path.parent.mkdir(parents=True, exist_ok=True)
             image_ids = self._target.pack.table.loc[self._target.rows(part), "image_id"].tolist()
-            labels = self._target.images(part).labels[:, 0]
+            labels = self._target.packed(part).labels[:, 0]
             write_predictions(path, image_ids, self._patients(part), labels, scores)
-            _record(path, self.out, self._key(part), len(image_ids), seconds)
+            _record(path, self.out, self._key(part), len(image_ids), seconds, processes)
 
     @property
     def _target(self) -> RoleData:
@@ -139,10 +143,10 @@ def predict_parts(
     role: str,
     checkpoint: Path,
     outputs: Mapping[str, int],
-    images: Mapping[str, LabelledImages],
+    images: Mapping[str, PackedImages],
     device: torch.device,
     precision: PrecisionChoice,
-    progress: Progress,  # noqa: ARG001
+    progress: Progress,
 ) -> dict[str, Predicted]:
     """Return part -> probability of the role's one label for each image, and the seconds it took.
 
@@ -151,7 +155,12 @@ def predict_parts(
     outputs: role -> number of labels of ``checkpoint``. images: part -> images.
     """
     network = load_network(checkpoint, outputs, device)
-    return {part: predict_images(role, network, of, device, precision) for part, of in images.items()}
+    predicted = {}
+    for part, packed in images.items():
+        progress.start(f"predicting ({part})", len(packed.rows))
+        predicted[part] = predict_images(role, network, packed.load(), device, precision)
+        progress.stop()
+    return predicted
 
 
 def join_folds(folds: Sequence[Files], out: Path, seed: int) -> Files:
@@ -185,7 +194,9 @@ def join_folds(folds: Sequence[Files], out: Path, seed: int) -> Files:
                     np.concatenate([scores for of in read for scores in of.scores.values()])[order],
                     {"fold": folds_of[order]},
                 )
-                record = _record(path, out, key, len(images), sum(source.seconds for source in sources))
+                seconds = sum(source.seconds for source in sources)
+                processes = max(source.processes for source in sources)
+                record = _record(path, out, key, len(images), seconds, processes)
             joined.setdefault(scheme, {})[part] = record
     return joined
 
@@ -209,9 +220,9 @@ def _kept(path: Path, key: str) -> PredictionFile | None:
     return record if record.key == key and record.sha256 == _sha256(path) else None
 
 
-def _record(path: Path, out: Path, key: str, images: int, seconds: float) -> PredictionFile:
+def _record(path: Path, out: Path, key: str, images: int, seconds: float, processes: int) -> PredictionFile:
     """Write down beside ``path`` what it was made from."""
-    record = PredictionFile(path.relative_to(out).as_posix(), key, _sha256(path), images, seconds)
+    record = PredictionFile(path.relative_to(out).as_posix(), key, _sha256(path), images, seconds, processes)
     write_text_atomic(path.with_suffix(".json"), json.dumps(asdict(record), indent=2))
     return record
 

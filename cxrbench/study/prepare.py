@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from cxrbench.cohort.folds import Folds, load_or_make_folds
 from cxrbench.cohort.leaks import LeakReport, Part, audit
-from cxrbench.cohort.pack import Pack, pack
+from cxrbench.cohort.pack import PIXELS, Pack, pack
 from cxrbench.cohort.split import Split, check_split, load_or_make, load_split
 from cxrbench.cohort.storage import digest
 from cxrbench.cohort.table import Cohort
@@ -19,6 +20,22 @@ from cxrbench.study.cohorts import role_cohort
 from cxrbench.study.profile import Profile, RoleSettings
 from cxrbench.study.progress import StudyProgress
 from cxrbench.training.data import LabelledImages
+
+
+@dataclass(frozen=True)
+class PackedImages:
+    """Images of one role that lie in a pack: kilobytes to hand to another process, where they are gigabytes.
+
+    pixels: the pack's file. rows: of the file, (n,). labels: (n, labels), as in ``LabelledImages``.
+    """
+
+    pixels: Path
+    rows: npt.NDArray[np.int64]
+    labels: npt.NDArray[np.float32]
+
+    def load(self) -> LabelledImages:
+        """Return the images in memory."""
+        return LabelledImages(np.load(self.pixels, mmap_mode="r", allow_pickle=False)[self.rows], self.labels)
 
 
 @dataclass(frozen=True)
@@ -43,8 +60,8 @@ class RoleData:
             inside = inside & ~self.pack.table["image_id"].isin(self.dropped).to_numpy()
         return np.flatnonzero(inside)
 
-    def images(self, part: str) -> LabelledImages:
-        """Return the images of ``part`` with their labels.
+    def packed(self, part: str) -> PackedImages:
+        """Return the images of ``part`` as they lie in the pack.
 
         Raises
         ------
@@ -54,7 +71,11 @@ class RoleData:
         if len(rows) == 0:
             raise CohortError(f"{self.cohort.dataset!r}: no image is left in the {part} part")
         labels = self.pack.table.loc[rows, list(self.pack.labels)].to_numpy(dtype=np.float32)
-        return LabelledImages(self.pack.pixels[rows], labels)
+        return PackedImages(self.pack.directory / PIXELS, rows, labels)
+
+    def images(self, part: str) -> LabelledImages:
+        """Return the images of ``part`` with their labels, in memory; raises as :meth:`packed` does."""
+        return self.packed(part).load()
 
     def identity(self, part: str) -> dict[str, object]:
         """Return what the images and labels of ``part`` depend on, for a stage's key."""

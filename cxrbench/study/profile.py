@@ -20,10 +20,10 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from cxrbench.cohort.folds import FEWEST
-from cxrbench.errors import ProfileError, SchemeError, StatisticsError
+from cxrbench.errors import ProfileError, SchemeError
 from cxrbench.schemes import SIX, Registry, Scheme, Stage, parse
 from cxrbench.settings import as_table, from_mapping, refuse_unknown
-from cxrbench.statistics.verdicts import Target
+from cxrbench.study.targets import TargetSettings
 from cxrbench.training.config import Precision, PrecisionChoice, StageConfig
 
 PHANTOM = "phantom"
@@ -86,45 +86,6 @@ class RoleSettings:
     def fractions(self) -> tuple[float, float, float]:
         """Shares of train, validation and test."""
         return 1 - self.validation - self.test, self.validation, self.test
-
-
-@dataclass(frozen=True)
-class TargetSettings:
-    """What a scheme's AUC must be: ``auc`` within ``tolerance``, or at least ``at_least``; and its source.
-
-    ``sd``, ``seeds``: where ``auc`` is a calibration's mean, the spread between its seeds and their number.
-    """
-
-    source: str
-    auc: float | None = None
-    tolerance: float | None = None
-    at_least: float | None = None
-    calibrated: bool = True
-    sd: float | None = None
-    seeds: int | None = None
-
-    def __post_init__(self) -> None:
-        two_sided = self.auc is not None and self.tolerance is not None
-        if two_sided == (self.at_least is not None):
-            raise ProfileError("give either 'auc' and 'tolerance', or 'at_least'")
-        if not isinstance(self.source, str) or not self.source.strip():
-            raise ProfileError("'source' must say where the number comes from")
-        try:
-            self.as_target()
-        except StatisticsError as error:
-            raise ProfileError(str(error)) from None
-
-    def as_target(self) -> Target:
-        """Return the target that verdicts are made with."""
-        return Target(
-            value=self.auc,
-            tolerance=self.tolerance,
-            lower=self.at_least,
-            source=self.source,
-            calibrated=self.calibrated,
-            sd=self.sd,
-            seeds=self.seeds,
-        )
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,10 @@ class StudyProgress(Protocol):
 
     @contextmanager
     def task(self, title: str, total: int = 0) -> Iterator[Callable[[int], None]]:
-        """Announce a task and yield what is called with the number of images done since the last call."""
+        """Announce a task and yield what is called with the number of images done since the last call.
+
+        Where several processes work, that is called in another thread.
+        """
         ...
 
     def say(self, line: str) -> None:

@@ -25,6 +25,7 @@ class StageResult:
     """One trained stage run: how long it took and which epoch was kept.
 
     ``fold`` is the fold of a cross-validation, counted from 1; None where the run depends on none.
+    ``processes``: how many stages were trained at a time.
     """
 
     run: str
@@ -38,6 +39,7 @@ class StageResult:
     losses: tuple[float, ...]
     validation_aucs: tuple[float, ...]
     fold: int | None = None
+    processes: int = 1
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ class SeedResult:
     """One scheme trained with one seed, on the test part.
 
     ``curve`` has the patient-clustered standard error where a patient has several images; ``image_se`` is
-    DeLong's, which takes images for independent.
+    DeLong's, which takes images for independent. ``processes``: how many worked while these were predicted.
     """
 
     seed: int
@@ -69,6 +71,7 @@ class SeedResult:
     predictions: str
     sha256: str
     inference_seconds: float
+    processes: int = 1
 
 
 @dataclass(frozen=True)
@@ -127,7 +130,11 @@ class RoleResult:
 
 @dataclass(frozen=True)
 class Results:
-    """A whole study."""
+    """A whole study.
+
+    ``sample`` tells the test images from others: a digest of their ids and labels. Results of older versions
+    have none.
+    """
 
     profile: str
     title: str
@@ -145,6 +152,7 @@ class Results:
     device: Mapping[str, str | int]
     versions: Mapping[str, str]
     seconds: Mapping[str, float]
+    sample: str = ""
     format: int = FORMAT
 
     def scheme(self, name: str) -> SchemeResult:

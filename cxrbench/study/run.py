@@ -13,6 +13,7 @@ from cxrbench.schemes import make_plan
 from cxrbench.study.evaluate import (
     role_results,
     sample_counts,
+    sample_digest,
     scheme_result,
     seed_comparison,
     stage_results,
@@ -48,7 +49,7 @@ def run_study(
         share, also at once as long as no two of them train the same seed.
     data_root: the folder that holds the real data sets, where the profile needs any.
     jobs: how many stages are trained at a time on the CPU, each in a process with its share of the threads;
-        None is one a thread, up to six. With more than one, a script must guard its main module, as for all
+        None is one a thread, up to four. With more than one, a script must guard its main module, as for all
         of :mod:`multiprocessing`.
     schemes: the schemes to run, names or NAME=NOTATION; all of the profile's where empty.
 
@@ -86,7 +87,9 @@ def run_study(
     )
     computed = time.perf_counter()
     with progress.task("evaluating"):
-        images, positive, patients = sample_counts(files[profile.seeds[0]], out)
+        first = files[profile.seeds[0]]
+        images, positive, patients = sample_counts(first, out)
+        sample = sample_digest(first, out)
         results = Results(
             profile=profile.name,
             title=profile.title,
@@ -95,17 +98,18 @@ def run_study(
             seeds=profile.seeds,
             roles=role_results(prepared),
             target=profile.target,
-            schemes=tuple(scheme_result(profile, s, plan, files, trained, out) for s in chosen),
+            schemes=tuple(scheme_result(profile, s, plan, files, trained, out, sample) for s in chosen),
             comparisons=tuple(
                 seed_comparison(by_scheme, seed, out)
                 for seed, by_scheme in files.items()
                 if len(by_scheme) > 1
             ),
             stages=stage_results(profile.target, plan, trained),
+            sample=sample,
             n_images=images,
             n_positive=positive,
             n_patients=patients,
-            device=described if shared.processes == 1 else {**described, "processes": shared.processes},
+            device=described,
             versions=versions(),
             seconds={
                 "data": read - started,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -10,17 +11,21 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from cxrbench.cohort.storage import source_digest
+import torch
+
+from cxrbench.cohort.storage import source_digest, write_text_atomic
 from cxrbench.schemes import Plan, StageRun
-from cxrbench.study.prepare import Prepared
+from cxrbench.study.prepare import PackedImages, Prepared
 from cxrbench.study.profile import InitSettings, Profile
 from cxrbench.training.checkpoints import StageFolder, TrainedStage
+from cxrbench.training.config import StageConfig
 from cxrbench.training.initial import Initial
-from cxrbench.training.loop import Job, hand_on_trunk
+from cxrbench.training.loop import Job, Progress, hand_on_trunk, train_stage
 from cxrbench.training.network import Network
 from cxrbench.training.selection import BestValidationAuc
 
 FORMAT = 1
+BESIDE = "beside.json"
 
 
 def initial(settings: InitSettings) -> Initial:
@@ -59,7 +64,12 @@ Folders = Mapping[StageRun, StageFolder]
 
 
 def plan_folders(
-    profile: Profile, plan: Plan, prepared: Prepared, store: Path, seed: int, device: Mapping[str, str | int]
+    profile: Profile,
+    plan: Plan,
+    prepared: Prepared,
+    store: Path,
+    seed: int,
+    described: Mapping[str, str | int],
 ) -> Folders:
     """Return the folder of each of the plan's runs with one seed, named by all that the run depends on.
 
@@ -68,7 +78,7 @@ def plan_folders(
 
     Parameters
     ----------
-    device: what the runs' speed and bits depend on (:func:`~cxrbench.training.device.describe_device`).
+    described: the device, by what bits depend on (:func:`~cxrbench.training.device.describe_device`).
 
     Raises
     ------
@@ -78,7 +88,7 @@ def plan_folders(
     folders: dict[StageRun, StageFolder] = {}
     for run in plan.runs:
         parent = folders[run.parent].key if run.parent else identity
-        folders[run] = StageFolder.of(store, _depends_on(profile, run, prepared, seed, device, parent))
+        folders[run] = StageFolder.of(store, _depends_on(profile, run, prepared, seed, described, parent))
     return folders
 
 
@@ -93,17 +103,58 @@ def heads(run: StageRun, prepared: Prepared) -> dict[str, int]:
     return {role: len(prepared.roles[role].pack.labels) for role in sorted(run.stage.roles)}
 
 
-def stage_job(profile: Profile, run: StageRun, prepared: Prepared, seed: int) -> Job:
-    """Return the job of ``run``: its roles' training and validation images and the profile's settings."""
+@dataclass(frozen=True)
+class StageWork:
+    """A run's job before its images are read, small enough to be handed to another process."""
+
+    name: str
+    train: Mapping[str, PackedImages]
+    validation: Mapping[str, PackedImages]
+    config: StageConfig
+    selection: BestValidationAuc
+    seed: int
+
+    def job(self) -> Job:
+        """Read the images and return the job."""
+        return Job(
+            name=self.name,
+            train={role: images.load() for role, images in self.train.items()},
+            validation={role: images.load() for role, images in self.validation.items()},
+            config=self.config,
+            selection=self.selection,
+            seed=self.seed,
+        )
+
+
+def stage_work(profile: Profile, run: StageRun, prepared: Prepared, seed: int) -> StageWork:
+    """Return the work of ``run``: its roles' training and validation images and the profile's settings."""
     roles = run.stage.roles
-    return Job(
+    return StageWork(
         name=run.canonical,
-        train={role: prepared.roles[role].images("train") for role in roles},
-        validation={role: prepared.roles[role].images("validation") for role in roles},
+        train={role: prepared.roles[role].packed("train") for role in roles},
+        validation={role: prepared.roles[role].packed("validation") for role in roles},
         config=profile.stage_config(run.stage),
         selection=BestValidationAuc(profile.target),
         seed=seed,
     )
+
+
+def train_run(
+    work: StageWork, start: Start, folder: StageFolder, device: torch.device, progress: Progress
+) -> TrainedStage:
+    """Read the images and train: :func:`~cxrbench.training.loop.train_stage`, wherever this is called."""
+    return train_stage(work.job(), start, folder, device, progress)
+
+
+def note_beside(folder: StageFolder, processes: int) -> None:
+    """Write down how many stages were trained at a time when this one was: its speed depends on it."""
+    write_text_atomic(folder.path / BESIDE, json.dumps({"processes": processes}))
+
+
+def trained_beside(stage: TrainedStage) -> int:
+    """Return what :func:`note_beside` wrote down; 1 where it did not."""
+    noted = stage.path.with_name(BESIDE)
+    return int(json.loads(noted.read_text())["processes"]) if noted.exists() else 1
 
 
 def _depends_on(
@@ -111,7 +162,7 @@ def _depends_on(
     run: StageRun,
     prepared: Prepared,
     seed: int,
-    device: Mapping[str, str | int],
+    described: Mapping[str, str | int],
     parent: str,
 ) -> Mapping[str, Any]:
     """Return everything that the run's result depends on, as it goes into its key."""
@@ -129,7 +180,7 @@ def _depends_on(
         },
         "code": training_source(),
         "versions": {name: versions()[name] for name in ("torch", "torchvision")},
-        "device": dict(device),
+        "device": dict(described),
     }
 
 

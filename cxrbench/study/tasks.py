@@ -17,16 +17,16 @@ class Task:
     key: its name; no two tasks have the same.
     after: the key of the task that must be done before; one that is not among the tasks is done already.
     cost: how long it takes, in any unit.
-    turn: tasks of a lower turn go first, so that a study that is killed has whole seeds.
+    group: tasks of a lower group go first, so that a study that is killed has whole seeds.
     begin: called in this process when the task's time has come; returns a function and its arguments, for
-        :meth:`~cxrbench.study.workers.Workers.submit`. What needs memory is made there and not before.
+        :meth:`~cxrbench.study.workers.Workers.submit`.
     end: called in this process with what the function returned.
     """
 
     key: str
     after: str | None
     cost: float
-    turn: int
+    group: int
     begin: Callable[[], tuple[Callable[..., Any], tuple[Any, ...]]]
     end: Callable[[Any], None]
 
@@ -34,14 +34,15 @@ class Task:
 def do_all(tasks: Sequence[Task], workers: Workers) -> None:
     """Do ``tasks``, of which each stands behind the one that it comes after.
 
-    A single worker does them as they stand. Several begin with what the most work still waits for (list
-    scheduling by the critical path; Graham 1969), so that at the end none is left with a long chain.
+    A single worker does a group's tasks as they stand. Several begin with what the most work still waits for
+    (list scheduling by the critical path; Graham 1969), so that at the end none is left with a long chain.
 
     Raises
     ------
     Whatever a task raises, as soon as it does; tasks that have not begun are left.
     """
-    waiting = _in_order(tasks) if workers.at_once > 1 else list(tasks)
+    remaining = _remaining(tasks) if workers.at_once > 1 else {}
+    waiting = sorted(tasks, key=lambda task: (task.group, -remaining.get(task.key, 0.0)))
     unfinished = {task.key for task in tasks}
     running: dict[Future[Any], Task] = {}
     while waiting or running:
@@ -56,11 +57,6 @@ def do_all(tasks: Sequence[Task], workers: Workers) -> None:
             task = running.pop(future)
             task.end(future.result())
             unfinished.remove(task.key)
-
-
-def _in_order(tasks: Sequence[Task]) -> list[Task]:
-    remaining = _remaining(tasks)
-    return sorted(tasks, key=lambda task: (task.turn, -remaining[task.key]))
 
 
 def _remaining(tasks: Sequence[Task]) -> Mapping[str, float]:

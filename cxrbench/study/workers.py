@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
-from multiprocessing.queues import SimpleQueue
+from multiprocessing.synchronize import Lock
 from threading import Thread
 from typing import Any, Protocol
 
@@ -24,8 +24,8 @@ import torch
 from cxrbench.errors import CxrbenchError
 from cxrbench.training.loop import Progress
 
-AT_MOST = 6
-"""Processes where nobody says how many: each holds torch and a network, about a gigabyte."""
+AT_MOST = 4
+"""Processes where nobody says how many: each holds torch, a network and its images, one to two gigabytes."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,9 @@ class Processes:
 
     def submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
         """Have ``function`` called; it and its arguments must be picklable."""
-        return self._pool.submit(_call, function, arguments)
+        # The process may be started here, and takes the blocked signal with it: see _begin.
+        with _no_interrupt():
+            return self._pool.submit(_call, function, arguments)
 
 
 @contextmanager
@@ -115,71 +117,110 @@ def worker_processes(count: int, threads: int, heard: Callable[[int], None]) -> 
 
     Parameters
     ----------
-    heard: is called, in another thread, with the number of images whenever a process has trained some.
+    heard: is called, in another thread, with the number of images whenever a process has trained some. What
+        it raises is raised at the end of the block.
 
     Raises
     ------
-    CxrbenchError: a process was ended from outside.
+    CxrbenchError: no process can be started here, or one was ended from outside.
     """
     spawn = get_context("spawn")
     alive, keeps_alive = spawn.Pipe(duplex=False)
-    steps = spawn.SimpleQueue()
-    listener = Thread(target=_listen, args=(steps, heard), name="progress", daemon=True)
-    listener.start()
-    pool = ProcessPoolExecutor(count, spawn, _begin, (threads, alive, steps))
+    steps, tell = spawn.Pipe(duplex=False)
+    try:
+        lock = spawn.Lock()
+        pool = ProcessPoolExecutor(count, spawn, _begin, (threads, alive, tell, lock))
+    except (OSError, ImportError, NotImplementedError) as error:
+        raise CxrbenchError(
+            f"this system does not let processes work together ({error}): give --jobs 1"
+        ) from None
+    listener = _Listener(steps, heard)
     try:
         yield Processes(count, pool)
     except BaseException as error:
         keeps_alive.close()
-        pool.shutdown(cancel_futures=True)
-        # Nothing is put into the queue here: a process may have ended with its lock.
         if isinstance(error, BrokenProcessPool):
             raise CxrbenchError(
-                "a worker process was ended from outside, most often because memory ran out; "
-                "take fewer with --jobs. What is finished is kept"
-            ) from None
+                "a worker process ended by itself. Memory may have run out: fewer --jobs need less. Or a "
+                "script that calls run_study does not guard its main module (if __name__ == '__main__'). "
+                "What is finished is kept"
+            ) from error
         raise
-    else:
-        pool.shutdown()
-        steps.put(None)
-        listener.join()
     finally:
-        alive.close()
-        keeps_alive.close()
+        pool.shutdown(cancel_futures=True)
+        # The processes' ends are closed by now, and with this one the listener comes to the end.
+        tell.close()
+        listener.join()
+        for end in (alive, keeps_alive, steps):
+            end.close()
+    if listener.error is not None:
+        raise listener.error
 
 
-def _listen(steps: SimpleQueue[int | None], heard: Callable[[int], None]) -> None:
-    while (images := steps.get()) is not None:
-        heard(images)
+@contextmanager
+def _no_interrupt() -> Iterator[None]:
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+class _Listener(Thread):
+    """Hears what the processes tell, to the end: one that nobody listens to would wait for ever."""
+
+    def __init__(self, steps: Connection, heard: Callable[[int], None]) -> None:
+        super().__init__(name="progress", daemon=True)
+        self.error: Exception | None = None
+        self._steps = steps
+        self._heard = heard
+        self.start()
+
+    def run(self) -> None:
+        while True:
+            try:
+                images = self._steps.recv()
+            except (EOFError, OSError):
+                return
+            if self.error is None:
+                try:
+                    self._heard(images)
+                except Exception as error:
+                    self.error = error
 
 
 class _Steps:
     """A training's progress, told to the process that started this one."""
 
-    def __init__(self, steps: SimpleQueue[int | None]) -> None:
-        self._steps = steps
+    def __init__(self, tell: Connection, lock: Lock) -> None:
+        self._tell = tell
+        self._lock = lock
 
     def start(self, title: str, images: int) -> None:
         """Say nothing: the bar is that of all stages together."""
 
     def step(self, images: int, loss: float) -> None:  # noqa: ARG002
         """Tell how many images were trained on."""
-        self._steps.put(images)
+        with self._lock:
+            self._tell.send(images)
 
     def stop(self) -> None:
         """Say nothing."""
 
 
-# A queue can be handed to a process only when it is started, so that a process must keep it.
+# What is handed to a process when it is started must be kept there.
 _progress: Progress
 
 
-def _begin(threads: int, alive: Connection, steps: SimpleQueue[int | None]) -> None:
+def _begin(threads: int, alive: Connection, tell: Connection, lock: Lock) -> None:
     global _progress
     torch.set_num_threads(threads)
     # Ctrl-C goes to all processes of a terminal; the one that started this one decides what becomes of it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _progress = _Steps(steps)
+    _progress = _Steps(tell, lock)
     Thread(target=_end_with, args=(alive,), name="end-with-parent", daemon=True).start()
 
 
@@ -195,5 +236,12 @@ def _call(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
     try:
         return function(*arguments, _progress)
     except CxrbenchError as error:
-        # Of the subclasses, some are made of several arguments and do not come through to the parent.
-        raise CxrbenchError(str(error)) from None
+        raise _portable(error) from None
+
+
+def _portable(error: CxrbenchError) -> CxrbenchError:
+    """Return ``error`` as one that comes through to another process: made of its message alone."""
+    try:
+        return type(error)(str(error))
+    except TypeError:
+        return CxrbenchError(str(error))

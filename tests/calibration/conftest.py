@@ -56,6 +56,7 @@ def row(scheme, seed, auc, knobs=None, stage="confirm", se=0.005, clustered=0.00
         auc=auc,
         se_image=se,
         se_clustered=clustered,
+        sample="0123456789abcdef",
         cxrbench="0",
         torch="0",
         torchvision="0",

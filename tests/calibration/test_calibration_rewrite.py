@@ -9,13 +9,19 @@ from cxrbench.calibration.rewrite import calibrated_profile
 from cxrbench.study.profile import parse_profile, profile_text
 
 TARGET = CalibratedTarget(
-    auc=0.7571, sd=0.00412, seeds=5, tolerance=0.026, source='a "command"; evidence: e.csv'
+    auc=0.7571,
+    sd=0.00412,
+    seeds=5,
+    tolerance=0.026,
+    measured_on="0123456789abcdef",
+    source='a "command"; evidence: e.csv',
 )
 AS_TOML = {
     "auc": 0.7571,
     "sd": 0.00412,
     "seeds": 5,
     "tolerance": 0.026,
+    "measured_on": "0123456789abcdef",
     "source": 'a "command"; evidence: e.csv',
 }
 

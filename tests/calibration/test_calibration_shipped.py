@@ -42,6 +42,7 @@ def test_every_target_is_the_evidences_mean_and_spread(confirmed):
         assert target.auc == pytest.approx(of.mean, abs=6e-5)
         assert target.sd == pytest.approx(of.sd, abs=6e-6)
         assert target.seeds == len(of.aucs)
+        assert target.measured_on == of.sample
         assert target.tolerance == tolerance(of.sd, len(of.aucs))
 
 

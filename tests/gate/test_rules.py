@@ -270,3 +270,13 @@ def test_a_margin_out_of_range_is_refused(make_study, margin):
     study = make_study("a", {"control": (1.0, 1)})
     with pytest.raises(GateError, match="the margin must be between"):
         gate(study, study, margin=margin)
+
+
+def test_speeds_beside_other_processes_are_not_compared_with_those_alone(make_study, tiny):
+    before = make_study("before", {"control": (1.0, 1)})
+    beside = tuple(replace(stage, processes=2) for stage in slower(tiny.results, 100)["stages"])
+    report = gate(make_study("now", {"control": (1.0, 1)}, stages=beside), before)
+    assert report.outcome == "pass"
+    for check in report.speed:
+        assert check.ratio is None
+        assert "processes at a time 1, 2 now, 1 in the baseline" in check.verdict.sentence

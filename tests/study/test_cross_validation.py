@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from sklearn.metrics import roc_auc_score
 
-from cxrbench.errors import CxrbenchError, LeakError, ProfileError
+from cxrbench.errors import LeakError, ProfileError, TrainingError
 from cxrbench.report import write_report
 from cxrbench.study.prepare import prepare
 from cxrbench.study.profile import parse_profile
@@ -299,7 +299,9 @@ def test_several_processes_give_the_same_bits_as_one_of_as_many_threads(text, tm
     with torch_threads(2):
         beside = study(profile, tmp_path / "beside", jobs=2)
     assert alone.results.device["threads"] == beside.results.device["threads"] == 1
-    assert beside.results.device["processes"] == 2
+    assert {stage.processes for stage in beside.results.stages} == {2}
+    assert {stage.processes for stage in alone.results.stages} == {1}
+    assert {seed.processes for scheme in beside.results.schemes for seed in scheme.seeds} == {2}
     assert sorted(line.partition("(")[0] for line in beside.lines) == sorted(
         line.partition("(")[0] for line in alone.lines
     )
@@ -313,5 +315,5 @@ def test_several_processes_give_the_same_bits_as_one_of_as_many_threads(text, tm
 
 def test_a_stage_that_fails_in_a_process_fails_the_study_in_words(text, tmp_path):
     broken = text.replace("epochs = 1", "epochs = 1\nlearning_rate = 1e30")
-    with pytest.raises(CxrbenchError, match=r"stage 'init > .*lower learning_rate|not finite"):
+    with pytest.raises(TrainingError, match=r"stage 'init > .*lower learning_rate|not finite"):
         study(parse_profile(broken, "crossed.toml"), tmp_path, jobs=2)

@@ -249,6 +249,14 @@ def test_a_target_carries_a_calibrations_spread():
     assert (target.value, target.tolerance, target.sd, target.seeds) == (0.7, 0.1, 0.01, 5)
 
 
+def test_a_target_says_which_test_images_it_was_measured_on():
+    text = GOOD.replace('source = "a test"', 'measured_on = "0123456789abcdef"\nsource = "a test"')
+    assert parse_profile(text, "mine.toml").targets["control"].measured_on == "0123456789abcdef"
+    assert parse_profile(GOOD, "mine.toml").targets["control"].measured_on == ""
+    with pytest.raises(ProfileError, match=r"\[targets.control\].*'measured_on' must be text"):
+        parse_profile(text.replace('"0123456789abcdef"', "12"), "mine.toml")
+
+
 def test_half_a_spread_is_refused():
     text = GOOD.replace('source = "a test"', 'sd = 0.01\nsource = "a test"')
     with pytest.raises(ProfileError, match=r"\[targets.control\].*'sd' and 'seeds'"):

@@ -48,7 +48,7 @@ class AtOnce:
         return done
 
 
-def task(key, after=None, cost=1.0, turn=0, log=None):
+def task(key, after=None, cost=1.0, group=0, log=None):
     log = log if log is not None else []
 
     def begin():
@@ -59,7 +59,7 @@ def task(key, after=None, cost=1.0, turn=0, log=None):
         assert result == f"result of {key}"
         log.append(("end", key))
 
-    return Task(str(key), None if after is None else str(after), cost, turn, begin, end)
+    return Task(str(key), None if after is None else str(after), cost, group, begin, end)
 
 
 @st.composite
@@ -93,26 +93,26 @@ def begun(tasks, workers, log):
 
 
 def plan(log):
-    """A short chain, a long one that costs less in each step, and a dear single task of a later turn."""
+    """A short chain, a long one that costs less in each step, and a dear single task of a later group."""
     return [
         task("a", cost=5, log=log),
         task("b", cost=3, log=log),
         task("b1", "b", cost=3, log=log),
         task("b2", "b1", cost=1, log=log),
-        task("later", cost=100, turn=1, log=log),
+        task("later", cost=100, group=1, log=log),
         task("c", cost=6, log=log),
     ]
 
 
-def test_several_workers_begin_with_the_longest_chain_of_the_first_turn():
+def test_several_workers_begin_with_the_longest_chain_of_the_first_group():
     log = []
     # b has 7 before it in all, c 6, a 5; b1 and b2 come when b is done.
     assert begun(plan(log), AtOnce(), log) == ["b", "c", "a", "b1", "b2", "later"]
 
 
-def test_a_single_worker_keeps_the_order():
+def test_a_single_worker_keeps_the_order_within_a_group():
     log = []
-    assert begun(plan(log), ThisProcess(Silent()), log) == ["a", "b", "b1", "b2", "later", "c"]
+    assert begun(plan(log), ThisProcess(Silent()), log) == ["a", "b", "b1", "b2", "c", "later"]
 
 
 def test_what_a_task_raises_comes_out_and_the_rest_is_left():

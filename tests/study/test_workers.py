@@ -7,11 +7,13 @@ import signal
 import subprocess
 import sys
 import threading
+from multiprocessing import get_context
+from types import SimpleNamespace
 
 import pytest
 import torch
 
-from cxrbench.errors import CohortError, CxrbenchError
+from cxrbench.errors import CohortError, CxrbenchError, RadiographError
 from cxrbench.study.progress import Silent
 from cxrbench.study.workers import Share, ThisProcess, share, torch_threads, worker_processes
 
@@ -23,8 +25,9 @@ CPU, GPU = torch.device("cpu"), torch.device("cuda", 0)
     [
         (1, None, Share(1, 1)),
         (2, None, Share(2, 1)),
-        (6, None, Share(6, 1)),
-        (16, None, Share(6, 2)),
+        (4, None, Share(4, 1)),
+        (6, None, Share(4, 1)),
+        (16, None, Share(4, 4)),
         (8, 1, Share(1, 8)),
         (8, 3, Share(3, 2)),
         (2, 5, Share(5, 1)),
@@ -71,6 +74,10 @@ def fail(_progress):
     raise CohortError("two patients have one name")
 
 
+def fail_on_a_file(_progress):
+    raise RadiographError("a.dcm", "is no DICOM file")
+
+
 def test_this_process_calls_at_once_and_lets_errors_out():
     here = ThisProcess(Silent())
     assert here.submit(add, 2, 3).result() == 5
@@ -89,14 +96,42 @@ def test_processes_work_with_their_threads_and_tell_what_they_did():
     heard = []
     with worker_processes(1, 3, heard.append) as processes:
         pid, threads, interrupt = processes.submit(who).result()
-        # An error leaves the process in order, and no class that needs more than a message comes through.
-        with pytest.raises(CxrbenchError, match="two patients") as caught:
+        # An error leaves the process in order.
+        with pytest.raises(CohortError, match="two patients"):
             processes.submit(fail).result()
+        with pytest.raises(CxrbenchError, match=r"a\.dcm: is no DICOM file"):
+            processes.submit(fail_on_a_file).result()
         assert processes.submit(add, 2, 3).result() == 5
-    assert type(caught.value) is CxrbenchError
     assert pid != os.getpid()
     assert (threads, interrupt) == (3, signal.SIG_IGN)
     assert heard == [7]
+
+
+def tell_much(progress):
+    for _ in range(20_000):
+        progress.step(1, 0.5)
+
+
+def test_an_error_in_who_listens_comes_out_and_holds_nobody_up():
+    def heard(_images):
+        raise ZeroDivisionError
+
+    def listened():
+        with worker_processes(1, 1, heard) as processes:
+            processes.submit(tell_much).result(timeout=60)
+
+    with pytest.raises(ZeroDivisionError):
+        listened()
+
+
+def test_where_processes_cannot_work_together_it_is_said(monkeypatch):
+    def no_lock():
+        raise OSError("no semaphores")
+
+    context = SimpleNamespace(Pipe=get_context("spawn").Pipe, Lock=no_lock)
+    monkeypatch.setattr("cxrbench.study.workers.get_context", lambda _: context)
+    with pytest.raises(CxrbenchError, match=r"no semaphores.*--jobs 1"), worker_processes(1, 1, print):
+        pass
 
 
 def wait_for_ever(_progress):
@@ -124,7 +159,7 @@ def die(_progress):
 
 def test_a_process_that_is_killed_is_told_of_in_words():
     with (
-        pytest.raises(CxrbenchError, match=r"memory ran out.*--jobs"),
+        pytest.raises(CxrbenchError, match=r"ended by itself.*--jobs"),
         worker_processes(1, 1, print) as processes,
     ):
         processes.submit(die).result()

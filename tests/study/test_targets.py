@@ -1,0 +1,58 @@
+"""A target holds on the test images that it was measured on, and on no others."""
+
+from __future__ import annotations
+
+import pytest
+
+from cxrbench.report.content import reach, short_target
+from cxrbench.statistics.verdicts import verdict
+from cxrbench.study.profile import parse_profile
+from cxrbench.study.targets import TargetSettings
+
+MEASURED = TargetSettings(
+    source="a calibration", auc=0.75, tolerance=0.1, sd=0.02, seeds=5, measured_on="0123456789abcdef"
+)
+
+
+def test_on_its_own_test_images_a_target_is_what_it_says():
+    target = MEASURED.on(MEASURED.measured_on)
+    assert target == MEASURED.as_target()
+    assert verdict(target, 0.76, 0.7, 0.8).outcome == "pass"
+
+
+@pytest.mark.parametrize("sample", ["fedcba9876543210", ""])
+def test_on_others_it_settles_nothing(sample):
+    made = verdict(MEASURED.on(sample), 0.2, 0.1, 0.3)
+    assert made.outcome == "inconclusive"
+    assert "measured on other test images" in made.sentence
+    assert "a calibration" in made.sentence
+    # The interval that is quoted is the sample's own: the calibration's spread is that of other images.
+    assert "[0.100, 0.300]" in made.sentence
+
+
+def test_a_target_that_was_measured_on_no_images_holds_on_all():
+    paper = TargetSettings(source="a paper", auc=0.757, tolerance=0.05)
+    assert paper.on("0123456789abcdef") == paper.on("") == paper.as_target()
+
+
+def stated(text, sample):
+    table = "auc = 0.5\ntolerance = 0.5\nsd = 0.01\nseeds = 5"
+    return text.replace("at_least = 0.01", f'{table}\nmeasured_on = "{sample}"')
+
+
+def test_a_study_knows_its_test_images_by_ids_and_labels(tiny, tiny_text, tmp_path, run_tiny):
+    sample = tiny.results.sample
+    assert len(sample) == 16
+    assert int(sample, 16) >= 0
+    # Another difficulty shows other pixels on the same films; another seed of the data draws other films.
+    harder = tiny_text.replace("n_test_images = 60", "n_test_images = 60\nseverity_median = 0.3")
+    same = run_tiny(parse_profile(stated(harder, sample), "a.toml"), tmp_path / "a", ("control",))
+    drawn = harder.replace("data_seed = 5", "data_seed = 6")
+    other = run_tiny(parse_profile(stated(drawn, sample), "b.toml"), tmp_path / "b", ("control",))
+    assert same.sample == sample != other.sample
+    assert same.scheme("control").verdict.outcome == "pass"
+    assert reach(same, same.scheme("control")) is not None
+    assert other.scheme("control").verdict.outcome == "inconclusive"
+    assert "other test images" in other.scheme("control").verdict.sentence
+    assert reach(other, other.scheme("control")) is None
+    assert short_target(other, other.scheme("control")).endswith("*")
