@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from cxrbench.commands._errors import user_errors
+from cxrbench.commands._seeds import seeds as seeds_option
 from cxrbench.errors import CxrbenchError
 
 _EXTRAS = {"matplotlib": "report", "tomlkit": "train", "torch": "train"}
@@ -29,17 +30,6 @@ def _sweep(
         except ValueError:
             raise click.BadParameter(f"{text!r}: the values must be numbers with commas between") from None
     return swept
-
-
-def _seeds(
-    ctx: click.Context,  # noqa: ARG001
-    parameter: click.Parameter,  # noqa: ARG001
-    value: str,
-) -> tuple[int, ...]:
-    try:
-        return tuple(int(seed) for seed in value.split(","))
-    except ValueError:
-        raise click.BadParameter("write whole numbers with commas between them, such as 0,1,2") from None
 
 
 def _aims(
@@ -66,9 +56,15 @@ def _aims(
     metavar="PART.KNOB=V1,V2",
     help="Values of a knob of the phantom to try; of several knobs, all combinations.",
 )
-@click.option("--sweep-seeds", callback=_seeds, default="0", show_default=True, help="Seeds of the sweep.")
 @click.option(
-    "--seeds", callback=_seeds, default="0,1,2,3,4", show_default=True, help="Seeds of the confirmation."
+    "--sweep-seeds", callback=seeds_option, default="0", show_default=True, help="Seeds of the sweep."
+)
+@click.option(
+    "--seeds",
+    callback=seeds_option,
+    default="0,1,2,3,4",
+    show_default=True,
+    help="Seeds of the confirmation.",
 )
 @click.option(
     "--aim",

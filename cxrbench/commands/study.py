@@ -7,15 +7,7 @@ from pathlib import Path
 import click
 
 from cxrbench.commands._errors import user_errors
-
-
-def _seeds(ctx: click.Context, parameter: click.Parameter, value: str | None) -> tuple[int, ...]:  # noqa: ARG001
-    if value is None:
-        return ()
-    try:
-        return tuple(int(seed) for seed in value.split(","))
-    except ValueError:
-        raise click.BadParameter("write whole numbers with commas between them, such as 0,1,2") from None
+from cxrbench.commands._seeds import seeds as seeds_option
 
 
 @click.command("study")
@@ -28,7 +20,9 @@ def _seeds(ctx: click.Context, parameter: click.Parameter, value: str | None) ->
     multiple=True,
     help="Only this scheme, a name or NAME=NOTATION (may be repeated).",
 )
-@click.option("--seeds", callback=_seeds, help="Training seeds, such as 0,1,2, instead of the profile's.")
+@click.option(
+    "--seeds", callback=seeds_option, help="Training seeds, such as 0,1,2, instead of the profile's."
+)
 @click.option("--gpu", is_flag=True, help="Train on the GPU; fails where CUDA is missing.")
 @click.option(
     "--jobs",

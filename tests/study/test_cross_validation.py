@@ -292,6 +292,7 @@ def test_no_fold_trains_on_a_film_that_it_tests(films):
     assert dropped > 0
 
 
+@pytest.mark.slow
 def test_several_processes_give_the_same_bits_as_one_of_as_many_threads(text, tmp_path):
     profile = parse_profile(text, "crossed.toml")
     with torch_threads(1):
@@ -313,6 +314,7 @@ def test_several_processes_give_the_same_bits_as_one_of_as_many_threads(text, tm
     assert all("kept from" in line for line in study(profile, beside.out, jobs=2).lines)
 
 
+@pytest.mark.slow
 def test_a_stage_that_fails_in_a_process_fails_the_study_in_words(text, tmp_path):
     broken = text.replace("epochs = 1", "epochs = 1\nlearning_rate = 1e30")
     with pytest.raises(TrainingError, match=r"stage 'init > .*lower learning_rate|not finite"):
