@@ -10,6 +10,7 @@ from cxrbench.calibration.records import Calibration, Fit, Request, Row
 from cxrbench.calibration.runs import Job, run_jobs
 from cxrbench.calibration.statements import statements
 from cxrbench.calibration.targets import summaries, targets
+from cxrbench.errors import ProfileError
 from cxrbench.schemes import Scheme
 from cxrbench.study.profile import Profile, parse_profile
 from cxrbench.training.device import choose_device
@@ -52,6 +53,8 @@ def calibrate(request: Request) -> Calibration:
     swept = points(request.sweep)
     for point in swept:
         with_knobs(profile, point)
+    if request.sweep and not request.aims:
+        raise ProfileError("a sweep needs something to aim at: give --aim SCHEME=AUC")
     rows: tuple[Row, ...] = ()
     fitted: Fit | None = None
     knobs = swept[0]

@@ -62,8 +62,6 @@ class Request:
         for scheme, aim in self.aims.items():
             if not 0 < aim < 1:
                 raise ProfileError(f"aim of {scheme}: {aim:g} must be an AUC between 0 and 1")
-        if self.sweep and not self.aims:
-            raise ProfileError("a sweep needs something to aim at: give --aim SCHEME=AUC")
         if self.jobs < 1:
             raise ProfileError(f"jobs must be 1 or more, not {self.jobs}")
 

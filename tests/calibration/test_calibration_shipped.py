@@ -1,4 +1,4 @@
-"""What the default profile states is what its evidence in the documentation says, and no more."""
+"""What a measured profile states is what its evidence in the documentation says, and no more."""
 
 from __future__ import annotations
 
@@ -13,19 +13,27 @@ from cxrbench.calibration.statements import statements
 from cxrbench.calibration.targets import summaries, tolerance
 from cxrbench.study.profile import load_profile
 
-EVIDENCE = Path(__file__).parents[2] / "docs" / "calibration" / "evidence.csv"
+DOCS = Path(__file__).parents[2] / "docs"
+EVIDENCE = {
+    "phantom": DOCS / "calibration" / "evidence.csv",
+    "public-small": DOCS / "public" / "evidence.csv",
+}
 KNOB = "covid.severity_median"
+
+
+def confirmation(name):
+    """Return the confirmation's rows in the evidence of the profile ``name``."""
+    table = pd.read_csv(EVIDENCE[name])
+    rows = table[table["stage"] == "confirm"].to_dict("records")
+    return [
+        Row(knobs={KNOB: row.pop(KNOB)} if KNOB in row else {}, **{str(k): v for k, v in row.items()})
+        for row in rows
+    ]
 
 
 @pytest.fixture(scope="module")
 def confirmed():
-    table = pd.read_csv(EVIDENCE)
-    table = table[table["stage"] == "confirm"]
-    knobs = table.pop(KNOB)
-    return [
-        Row(knobs={KNOB: knob}, **{str(name): value for name, value in row.items()})
-        for knob, row in zip(knobs, table.to_dict("records"), strict=True)
-    ]
+    return confirmation("phantom")
 
 
 def test_the_profile_draws_the_target_as_the_evidence_did(confirmed):
@@ -33,15 +41,16 @@ def test_the_profile_draws_the_target_as_the_evidence_did(confirmed):
     assert {row.knobs[KNOB] for row in confirmed} == {severity}
 
 
-def test_every_target_is_the_evidences_mean_and_spread(confirmed):
-    profile = load_profile("phantom")
-    table = {scheme.scheme: scheme for scheme in summaries(confirmed)}
+@pytest.mark.parametrize("name", EVIDENCE)
+def test_every_target_is_the_evidences_mean_and_spread_over_five_seeds(name):
+    profile = load_profile(name)
+    table = {scheme.scheme: scheme for scheme in summaries(confirmation(name))}
     assert set(profile.targets) == set(table) == {scheme.name for scheme in profile.select(())}
     for name, target in profile.targets.items():
         of = table[name]
         assert target.auc == pytest.approx(of.mean, abs=6e-5)
         assert target.sd == pytest.approx(of.sd, abs=6e-6)
-        assert target.seeds == len(of.aucs)
+        assert target.seeds == len(of.aucs) == 5
         assert target.measured_on == of.sample
         assert target.tolerance == tolerance(of.sd, len(of.aucs))
 
@@ -56,3 +65,14 @@ def test_the_profile_calls_itself_calibrated_and_every_statement_is_true(confirm
     assert profile.settings["study"]["calibrated"] is True
     assert not untrue
     assert len(seeds) >= 5
+
+
+def test_the_public_profile_asserts_no_claim_of_the_papers():
+    assert load_profile("public-small").settings["study"].get("calibrated", False) is False
+
+
+def test_the_public_documentation_tells_the_evidence():
+    text = (DOCS / "public.md").read_text()
+    for scheme in summaries(confirmation("public-small")):
+        cells = [f"{auc:.3f}" for auc in (*scheme.aucs, scheme.mean, scheme.sd, scheme.se_clustered)]
+        assert f"| {scheme.scheme} | {' | '.join(cells)} |" in text
