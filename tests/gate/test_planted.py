@@ -40,7 +40,6 @@ from cxrbench.study.profile import parse_profile
 from cxrbench.study.progress import Silent
 from cxrbench.study.run import run_study
 from cxrbench.training.augment import augment
-from cxrbench.training.data import LabelledImages
 from cxrbench.training.network import Network
 
 pytestmark = pytest.mark.slow
@@ -164,20 +163,20 @@ def test_other_seeds_pass_at_the_profiles_margin(study, baseline, tmp_path):
 
 def test_a_tenth_of_labels_shuffled_is_caught(study, baseline, tmp_path, monkeypatch):
     """A tenth of the training images, drawn at random, swap their labels among themselves."""
-    honest = RoleData.images
+    honest = RoleData.packed
 
     def shuffled(self, part):
         images = honest(self, part)
         if part != "train":
             return images
         random = np.random.default_rng(DATA_SEED)
-        chosen = random.choice(len(images), round(0.1 * len(images)), replace=False)
+        chosen = random.choice(len(images.labels), round(0.1 * len(images.labels)), replace=False)
         labels = images.labels.copy()
         labels[chosen] = labels[random.permutation(chosen)]
         assert 0.02 < (labels != images.labels).mean() < 0.09
-        return LabelledImages(images.pixels, labels)
+        return replace(images, labels=labels)
 
-    monkeypatch.setattr(RoleData, "images", shuffled)
+    monkeypatch.setattr(RoleData, "packed", shuffled)
     check = check_of(study(tmp_path), baseline)
     assert check.verdict.outcome == "fail", check.verdict.sentence
 
