@@ -25,6 +25,7 @@ gave -0.463 [-0.508, -0.419].
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
