@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, as_completed
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from cxrbench.study.profile import parse_profile
 from cxrbench.study.progress import Bars, Lines, StudyProgress
 from cxrbench.study.results import Results
 from cxrbench.study.run import run_study
-from cxrbench.study.workers import worker_processes
+from cxrbench.study.workers import threads_each, worker_processes
 from cxrbench.training.device import choose_device
 from cxrbench.training.loop import Progress
 
@@ -47,7 +46,7 @@ def run_jobs(request: Request, jobs: Sequence[Job]) -> tuple[Row, ...]:
         return tuple(row for job in jobs for row in _run(job, Bars()))
     # Counted by what was asked for and not by what there is to do: the number of threads is part of a
     # checkpoint's key, and the sweep's checkpoints are to be the confirmation's as well.
-    threads = max(1, _cores() // request.jobs)
+    threads = threads_each(request.jobs)
     # Nobody listens to how far each is: the lines of several studies are enough.
     with worker_processes(workers, threads, lambda _images: None) as processes:
         futures = [processes.submit(_run_in_worker, job) for job in jobs]
@@ -104,8 +103,3 @@ def _rows(job: Job, knobs: Knobs, results: Results) -> Iterator[Row]:
             threads=None if threads is None else int(threads),
             device=str(results.device["name"]),
         )
-
-
-def _cores() -> int:
-    """Return the cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -158,8 +158,10 @@ def predict_parts(
     predicted = {}
     for part, packed in images.items():
         progress.start(f"predicting ({part})", len(packed.rows))
-        predicted[part] = predict_images(role, network, packed.load(), device, precision)
-        progress.stop()
+        try:
+            predicted[part] = predict_images(role, network, packed.load(), device, precision)
+        finally:
+            progress.stop()
     return predicted
 
 

@@ -1,7 +1,7 @@
 """Who does the work: this process, or several beside each other that share the processor's threads.
 
-DenseNet121 on small images gains little from a second thread: two processes of one thread each train half as
-much again as one of two.
+DenseNet121 on small images gains little from a second thread, so that two processes of one thread each are
+faster together than one of two.
 """
 
 from __future__ import annotations
@@ -40,6 +40,11 @@ class Share:
     threads: int | None
 
 
+def threads_each(processes: int) -> int:
+    """Return how many of torch's threads each of ``processes`` has: its share, at least one."""
+    return max(1, torch.get_num_threads() // processes)
+
+
 def share(jobs: int | None, device: torch.device) -> Share:
     """Return how ``device`` is shared among ``jobs`` processes; None is one a thread, up to :data:`AT_MOST`.
 
@@ -53,9 +58,8 @@ def share(jobs: int | None, device: torch.device) -> Share:
         if jobs is not None and jobs > 1:
             raise CxrbenchError(f"jobs = {jobs}: a GPU trains one stage at a time; leave jobs away")
         return Share(1, None)
-    threads = torch.get_num_threads()
-    processes = min(AT_MOST, threads) if jobs is None else jobs
-    return Share(processes, max(1, threads // processes))
+    processes = min(AT_MOST, torch.get_num_threads()) if jobs is None else jobs
+    return Share(processes, threads_each(processes))
 
 
 @contextmanager

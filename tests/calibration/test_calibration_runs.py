@@ -15,11 +15,11 @@ from click.testing import CliRunner
 from sklearn.metrics import roc_auc_score
 
 from cxrbench.calibration.calibrate import aims_of
-from cxrbench.calibration.runs import _cores
 from cxrbench.calibration.write import FILES
 from cxrbench.cli import main
 from cxrbench.statistics.predictions import read_predictions
 from cxrbench.study.profile import load_profile
+from cxrbench.study.workers import threads_each
 
 SCHEMES = ("--scheme", "control", "--scheme", "findings")
 AIMS = ("--aim", "control=0.6", "--aim", "findings=0.6")
@@ -165,13 +165,13 @@ def test_without_a_sweep_the_knobs_are_kept_and_only_the_targets_measured(tmp_pa
 
 
 @pytest.mark.slow
-def test_two_jobs_measure_the_same_seeds_with_their_share_of_the_cores(done, tmp_path):
+def test_two_jobs_measure_the_same_seeds_with_their_share_of_the_threads(done, tmp_path):
     calibrate(*done.arguments[:-1], tmp_path, "--jobs", "2")
     rows = json.loads((tmp_path / "calibration.json").read_text())["rows"]
     assert [(r["stage"], r["seed"], r["scheme"]) for r in rows] == [
         (r["stage"], int(r["seed"]), r["scheme"]) for r in done.evidence()
     ]
-    assert {r["threads"] for r in rows} == {max(1, _cores() // 2)}
+    assert {r["threads"] for r in rows} == {threads_each(2)}
 
 
 @pytest.mark.slow

@@ -76,3 +76,5 @@ def test_the_public_documentation_tells_the_evidence():
     for scheme in summaries(confirmation("public-small")):
         cells = [f"{auc:.3f}" for auc in (*scheme.aucs, scheme.mean, scheme.sd, scheme.se_clustered)]
         assert f"| {scheme.scheme} | {' | '.join(cells)} |" in text
+        assert "Every mean is within one standard error of 0.5." in text
+        assert abs(scheme.mean - 0.5) < scheme.se_clustered

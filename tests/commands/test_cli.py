@@ -61,6 +61,7 @@ def test_a_scheme_can_be_tried():
         (["study", "--profile", "phantm", "--out", "x"], "did you mean 'phantom'"),
         (["study", "--profile", "public-small", "--out", "x"], "--data-root"),
         (["study", "--scheme", "contrl", "--out", "x"], "did you mean 'control'"),
+        (["study", "--jobs", "0", "--out", "x"], "jobs = 0: give 1 or more"),
         (["schemes", "--profile", "latin.toml"], "profile latin.toml: line 1 is not UTF-8"),
     ],
 )

@@ -208,6 +208,13 @@ def test_the_time_of_a_scheme_is_found_however_its_pools_are_ordered(outside):
     assert result.parseoutcomes() == {"passed": 2, "deselected": 2}
 
 
+def test_the_number_of_jobs_reaches_the_study(outside):
+    outside.makepyfile("def test_it(cxr_study): pass")
+    result = run(outside, "--profile", "outside.toml", "--jobs", "0")
+    assert result.parseoutcomes() == {"errors": 1}
+    result.stdout.fnmatch_lines(["*CxrbenchError: jobs = 0: give 1 or more"])
+
+
 def test_other_peoples_tests_do_not_pay_for_the_plugin(outside):
     outside.makepyfile(
         """

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import subprocess
 import sys
-import threading
 from multiprocessing import get_context
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
 
-from cxrbench.errors import CohortError, CxrbenchError, RadiographError
+from cxrbench.errors import CohortError, CxrbenchError
 from cxrbench.study.progress import Silent
 from cxrbench.study.workers import Share, ThisProcess, share, torch_threads, worker_processes
 
@@ -66,59 +67,43 @@ def test_threads_are_given_back_after_an_error():
         assert torch.get_num_threads() == before
 
 
-def add(a, b, _progress):
-    return a + b
+@pytest.fixture
+def called(monkeypatch):
+    # A process that is started takes over where modules are looked for; it would not find this one, which
+    # pytest imports by its path.
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    return importlib.import_module("called_in_workers")
 
 
-def fail(_progress):
-    raise CohortError("two patients have one name")
-
-
-def fail_on_a_file(_progress):
-    raise RadiographError("a.dcm", "is no DICOM file")
-
-
-def test_this_process_calls_at_once_and_lets_errors_out():
+def test_this_process_calls_at_once_and_lets_errors_out(called):
     here = ThisProcess(Silent())
-    assert here.submit(add, 2, 3).result() == 5
+    assert here.submit(called.add, 2, 3).result() == 5
     with pytest.raises(CohortError, match="two patients"):
-        here.submit(fail)
+        here.submit(called.fail)
 
 
-def who(progress):
-    progress.start("a stage", 7)
-    progress.step(7, 0.5)
-    progress.stop()
-    return os.getpid(), torch.get_num_threads(), signal.getsignal(signal.SIGINT)
-
-
-def test_processes_work_with_their_threads_and_tell_what_they_did():
+def test_processes_work_with_their_threads_and_tell_what_they_did(called):
     heard = []
     with worker_processes(1, 3, heard.append) as processes:
-        pid, threads, interrupt = processes.submit(who).result()
+        pid, threads, interrupt = processes.submit(called.who).result()
         # An error leaves the process in order.
         with pytest.raises(CohortError, match="two patients"):
-            processes.submit(fail).result()
+            processes.submit(called.fail).result()
         with pytest.raises(CxrbenchError, match=r"a\.dcm: is no DICOM file"):
-            processes.submit(fail_on_a_file).result()
-        assert processes.submit(add, 2, 3).result() == 5
+            processes.submit(called.fail_on_a_file).result()
+        assert processes.submit(called.add, 2, 3).result() == 5
     assert pid != os.getpid()
     assert (threads, interrupt) == (3, signal.SIG_IGN)
     assert heard == [7]
 
 
-def tell_much(progress):
-    for _ in range(20_000):
-        progress.step(1, 0.5)
-
-
-def test_an_error_in_who_listens_comes_out_and_holds_nobody_up():
+def test_an_error_in_who_listens_comes_out_and_holds_nobody_up(called):
     def heard(_images):
         raise ZeroDivisionError
 
     def listened():
         with worker_processes(1, 1, heard) as processes:
-            processes.submit(tell_much).result(timeout=60)
+            processes.submit(called.tell_much).result(timeout=60)
 
     with pytest.raises(ZeroDivisionError):
         listened()
@@ -134,17 +119,13 @@ def test_where_processes_cannot_work_together_it_is_said(monkeypatch):
         pass
 
 
-def wait_for_ever(_progress):
-    threading.Event().wait()
-
-
-def test_an_error_in_the_block_ends_the_processes_where_they_are():
+def test_an_error_in_the_block_ends_the_processes_where_they_are(called):
     pids = []
 
     def interrupted():
         with worker_processes(1, 1, print) as processes:
-            pids.append(processes.submit(who).result()[0])
-            processes.submit(wait_for_ever)
+            pids.append(processes.submit(called.who).result()[0])
+            processes.submit(called.wait_for_ever)
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -153,16 +134,12 @@ def test_an_error_in_the_block_ends_the_processes_where_they_are():
         os.kill(*pids, 0)
 
 
-def die(_progress):
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def test_a_process_that_is_killed_is_told_of_in_words():
+def test_a_process_that_is_killed_is_told_of_in_words(called):
     with (
         pytest.raises(CxrbenchError, match=r"ended by itself.*--jobs"),
         worker_processes(1, 1, print) as processes,
     ):
-        processes.submit(die).result()
+        processes.submit(called.die).result()
 
 
 # The worker shares the parent's output and waits for ever; the output ends when both are gone.
