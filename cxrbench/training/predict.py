@@ -14,7 +14,17 @@ from cxrbench.training.config import PrecisionChoice
 from cxrbench.training.device import choose_precision
 from cxrbench.training.network import Network
 
-BATCH = 256
+GPU_BATCH = 256
+# 64 images of 64 x 64 pixels. On a CPU a larger batch pushes its own activations out of the caches before the
+# next layer reads them (measured in docs/architecture.md).
+CPU_BATCH_PIXELS = 64 * 64 * 64
+
+
+def default_batch(pixels: Tensor) -> int:
+    """Return how many images of ``pixels`` (n, 1, height, width) to predict at a time on their device."""
+    if pixels.device.type != "cpu":
+        return GPU_BATCH
+    return max(1, CPU_BATCH_PIXELS // (pixels.shape[-2] * pixels.shape[-1]))
 
 
 def autocast(device: torch.device, precision: PrecisionChoice) -> torch.autocast:
@@ -30,14 +40,20 @@ def to_float(pixels: Tensor) -> Tensor:
 
 @torch.inference_mode()
 def predict_logits(
-    network: Network, pixels: Tensor, roles: Sequence[str], precision: PrecisionChoice, batch: int = BATCH
+    network: Network,
+    pixels: Tensor,
+    roles: Sequence[str],
+    precision: PrecisionChoice,
+    batch: int | None = None,
 ) -> npt.NDArray[np.float32]:
     """Return (n, labels of ``roles``) float32 logits for uint8 ``pixels`` (n, 1, size, size).
 
     The network is put into evaluation mode and stays there. Convolutions run in ``precision``, the heads in
-    float32: in half precision many scores would tie, and an AUC of ties is another number.
+    float32: in half precision many scores would tie, and an AUC of ties is another number. ``batch`` is the
+    number of images at a time, by default :func:`default_batch`'s.
     """
     network.eval()
+    batch = default_batch(pixels) if batch is None else batch
     out: list[Tensor] = []
     for start in range(0, len(pixels), batch):
         with autocast(pixels.device, precision):

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cxrbench.training.network import Network
-from cxrbench.training.predict import autocast, predict_logits, probabilities, to_float
+from cxrbench.training.predict import autocast, default_batch, predict_logits, probabilities, to_float
 from cxrbench.training.seeds import generator
 
 
@@ -48,6 +48,20 @@ def test_logits_do_not_depend_on_the_batch_size(network: Network) -> None:
     spread = float(found[256].std(axis=0).min())
     for batch, logits in found.items():
         np.testing.assert_allclose(logits, found[256], atol=1e-4 * spread, err_msg=f"batch {batch}")
+
+
+@pytest.mark.parametrize(("size", "images"), [(32, 256), (64, 64), (128, 16), (224, 5), (1024, 1)])
+def test_a_larger_image_makes_a_smaller_batch_on_a_cpu(size: int, images: int) -> None:
+    assert default_batch(torch.empty(1000, 1, size, size, device="meta")) == 256
+    assert default_batch(torch.zeros(1, 1, 1, 1, dtype=torch.uint8).expand(1000, 1, size, size)) == images
+
+
+def test_images_are_predicted_in_default_batches(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
+    batches: list[int] = []
+    features = network.features
+    monkeypatch.setattr(network, "features", lambda images: batches.append(len(images)) or features(images))
+    predict_logits(network, pixels(300), ["a"], "float32")
+    assert batches == [256, 44]
 
 
 def test_the_roles_are_columns_in_the_order_asked_for(network: Network) -> None:
