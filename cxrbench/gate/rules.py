@@ -138,6 +138,7 @@ def gate(
     notes += [f"scheme {name!r} is not in the baseline" for name in now.names if name not in shared]
     if now.seeds != before.seeds:
         notes.append(f"other training seeds: {list(now.seeds)} now, {list(before.seeds)} in the baseline")
+    notes += _other_supplements(now, before)
     differences = {name: _difference(study, baseline, name) for name in shared}
     return GateReport(
         profile=now.profile,
@@ -163,6 +164,19 @@ def _same_ground(now: Results, before: Results) -> None:
                 f"the {what} is not the baseline's ({a[:12]} now, {b[:12]} in the baseline): nothing can be "
                 "compared; if the change is meant, save a new baseline"
             )
+
+
+def _other_supplements(now: Results, before: Results) -> list[str]:
+    """Return a note for each role that is trained on other images, which move an AUC as a fault does."""
+    notes = []
+    for name in sorted(set(now.roles) & set(before.roles) - {now.target}):
+        a, b = now.roles[name], before.roles[name]
+        if (a.dataset, a.split_hash) != (b.dataset, b.split_hash):
+            notes.append(
+                f"role {name!r} has other images or another split than in the baseline: "
+                f"{a.dataset} {a.split_hash[:12]} now, {b.dataset} {b.split_hash[:12]} in the baseline"
+            )
+    return notes
 
 
 def _same_schemes(now: Results, before: Results, shared: Sequence[str]) -> None:

@@ -212,6 +212,26 @@ def test_another_seed_is_noted(make_study):
     assert gate(now, before).notes == ("other training seeds: [7] now, [0] in the baseline",)
 
 
+@pytest.mark.parametrize("changed", [{"split_hash": "f" * 64}, {"dataset": "another"}])
+def test_other_images_of_a_supplemental_role_are_noted(make_study, changed):
+    before = make_study("before", {"control": (1.0, 1)})
+    roles = dict(before.results.roles)
+    roles["findings"] = replace(roles["findings"], **changed)
+    report = gate(make_study("now", {"control": (1.0, 1)}, roles=roles), before)
+    old, new = before.results.roles["findings"], roles["findings"]
+    assert report.notes == (
+        "role 'findings' has other images or another split than in the baseline: "
+        f"{new.dataset} {new.split_hash[:12]} now, {old.dataset} {old.split_hash[:12]} in the baseline",
+    )
+    assert report.outcome == "pass"
+
+
+def test_a_role_that_one_side_lacks_is_not_called_other(make_study):
+    before = make_study("before", {"control": (1.0, 1)})
+    roles = {name: role for name, role in before.results.roles.items() if name != "findings"}
+    assert gate(make_study("now", {"control": (1.0, 1)}, roles=roles), before).notes == ()
+
+
 def test_one_seed_is_said_to_show_nothing_of_other_seeds(make_study):
     study = make_study("a", {"control": (1.0, 1)})
     (check,) = gate(study, study).schemes
