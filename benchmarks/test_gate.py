@@ -32,6 +32,8 @@ def test_scheme_is_no_worse_than_the_baseline(cxr_scheme, report, cxr_verdict):
 def test_the_order_of_the_schemes_holds(report, cxr_verdict):
     if report is None:
         return
+    if not report.order:
+        pytest.skip("no two schemes of the baseline have an order that is certain")
     turned = [check.verdict for check in report.order if check.verdict.outcome != "pass"]
     if not turned:
         cxr_verdict(Verdict("pass", f"{len(report.order)} certain orders of the baseline hold"))

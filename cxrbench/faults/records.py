@@ -155,8 +155,15 @@ def _cells(row: FaultRow) -> tuple[str, ...]:
         f"{m.difference:+.3f} [{m.ci_low:+.3f}, {m.ci_high:+.3f}]",
         m.gate.outcome,
         m.target.outcome if m.target else "none",
-        f"seen ({', '.join(row.seen_by)})" if row.seen else "unseen",
+        _seen(row),
     )
+
+
+def _seen(row: FaultRow) -> str:
+    if row.seen_by == (AUDIT,):
+        # What was planted lies behind the audit: neither the gate nor the target saw it.
+        return f"unseen (the {AUDIT} finds it)"
+    return f"seen ({', '.join(row.seen_by)})" if row.seen else "unseen"
 
 
 def _lines(sensitivity: Sensitivity) -> list[str]:

@@ -19,6 +19,7 @@ from cxrbench.study.evaluate import (
     stage_results,
 )
 from cxrbench.study.prepare import prepare
+from cxrbench.study.privacy import patient_key
 from cxrbench.study.profile import Profile
 from cxrbench.study.progress import StudyProgress
 from cxrbench.study.results import Results, save_results
@@ -63,6 +64,9 @@ def run_study(
     if shared.threads is not None:
         described = {**described, "threads": shared.threads}
     profile = profile.with_precision(lambda wanted: choose_precision(wanted, device))
+    if profile.patient_ids == "hashed":
+        # The key is needed after the images have been read, which may take an hour: ask for it now.
+        patient_key(profile.roles[profile.target].dataset)
     chosen = profile.select(schemes)
     plan = make_plan(chosen)
     store = store or out

@@ -61,6 +61,7 @@ def test_the_settings_are_the_profiles(table, column):
     assert int(table["passes of `findings + pneumonia`"][column]) == stages["findings + pneumonia"].epochs
     severity = table["severity of the target's positives (less is harder)"][column]
     assert float(severity) == profile.phantom["covid"]["severity_median"]
+    assert int(table["test images"][column].replace(",", "")) == profile.phantom["covid"]["n_test_images"]
 
 
 @pytest.fixture(scope="module")

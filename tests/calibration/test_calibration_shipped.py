@@ -11,6 +11,7 @@ from cxrbench.calibration.calibrate import PAPER, supplemental
 from cxrbench.calibration.records import Row
 from cxrbench.calibration.statements import statements
 from cxrbench.calibration.targets import summaries, tolerance
+from cxrbench.statistics.verdicts import verdict
 from cxrbench.study.profile import load_profile
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -65,6 +66,34 @@ def test_the_profile_calls_itself_calibrated_and_every_statement_is_true(confirm
     assert profile.settings["study"]["calibrated"] is True
     assert not untrue
     assert len(seeds) >= 5
+
+
+def outcome(profile, scheme, auc):
+    """Return the verdict of one seed's AUC on the target's own images."""
+    target = load_profile(profile).targets[scheme]
+    return verdict(target.on(target.measured_on), auc, auc, auc, runs=1).outcome
+
+
+@pytest.mark.parametrize(
+    ("scheme", "low", "high", "fails_below"),
+    [("control", 0.69, 0.81, 0.56), ("sequential", 0.79, 0.91, 0.66)],
+)
+def test_the_page_says_where_a_target_passes_and_fails(scheme, low, high, fails_below):
+    text = " ".join((DOCS / "calibration.md").read_text().split())
+    assert f"`{scheme}` passes from {low:.2f} to {high:.2f}" in text
+    assert f"fails below {fails_below:.2f}" in text
+    assert [outcome("phantom", scheme, auc) for auc in (low, high)] == ["pass", "pass"]
+    for auc in (low - 0.01, high + 0.01, fails_below + 0.01):
+        assert outcome("phantom", scheme, auc) == "inconclusive"
+    assert outcome("phantom", scheme, fails_below) == "fail"
+    assert (outcome("phantom", scheme, 1.0) == "fail") is (scheme == "control")
+
+
+@pytest.mark.parametrize(("scheme", "above"), [("control", 0.69), ("pooled-supplement", 0.83)])
+def test_the_public_page_says_where_a_target_fails(scheme, above):
+    assert f"above {above:.2f}" in (DOCS / "public.md").read_text()
+    assert outcome("public-small", scheme, above - 0.01) == "inconclusive"
+    assert outcome("public-small", scheme, above) == "fail"
 
 
 def test_the_public_profile_asserts_no_claim_of_the_papers():

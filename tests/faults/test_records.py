@@ -70,6 +70,7 @@ def test_every_fault_and_everything_unseen_is_shown(shown, sensitivity):
     for part in (
         "unseen: missed; leaked (behind the leak audit)",
         "seen (gate)",
+        "unseen (the leak audit finds it)",
         "-0.100 [-0.140, -0.060]",
         "not applicable",
         "the chain is too short",

@@ -6,6 +6,7 @@ import pytest
 
 from cxrbench.errors import ProfileError, SchemeError
 from cxrbench.schemes import Stage
+from cxrbench.statistics.verdicts import verdict
 from cxrbench.study.profile import load_profile, parse_profile, profile_names
 
 GOOD = """
@@ -64,6 +65,30 @@ def test_the_shipped_profiles_are_those_of_the_docs():
         "public",
         "public-small",
     }
+
+
+def test_only_measured_profiles_assert_the_papers_claims():
+    calibrated = {name for name in profile_names() if load_profile(name).settings["study"].get("calibrated")}
+    assert calibrated == {"phantom"}
+
+
+@pytest.mark.parametrize("auc", [0.5, 0.757, 0.857, 1.0])
+def test_no_auc_passes_or_fails_the_gpus_phantom_which_is_not_calibrated(auc):
+    targets = load_profile("phantom-gpu").targets
+    assert set(targets) == {"control", "sequential"}
+    for target in targets.values():
+        found = verdict(target.on("any sample"), auc, auc - 1e-6, auc)
+        assert found.outcome == "inconclusive"
+        assert "not yet calibrated" in found.sentence
+
+
+def test_the_papers_targets_are_those_of_its_abstract_and_no_others():
+    targets = load_profile("paper").targets
+    assert {name: target.auc for name, target in targets.items()} == {"control": 0.757, "sequential": 0.857}
+
+
+def test_the_public_profile_states_no_target_that_nobody_measured():
+    assert not load_profile("public").targets
 
 
 def test_only_profiles_with_a_phantom_are_synthetic():
