@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -19,12 +20,13 @@ EVIDENCE = {
     "phantom": DOCS / "calibration" / "evidence.csv",
     "public-small": DOCS / "public" / "evidence.csv",
 }
+UNSEEN = DOCS / "calibration" / "unseen.csv"
 KNOB = "covid.severity_median"
 
 
-def confirmation(name):
-    """Return the confirmation's rows in the evidence of the profile ``name``."""
-    table = pd.read_csv(EVIDENCE[name])
+def confirmation(evidence):
+    """Return the confirmation's rows in the file ``evidence``."""
+    table = pd.read_csv(evidence)
     rows = table[table["stage"] == "confirm"].to_dict("records")
     return [
         Row(knobs={KNOB: row.pop(KNOB)} if KNOB in row else {}, **{str(k): v for k, v in row.items()})
@@ -34,7 +36,7 @@ def confirmation(name):
 
 @pytest.fixture(scope="module")
 def confirmed():
-    return confirmation("phantom")
+    return confirmation(EVIDENCE["phantom"])
 
 
 def test_the_profile_draws_the_target_as_the_evidence_did(confirmed):
@@ -45,7 +47,7 @@ def test_the_profile_draws_the_target_as_the_evidence_did(confirmed):
 @pytest.mark.parametrize("name", EVIDENCE)
 def test_every_target_is_the_evidences_mean_and_spread_over_five_seeds(name):
     profile = load_profile(name)
-    table = {scheme.scheme: scheme for scheme in summaries(confirmation(name))}
+    table = {scheme.scheme: scheme for scheme in summaries(confirmation(EVIDENCE[name]))}
     assert set(profile.targets) == set(table) == {scheme.name for scheme in profile.select(())}
     for name, target in profile.targets.items():
         of = table[name]
@@ -56,16 +58,48 @@ def test_every_target_is_the_evidences_mean_and_spread_over_five_seeds(name):
         assert target.tolerance == tolerance(of.sd, len(of.aucs))
 
 
-def test_the_profile_calls_itself_calibrated_and_every_statement_is_true(confirmed):
-    seeds = list(dict.fromkeys(row.seed for row in confirmed))
+def untrue(rows):
+    """Return what is untrue of the phantom's schemes by ``rows``, with the numbers."""
+    seeds = list(dict.fromkeys(row.seed for row in rows))
     profile = load_profile("phantom")
-    made = statements(
-        summaries(confirmed), seeds, PAPER, confirmed, supplemental(profile.select(()), profile.target)
-    )
-    untrue = [f"{statement.claim}: {statement.numbers}" for statement in made if not statement.holds]
-    assert profile.settings["study"]["calibrated"] is True
-    assert not untrue
-    assert len(seeds) >= 5
+    schemes = supplemental(profile.select(()), profile.target)
+    made = statements(summaries(rows), seeds, PAPER, rows, schemes)
+    assert len(made) == 6
+    return [f"{statement.claim}: {statement.numbers}" for statement in made if not statement.holds]
+
+
+def test_the_profile_calls_itself_calibrated_and_every_statement_is_true(confirmed):
+    assert load_profile("phantom").settings["study"]["calibrated"] is True
+    assert not untrue(confirmed)
+    assert len({row.seed for row in confirmed}) >= 5
+
+
+def table_rows(text, columns):
+    """Return scheme -> cells of the Markdown rows that have so many numbers of four decimals first."""
+    numbers = " ".join([r"\|\s+(\d\.\d{4})"] * columns)
+    return {name: cells for name, *cells in re.findall(rf"^\| (\S+)\s+{numbers} \|", text, re.MULTILINE)}
+
+
+def test_the_page_tells_the_evidence(confirmed):
+    page = (DOCS / "calibration.md").read_text().partition("### Seeds that the calibration never saw")[0]
+    told = table_rows(page, 9)
+    assert len(told) == 6
+    for scheme in summaries(confirmed):
+        numbers = (*scheme.aucs, scheme.mean, scheme.sd, scheme.se_image, scheme.se_clustered)
+        assert told[scheme.scheme] == [f"{number:.4f}" for number in numbers]
+
+
+def test_the_page_tells_the_seeds_that_the_calibration_never_saw(confirmed):
+    rows = confirmation(UNSEEN)
+    assert not {row.seed for row in rows} & {row.seed for row in confirmed}
+    assert {row.sample for row in rows} == {row.sample for row in confirmed}
+    page = (DOCS / "calibration.md").read_text().partition("### Seeds that the calibration never saw")[2]
+    told = table_rows(page, 4)
+    assert len(told) == 6
+    for scheme in summaries(rows):
+        assert told[scheme.scheme] == [f"{number:.4f}" for number in (*scheme.aucs, scheme.mean)]
+        assert all(outcome("phantom", scheme.scheme, auc) == "pass" for auc in scheme.aucs)
+    assert not untrue(rows)
 
 
 def outcome(profile, scheme, auc):
@@ -102,7 +136,7 @@ def test_the_public_profile_asserts_no_claim_of_the_papers():
 
 def test_the_public_documentation_tells_the_evidence():
     text = (DOCS / "public.md").read_text()
-    for scheme in summaries(confirmation("public-small")):
+    for scheme in summaries(confirmation(EVIDENCE["public-small"])):
         cells = [f"{auc:.3f}" for auc in (*scheme.aucs, scheme.mean, scheme.sd, scheme.se_clustered)]
         assert f"| {scheme.scheme} | {' | '.join(cells)} |" in text
         assert "Every mean is within one standard error of 0.5." in text
