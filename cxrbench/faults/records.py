@@ -57,8 +57,8 @@ class FaultRow:
 
     @property
     def seen(self) -> bool:
-        """Whether anything sees the fault."""
-        return bool(self.seen_by)
+        """Whether the gate or the target sees the fault; what was planted lies behind the audit."""
+        return any(who != AUDIT for who in self.seen_by)
 
 
 @dataclass(frozen=True)
@@ -99,9 +99,9 @@ class Sensitivity:
         """The faults, controls not counted, that were planted and that neither gate nor target sees."""
         planted = (row for row in self.rows if row.measured is not None and not row.control)
         return tuple(
-            f"{row.fault} (behind the {AUDIT})" if row.seen else row.fault
+            f"{row.fault} (behind the {AUDIT})" if AUDIT in row.seen_by else row.fault
             for row in planted
-            if row.seen_by in ((), (AUDIT,))
+            if not row.seen
         )
 
 
@@ -160,10 +160,9 @@ def _cells(row: FaultRow) -> tuple[str, ...]:
 
 
 def _seen(row: FaultRow) -> str:
-    if row.seen_by == (AUDIT,):
-        # What was planted lies behind the audit: neither the gate nor the target saw it.
-        return f"unseen (the {AUDIT} finds it)"
-    return f"seen ({', '.join(row.seen_by)})" if row.seen else "unseen"
+    if row.seen:
+        return f"seen ({', '.join(row.seen_by)})"
+    return f"unseen (the {AUDIT} finds it)" if AUDIT in row.seen_by else "unseen"
 
 
 def _lines(sensitivity: Sensitivity) -> list[str]:

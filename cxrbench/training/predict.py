@@ -16,7 +16,7 @@ from cxrbench.training.network import Network
 
 GPU_BATCH = 256
 # 64 images of 64 x 64 pixels. On a CPU a larger batch pushes its own activations out of the caches before the
-# next layer reads them, and is slower the larger the images are.
+# next layer reads them, so it takes longer an image.
 CPU_BATCH_PIXELS = 64 * 64 * 64
 
 

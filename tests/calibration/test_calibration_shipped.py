@@ -58,14 +58,19 @@ def test_every_target_is_the_evidences_mean_and_spread_over_five_seeds(name):
         assert target.tolerance == tolerance(of.sd, len(of.aucs))
 
 
-def untrue(rows):
-    """Return what is untrue of the phantom's schemes by ``rows``, with the numbers."""
+def stated(rows):
+    """Return the six statements that ``rows`` make about the phantom's schemes."""
     seeds = list(dict.fromkeys(row.seed for row in rows))
     profile = load_profile("phantom")
     schemes = supplemental(profile.select(()), profile.target)
     made = statements(summaries(rows), seeds, PAPER, rows, schemes)
     assert len(made) == 6
-    return [f"{statement.claim}: {statement.numbers}" for statement in made if not statement.holds]
+    return made
+
+
+def untrue(rows):
+    """Return what is untrue of the phantom's schemes by ``rows``, with the numbers."""
+    return [f"{statement.claim}: {statement.numbers}" for statement in stated(rows) if not statement.holds]
 
 
 def test_the_profile_calls_itself_calibrated_and_every_statement_is_true(confirmed):
@@ -75,18 +80,22 @@ def test_the_profile_calls_itself_calibrated_and_every_statement_is_true(confirm
 
 
 def table_rows(text, columns):
-    """Return scheme -> cells of the Markdown rows that have so many numbers of four decimals first."""
-    numbers = " ".join([r"\|\s+(\d\.\d{4})"] * columns)
-    return {name: cells for name, *cells in re.findall(rf"^\| (\S+)\s+{numbers} \|", text, re.MULTILINE)}
+    """Return scheme -> cells of the Markdown rows with just so many numbers of three or four decimals."""
+    numbers = " ".join([r"\|\s+(\d\.\d{3,4})"] * columns)
+    return {name: cells for name, *cells in re.findall(rf"^\| (\S+)\s+{numbers} \|$", text, re.MULTILINE)}
 
 
 def test_the_page_tells_the_evidence(confirmed):
     page = (DOCS / "calibration.md").read_text().partition("### Seeds that the calibration never saw")[0]
-    told = table_rows(page, 9)
+    told = table_rows(page, 10)
     assert len(told) == 6
     for scheme in summaries(confirmed):
         numbers = (*scheme.aucs, scheme.mean, scheme.sd, scheme.se_image, scheme.se_clustered)
-        assert told[scheme.scheme] == [f"{number:.4f}" for number in numbers]
+        reach = tolerance(scheme.sd, len(scheme.aucs))
+        assert told[scheme.scheme] == [*(f"{number:.4f}" for number in numbers), f"{reach:.3f}"]
+    sentences = " ".join(page.split())
+    for statement in stated(confirmed):
+        assert f"- **true**: {statement.claim} ({statement.numbers})" in sentences
 
 
 def test_the_page_tells_the_seeds_that_the_calibration_never_saw(confirmed):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 
 import pytest
 
 from cxrbench.faults.catalogue import FAULTS, PLAIN
+from cxrbench.faults.records import FaultRow, Measured, Sensitivity, as_table
+from cxrbench.statistics.verdicts import Verdict
 from cxrbench.study.profile import load_profile
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -16,7 +17,17 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 @pytest.fixture(scope="module")
 def measured():
-    return json.loads((DOCS / "phantom" / "sensitivity.json").read_text())
+    """Return what the benchmark measured, from its file."""
+    content = json.loads((DOCS / "phantom" / "sensitivity.json").read_text())
+    unseen = content.pop("unseen")
+    rows = tuple(FaultRow(**{**row, "measured": _measured(row["measured"])}) for row in content.pop("rows"))
+    made = Sensitivity(**content, rows=rows)
+    assert list(made.unseen) == unseen
+    return made
+
+
+def _measured(numbers):
+    return Measured(**{**numbers, **{part: Verdict(**numbers[part]) for part in ("gate", "target")}})
 
 
 @pytest.fixture(scope="module")
@@ -26,32 +37,17 @@ def page():
 
 def test_the_evidence_is_of_the_default_profile_as_it_is(measured):
     profile = load_profile("phantom")
-    assert measured["profile"] == "phantom"
-    assert measured["seeds"] == list(profile.seeds)
-    assert measured["target"] == str(profile.targets[measured["scheme"]].as_target())
-    assert [row["fault"] for row in measured["rows"]] == [fault.name for fault in FAULTS]
+    assert (measured.profile, list(measured.seeds)) == ("phantom", list(profile.seeds))
+    assert measured.target == str(profile.targets[measured.scheme].as_target())
+    assert [row.fault for row in measured.rows] == [fault.name for fault in FAULTS]
 
 
-def test_every_row_of_the_page_is_the_evidences(measured, page):
-    table = {
-        name.strip(): [cell.strip() for cell in cells.split("|")]
-        for name, cells in re.findall(r"^\| ([^|]+)\|(.+)\|$", page.partition("AUC clean")[2], re.MULTILINE)
-    }
-    table = {name: cells for name, cells in table.items() if not name.startswith("-")}
-    assert set(table) == {row["fault"] for row in measured["rows"]}
-    for row in measured["rows"]:
-        m = row["measured"]
-        clean, faulty, difference, gate, target, seen = table[row["fault"]]
-        assert (clean, faulty) == (f"{m['clean']:.3f}", f"{m['faulty']:.3f}")
-        assert difference == f"{m['difference']:+.3f} [{m['ci_low']:+.3f}, {m['ci_high']:+.3f}]"
-        assert (gate, target) == (m["gate"]["outcome"], m["target"]["outcome"])
-        by = [who for who in ("gate", "target") if who in row["seen_by"]]
-        assert seen.startswith(f"seen ({', '.join(by)})" if by else "unseen")
+def test_the_table_of_the_page_is_the_evidences(measured, page):
+    assert as_table(measured, "github") in page
 
 
 def test_the_plain_faults_are_seen_and_the_page_names_what_is_not(measured, page):
-    rows = {row["fault"]: row for row in measured["rows"]}
-    assert all(rows[fault.name]["seen_by"] for fault in PLAIN)
+    assert all(measured.row(fault.name).seen for fault in PLAIN)
     sentence = " ".join(page.split()).partition("Unseen are ")[2].partition("behind the audit.")[0]
     for unseen, words in {
         "labels shuffled, 5%": "5% and 10% of labels shuffled",
@@ -61,6 +57,6 @@ def test_the_plain_faults_are_seen_and_the_page_names_what_is_not(measured, page
         "augmentation twice": "augmentation twice",
         "leak, 5% (behind the leak audit)": "the leak",
     }.items():
-        assert unseen in measured["unseen"]
+        assert unseen in measured.unseen
         assert words in sentence
-    assert len(measured["unseen"]) == 6
+    assert len(measured.unseen) == 6

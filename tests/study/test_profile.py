@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from cxrbench.errors import ProfileError, SchemeError
 from cxrbench.schemes import Stage
+from cxrbench.statistics import planned_se
 from cxrbench.statistics.verdicts import verdict
 from cxrbench.study.profile import load_profile, parse_profile, profile_names
 
@@ -85,6 +88,14 @@ def test_no_auc_passes_or_fails_the_gpus_phantom_which_is_not_calibrated(auc):
 def test_the_papers_targets_are_those_of_its_abstract_and_no_others():
     targets = load_profile("paper").targets
     assert {name: target.auc for name, target in targets.items()} == {"control": 0.757, "sequential": 0.857}
+
+
+def test_the_papers_tolerances_are_twice_the_half_width_that_its_size_gives():
+    text = (Path(__file__).parents[2] / "docs" / "profiles.md").read_text()
+    for target in load_profile("paper").targets.values():
+        half = 1.96 * planned_se(target.auc, target.auc, n_positive=240, n_negative=78, correlation=0.5)
+        assert target.tolerance == round(2 * half, 2)
+        assert f"n_positive=240, n_negative=78, correlation=0.5)  # {half:.4f}" in text
 
 
 def test_the_public_profile_states_no_target_that_nobody_measured():
