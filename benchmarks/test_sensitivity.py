@@ -15,11 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from cxrbench.cohort.storage import write_text_atomic
 from cxrbench.errors import CxrbenchError
 from cxrbench.faults.catalogue import FAULTS, OTHER_SEED, PLAIN, SAME_SEED
 from cxrbench.faults.records import as_json, as_markdown, as_text
 from cxrbench.faults.run import check_one_split, measure
+from cxrbench.files import write_text_atomic
 from cxrbench.statistics.verdicts import Verdict
 from cxrbench.study.progress import Bars
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from cxrbench.errors import ProfileError
+from cxrbench.text import did_you_mean
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -59,9 +59,9 @@ def refuse_unknown(values: Mapping[str, Any], known: list[str], where: str) -> N
     """Raise ProfileError where ``values`` has a key that is not among ``known``."""
     for key in values:
         if key not in known:
-            near = get_close_matches(key, known, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise ProfileError(f"{where}: unknown key {key!r}{hint} (known: {', '.join(known)})")
+            raise ProfileError(
+                f"{where}: unknown key {key!r}{did_you_mean(key, known)} (known: {', '.join(known)})"
+            )
 
 
 def _refuse_wrong_kinds(kind: type[DataclassInstance], values: Mapping[str, Any], where: str) -> None:

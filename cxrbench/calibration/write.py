@@ -14,8 +14,8 @@ from cxrbench.calibration.figure import draw, render
 from cxrbench.calibration.markdown import summary
 from cxrbench.calibration.records import Calibration, Row
 from cxrbench.calibration.rewrite import calibrated_profile
-from cxrbench.cohort.storage import write_bytes_atomic, write_text_atomic
 from cxrbench.errors import CxrbenchError
+from cxrbench.files import write_bytes_atomic, write_text_atomic
 
 FORMAT = 1
 FILES = (

@@ -12,8 +12,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from cxrbench.errors import CohortError, LeakError
+from cxrbench.text import first_of
 
-NAMED = 10
 """How many patients or images a message names before it only counts."""
 
 
@@ -113,7 +113,5 @@ def refuse_shared(patients: Iterable[str], parts: Iterable[str], where: str) -> 
 
 
 def named(noun: str, names: Sequence[str]) -> str:
-    shown = ", ".join(names[:NAMED])
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     one = len(names) == 1
-    return f"{len(names)} {noun}{'' if one else 's'} ({shown}{more}) {'is' if one else 'are'}"
+    return f"{len(names)} {noun}{'' if one else 's'} ({first_of(names)}) {'is' if one else 'are'}"

@@ -28,15 +28,15 @@ import numpy.typing as npt
 import pandas as pd
 
 from cxrbench.cohort.jsonlines import dump_table, parse_table
-from cxrbench.cohort.storage import TEMPORARY, atomic_directory, canonical_json, digest
 from cxrbench.cohort.table import BatchSource, Cohort, VersionedSource, resolve
 from cxrbench.errors import CohortError, RadiographError
+from cxrbench.files import TEMPORARY, atomic_directory, canonical_json, digest
+from cxrbench.text import first_of
 
 FORMAT = 1
 PIXELS = "pixels.npy"
 CHUNK = 256
 """Images in memory at a time while packing."""
-NAMED = 10
 """How many bad files a message names before it only counts."""
 
 OnBad = Literal["stop", "leave-out"]
@@ -333,14 +333,12 @@ def _npy_header(shape: tuple[int, ...]) -> bytes:
 
 
 def _stop(left_out: Sequence[LeftOut], dataset: str, total: int, note: str = "") -> NoReturn:
-    named = "; ".join(f"{item.path}: {item.reason}" for item in left_out[:NAMED])
-    more = f"; and {len(left_out) - NAMED} more" if len(left_out) > NAMED else ""
+    named = first_of([f"{item.path}: {item.reason}" for item in left_out], "; ")
     advice = (
         "repair or remove them, or set on_bad to 'leave-out' to go on without them"
         if len(left_out) < total
         else "check that the folder is the right one and the image libraries are installed"
     )
     raise CohortError(
-        f"pack of {dataset!r}: {len(left_out)} of {total} images cannot be read ({named}{more}); "
-        f"{advice}{note}"
+        f"pack of {dataset!r}: {len(left_out)} of {total} images cannot be read ({named}); {advice}{note}"
     )

@@ -14,8 +14,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from cxrbench.cohort.storage import canonical_json, write_text_atomic
 from cxrbench.errors import CohortError
+from cxrbench.files import canonical_json, write_text_atomic
 
 
 class Hashed(Protocol):

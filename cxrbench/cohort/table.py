@@ -216,7 +216,7 @@ class FilePixels:
     def versions(self) -> Mapping[str, str]:
         from importlib.metadata import PackageNotFoundError, version
 
-        from cxrbench.cohort.storage import source_digest
+        from cxrbench.files import source_digest
 
         found = {"cxrbench.radiograph": source_digest("cxrbench.radiograph")}
         for name in ("pillow", "pydicom", "pylibjpeg", "pylibjpeg-libjpeg", "pylibjpeg-openjpeg"):

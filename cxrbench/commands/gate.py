@@ -39,7 +39,7 @@ def command(
     Exit codes: 0 no regression, 1 a regression, 2 nothing could be compared (the message says why), 3 no
     baseline yet. Where GITHUB_STEP_SUMMARY is set, the Markdown summary is appended to the file it names.
     """
-    from cxrbench.cohort.storage import write_text_atomic
+    from cxrbench.files import write_text_atomic
     from cxrbench.gate import formats
     from cxrbench.gate.baseline import NoBaselineError, load_baseline, open_study
     from cxrbench.gate.rules import gate

@@ -6,7 +6,6 @@ first asked for, so importing :mod:`cxrbench.datasets` costs next to nothing.
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import inspect
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cxrbench.errors import DatasetError
+from cxrbench.text import did_you_mean
 
 if TYPE_CHECKING:
     from cxrbench.cohort.table import Cohort
@@ -94,10 +94,10 @@ def adapter(name: str) -> Adapter:
         return _adapters[name]
     if name in _GENERATED:
         raise DatasetError(f"{name!r} is made on the spot: it has no folder to read or check")
-    near = [known for known in dataset_names() if name and name.lower() in known]
-    near = near or difflib.get_close_matches(name, dataset_names(), n=3)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(dataset_names())}"
-    raise DatasetError(f"no data set is called {name!r}; {hint}")
+    known = dataset_names()
+    within = [other for other in known if name and name.lower() in other]
+    hint = f"; did you mean {' or '.join(within)}?" if within else did_you_mean(name, known)
+    raise DatasetError(f"no data set is called {name!r}{hint} (known: {', '.join(known)})")
 
 
 def load(name: str, root: Path | str, **options: Any) -> Cohort:

@@ -14,13 +14,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from cxrbench.cohort.leaks import audit
-from cxrbench.cohort.storage import digest, source_digest
 from cxrbench.errors import CxrbenchError, TrainingError
 from cxrbench.faults.catalogue import FAULTS, Fault
 from cxrbench.faults.planting import TRAINED, TargetData
 from cxrbench.faults.records import AUDIT, FaultRow, Measured, Sensitivity
+from cxrbench.files import digest, source_digest
 from cxrbench.gate.rules import scheme_verdict
+from cxrbench.leaks.audit import audit
 from cxrbench.schemes import StageRun, make_plan
 from cxrbench.statistics import across_seeds, adjust_p_values, auc
 from cxrbench.statistics.means import compare_means

@@ -7,7 +7,6 @@ DIR/predictions/...     its prediction files, under the same names
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import secrets
@@ -15,8 +14,8 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from cxrbench.cohort.storage import TEMPORARY, atomic_directory, write_text_atomic
 from cxrbench.errors import CxrbenchError, GateError
+from cxrbench.files import TEMPORARY, atomic_directory, file_sha256, write_text_atomic
 from cxrbench.study.results import Results, load_results
 
 FORMAT = 1
@@ -69,7 +68,7 @@ def save_baseline(study: Stored, directory: Path) -> None:
             for name in ("results.json", *files):
                 (temporary / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(study.folder / name, temporary / name)
-            hashes = {name: _sha256(temporary / name) for name in sorted(("results.json", *files))}
+            hashes = {name: file_sha256(temporary / name) for name in sorted(("results.json", *files))}
             write_text_atomic(
                 temporary / "baseline.json", json.dumps({"format": FORMAT, "files": hashes}, indent=2)
             )
@@ -112,7 +111,7 @@ def load_baseline(directory: Path) -> Stored:
     for name, expected in files.items():
         if not (directory / name).is_file():
             raise GateError(f"baseline {directory}: {name} is missing; restore it or save the baseline anew")
-        if _sha256(directory / name) != expected:
+        if file_sha256(directory / name) != expected:
             raise GateError(f"baseline {directory}: {name} was changed after the baseline was saved")
     return open_study(directory)
 
@@ -153,7 +152,3 @@ def _is_empty(directory: Path) -> bool:
 
 def _is_baseline(directory: Path) -> bool:
     return (directory / "baseline.json").is_file()
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -20,7 +20,7 @@ from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRL
 from cxrbench.errors import RadiographError
 from cxrbench.radiograph.picture import Gray, Picture, luminance
 from cxrbench.radiograph.quiet import quiet_libraries
-from cxrbench.radiograph.reader import in_one_line
+from cxrbench.text import complaint
 
 _Values = npt.NDArray[np.float64]
 
@@ -49,7 +49,7 @@ def decode(path: Path) -> Picture:
         # pydicom and its decoders raise whatever a broken file leads them to; to the caller all of it means
         # that this file cannot be read.
         except Exception as error:
-            raise RadiographError(path, f"cannot be decoded as DICOM: {in_one_line(error)}") from error
+            raise RadiographError(path, f"cannot be decoded as DICOM: {complaint(error)}") from error
     return Picture(values, 0, int(np.iinfo(values.dtype).max))
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from cxrbench.errors import RadiographError
 from cxrbench.radiograph.quiet import quiet_libraries
-from cxrbench.radiograph.reader import in_one_line, is_dicom, needs_extra
+from cxrbench.radiograph.reader import is_dicom, needs_extra
+from cxrbench.text import complaint
 
 OLDEST = 120.0
 """Years. An age beyond it is a typing error (ChestX-ray14 of 2017 has patients of 414 years)."""
@@ -58,7 +59,7 @@ def read_header(path: Path | str) -> Header:
             )
         # As in decoding: pydicom raises whatever a broken file leads it to.
         except Exception as error:
-            raise RadiographError(path, f"DICOM header cannot be read: {in_one_line(error)}") from error
+            raise RadiographError(path, f"DICOM header cannot be read: {complaint(error)}") from error
     return Header(view or None, sex or None, age_in_years(age))
 
 

@@ -10,7 +10,7 @@ from PIL import Image, ImageOps
 from cxrbench.errors import RadiographError
 from cxrbench.radiograph.picture import Picture
 from cxrbench.radiograph.quiet import quiet_libraries
-from cxrbench.radiograph.reader import in_one_line
+from cxrbench.text import complaint
 
 _MAGIC = {b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8": "JPEG"}
 
@@ -47,7 +47,7 @@ def decode(path: Path, head: bytes, at_least: int | None = None) -> Picture:
         # Pillow raises OSError, SyntaxError, ValueError, struct.error, DecompressionBombError and more
         # for a broken file; to the caller they all mean that this file cannot be read.
         except Exception as error:
-            raise RadiographError(path, f"cannot be decoded as {kind}: {in_one_line(error)}") from error
+            raise RadiographError(path, f"cannot be decoded as {kind}: {complaint(error)}") from error
     if values.dtype == np.uint8:
         return Picture(values, 0, 255)
     low, high = int(values.min()), int(values.max())

@@ -99,9 +99,3 @@ def _head(path: Path) -> bytes:
     if not head:
         raise RadiographError(path, "is empty (0 bytes)")
     return head
-
-
-def in_one_line(error: BaseException) -> str:
-    """Return a library's complaint as one line that fits a terminal."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= 200 else text[:197] + "..."

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from cxrbench.report.text import count, decimal, one_line, p_range, p_value, plural
+from cxrbench.report.text import count, decimal, p_range, p_value
 from cxrbench.statistics.verdicts import Target
 from cxrbench.study.targets import TargetSettings
+from cxrbench.text import one_line, plural
 
 if TYPE_CHECKING:
     from cxrbench.statistics.records import Omnibus

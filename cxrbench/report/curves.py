@@ -14,7 +14,7 @@ import pandas as pd
 from sklearn.metrics import roc_curve
 
 from cxrbench.errors import CxrbenchError
-from cxrbench.report.text import one_line
+from cxrbench.text import one_line
 
 if TYPE_CHECKING:
     from cxrbench.study.results import Results, SeedResult

@@ -20,7 +20,8 @@ from cxrbench.report.content import (
     short_target,
 )
 from cxrbench.report.redact import without_paths
-from cxrbench.report.text import decimal, interval, one_line, p_value, seconds, signed, signed_interval
+from cxrbench.report.text import decimal, interval, p_value, seconds, signed, signed_interval
+from cxrbench.text import one_line
 
 if TYPE_CHECKING:
     from cxrbench.study.results import Results, SeedComparison

@@ -13,6 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from cxrbench.report import content, text
 from cxrbench.report.figures import ReportFigure
 from cxrbench.report.redact import without_paths, without_private_settings
+from cxrbench.text import plural
 
 if TYPE_CHECKING:
     from cxrbench.study.results import Results
@@ -98,7 +99,7 @@ def _in_short(results: Results) -> str:
         for outcome in ("pass", "fail", "inconclusive")
         if outcome in outcomes
     )
-    said = f"{text.plural(len(outcomes), 'scheme')}, {content.seeds_text(results)}: {counted}."
+    said = f"{plural(len(outcomes), 'scheme')}, {content.seeds_text(results)}: {counted}."
     if not content.has_control(results):
         return said
     others = [name for name in results.names if name != content.CONTROL]

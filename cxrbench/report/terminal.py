@@ -16,7 +16,8 @@ from cxrbench.report.content import (
     seeds_text,
     short_target,
 )
-from cxrbench.report.text import decimal, one_line, seconds
+from cxrbench.report.text import decimal, seconds
+from cxrbench.text import one_line
 
 if TYPE_CHECKING:
     from cxrbench.study.results import Results

@@ -56,13 +56,3 @@ def seconds(value: float) -> str:
 def rule(chosen: str) -> str:
     """Return how a threshold was chosen, in words: Youden's index, sensitivity 0.90."""
     return "Youden's index" if chosen == "youden" else chosen
-
-
-def plural(number: int, noun: str) -> str:
-    """Return ``1 image`` or ``2 images``."""
-    return f"{count(number)} {noun}" if number == 1 else f"{count(number)} {noun}s"
-
-
-def one_line(text: str) -> str:
-    """Return ``text`` as one line of printable characters, so that a title cannot steer a terminal."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cxrbench.cohort.storage import write_bytes_atomic, write_text_atomic
 from cxrbench.errors import CxrbenchError
+from cxrbench.files import write_bytes_atomic, write_text_atomic
 from cxrbench.report.curves import read_curves
 from cxrbench.report.figures import NAMES, draw_figures
 from cxrbench.report.markdown import summary

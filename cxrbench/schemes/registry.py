@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from types import MappingProxyType
 
 from cxrbench.errors import SchemeError
 from cxrbench.schemes.notation import Scheme, parse
+from cxrbench.text import did_you_mean
 
 
 class _UnknownSchemeError(SchemeError, KeyError):
@@ -31,10 +31,8 @@ class Registry(Mapping[str, Scheme]):
         try:
             return self.schemes[name]
         except KeyError:
-            near = get_close_matches(name, self.schemes, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
             raise _UnknownSchemeError(
-                f"no scheme {name!r}{hint} (known: {', '.join(self.schemes)})"
+                f"no scheme {name!r}{did_you_mean(name, self.schemes)} (known: {', '.join(self.schemes)})"
             ) from None
 
     def __iter__(self) -> Iterator[str]:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from cxrbench.errors import StatisticsError
+from cxrbench.text import first_of
 
 BoolArray = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.float64]
@@ -24,10 +25,8 @@ _ROWS_NAMED = 3
 
 def name_rows(rows: Sequence[object], kind: str = "row") -> str:
     """Return ``"rows 3, 8, 9 and 4 more"``: the first three rows and how many others there are."""
-    named = ", ".join(str(row) for row in rows[:_ROWS_NAMED])
-    more = len(rows) - _ROWS_NAMED
-    plural = "" if len(rows) == 1 else "s"
-    return f"{kind}{plural} {named}" + (f" and {more} more" if more > 0 else "")
+    named = first_of([str(row) for row in rows], shown=_ROWS_NAMED)
+    return f"{kind}{'' if len(rows) == 1 else 's'} {named}"
 
 
 def as_labels(labels: npt.ArrayLike, what: str = "labels") -> BoolArray:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import itertools
-import os
 import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -20,6 +19,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from cxrbench.errors import StatisticsError
+from cxrbench.files import write_text_atomic
 from cxrbench.statistics.inputs import (
     BoolArray,
     FloatArray,
@@ -28,6 +28,7 @@ from cxrbench.statistics.inputs import (
     check_length,
     name_rows,
 )
+from cxrbench.text import complaint
 
 _PARQUET = (".parquet", ".pq")
 
@@ -247,16 +248,8 @@ def write_predictions(
         values_of = np.asarray(content)
         check_length(len(values_of), truth.size, column)
         table[column] = values_of
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        try:
-            with temporary.open("w", encoding="utf-8", newline="") as file:
-                table.to_csv(file, index=False, lineterminator="\n")
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        write_text_atomic(path, table.to_csv(index=False, lineterminator="\n"))
     except OSError as error:
         raise StatisticsError(f"{path}: cannot be written: {error.strerror}") from error
     return path
@@ -271,7 +264,7 @@ def _read_table(path: Path) -> pd.DataFrame:
         except ImportError:
             raise StatisticsError(f"{path}: Parquet needs pyarrow: pip install 'cxrbench[parquet]'") from None
         except (OSError, ValueError) as error:
-            raise StatisticsError(f"{path}: not a readable Parquet file: {_one_line(error)}") from None
+            raise StatisticsError(f"{path}: not a readable Parquet file: {complaint(error)}") from None
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             # pandas would give a second column of the same name another one.
@@ -288,7 +281,7 @@ def _read_table(path: Path) -> pd.DataFrame:
     except pd.errors.EmptyDataError:
         raise StatisticsError(f"{path}: empty; expected a header and one row an image") from None
     except (pd.errors.ParserError, pd.errors.ParserWarning, csv.Error, ValueError) as error:
-        raise StatisticsError(f"{path}: not a readable CSV file: {_one_line(error)}") from None
+        raise StatisticsError(f"{path}: not a readable CSV file: {complaint(error)}") from None
     except OSError as error:
         raise StatisticsError(f"{path}: cannot be read: {error.strerror}") from None
 
@@ -370,7 +363,3 @@ def _names(paths: Sequence[Path]) -> list[str]:
             name = next(numbered)
         names.append(name)
     return names
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from cxrbench.cohort.storage import digest
+from cxrbench.files import digest
 from cxrbench.schemes import Plan, Scheme, StageRun
 from cxrbench.statistics import across_seeds, auc, compare_all
 from cxrbench.statistics.operating import OperatingPoint, operating_points

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 from collections.abc import Mapping, Sequence
@@ -14,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from cxrbench.cohort.storage import digest, write_text_atomic
+from cxrbench.files import digest, file_sha256, write_text_atomic
 from cxrbench.schemes import StageRun
 from cxrbench.statistics.predictions import read_predictions, write_predictions
 from cxrbench.study.prepare import PackedImages, Prepared, RoleData
@@ -219,15 +218,13 @@ def _kept(path: Path, key: str) -> PredictionFile | None:
     if not (path.exists() and described.exists()):
         return None
     record = PredictionFile(**json.loads(described.read_text()))
-    return record if record.key == key and record.sha256 == _sha256(path) else None
+    return record if record.key == key and record.sha256 == file_sha256(path) else None
 
 
 def _record(path: Path, out: Path, key: str, images: int, seconds: float, processes: int) -> PredictionFile:
     """Write down beside ``path`` what it was made from."""
-    record = PredictionFile(path.relative_to(out).as_posix(), key, _sha256(path), images, seconds, processes)
+    record = PredictionFile(
+        path.relative_to(out).as_posix(), key, file_sha256(path), images, seconds, processes
+    )
     write_text_atomic(path.with_suffix(".json"), json.dumps(asdict(record), indent=2))
     return record
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -10,12 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from cxrbench.cohort.folds import Folds, load_or_make_folds
-from cxrbench.cohort.leaks import LeakReport, Part, audit
 from cxrbench.cohort.pack import PIXELS, Pack, pack
 from cxrbench.cohort.split import Split, check_split, load_or_make, load_split
-from cxrbench.cohort.storage import digest
 from cxrbench.cohort.table import Cohort
 from cxrbench.errors import CohortError, ProfileError
+from cxrbench.files import digest
+from cxrbench.leaks.audit import LeakReport, Part, audit
 from cxrbench.study.cohorts import role_cohort
 from cxrbench.study.profile import Profile, RoleSettings
 from cxrbench.study.progress import StudyProgress

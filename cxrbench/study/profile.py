@@ -13,7 +13,6 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
@@ -24,6 +23,7 @@ from cxrbench.errors import ProfileError, SchemeError
 from cxrbench.schemes import SIX, Registry, Scheme, Stage, parse
 from cxrbench.settings import as_table, from_mapping, refuse_unknown
 from cxrbench.study.targets import TargetSettings
+from cxrbench.text import did_you_mean
 from cxrbench.training.config import Precision, PrecisionChoice, StageConfig
 
 PHANTOM = "phantom"
@@ -205,10 +205,10 @@ def profile_text(name: str) -> str:
                 f"profile {name}: line {line} is not UTF-8, in which TOML is written; save the file as UTF-8"
             ) from None
     if name not in profile_names():
-        near = get_close_matches(name, profile_names(), n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
+        known = profile_names()
         raise ProfileError(
-            f"no profile {name!r}{hint} (known: {', '.join(profile_names())}; or the path of a .toml file)"
+            f"no profile {name!r}{did_you_mean(name, known)} (known: {', '.join(known)}; or the path of a "
+            ".toml file)"
         )
     return (_folder() / f"{name}.toml").read_text(encoding="utf-8")
 

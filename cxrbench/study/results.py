@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from cxrbench.cohort.storage import write_text_atomic
 from cxrbench.errors import CxrbenchError
+from cxrbench.files import write_text_atomic
 from cxrbench.statistics.records import Curve, MarginTest, Omnibus, Pair
 from cxrbench.statistics.verdicts import Verdict
 

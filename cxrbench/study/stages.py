@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from cxrbench.cohort.storage import source_digest, write_text_atomic
+from cxrbench.files import source_digest, write_text_atomic
 from cxrbench.schemes import Plan, StageRun
 from cxrbench.study.prepare import PackedImages, Prepared
 from cxrbench.study.profile import InitSettings, Profile

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from cxrbench.cohort.storage import TEMPORARY
+from cxrbench.files import TEMPORARY
 from cxrbench.schemes import Plan, StageRun
 from cxrbench.study.predictions import Files, SchemePredictions, join_folds, predict_parts
 from cxrbench.study.prepare import Prepared

@@ -21,8 +21,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from cxrbench.cohort.storage import atomic_path, canonical_json, digest, write_text_atomic
 from cxrbench.errors import TrainingError
+from cxrbench.files import atomic_path, canonical_json, digest, write_text_atomic
 
 
 @dataclass(frozen=True)

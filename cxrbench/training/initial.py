@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from dataclasses import dataclass
 from http.client import HTTPException
@@ -16,6 +15,8 @@ from torch import Tensor
 from torchvision.models import DenseNet121_Weights
 
 from cxrbench.errors import TrainingError
+from cxrbench.files import file_sha256
+from cxrbench.text import complaint
 from cxrbench.training.checkpoints import load_tensors
 from cxrbench.training.network import Network
 
@@ -98,7 +99,7 @@ def _published() -> dict[str, Tensor]:
     except (URLError, OSError, HTTPException, RuntimeError, UnpicklingError, EOFError) as error:
         # The last two come from a file in torch's cache that is not what was published.
         raise TrainingError(
-            f"torchvision's ImageNet weights could not be had ({_in_one_line(error)}). Offline, fetch "
+            f"torchvision's ImageNet weights could not be had ({complaint(error)}). Offline, fetch "
             f"{_PUBLISHED_NAME} on another machine and name it in the profile: "
             'init = { kind = "file", path = "…" }; or set init = { kind = "random" }'
         ) from None
@@ -119,16 +120,11 @@ def _from_file(path: Path) -> dict[str, Tensor]:
     try:
         return dict(torch.load(path, map_location="cpu", weights_only=True))
     except (UnpicklingError, RuntimeError, EOFError) as error:
-        raise TrainingError(f"{path} cannot be read as {_PUBLISHED_NAME}: {_in_one_line(error)}") from None
+        raise TrainingError(f"{path} cannot be read as {_PUBLISHED_NAME}: {complaint(error)}") from None
 
 
 def _sha256(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return file_sha256(path)
     except OSError as error:
         raise TrainingError(f"initial parameters {path} cannot be read: {error.strerror}") from None
-
-
-def _in_one_line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

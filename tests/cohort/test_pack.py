@@ -19,9 +19,9 @@ import pandas as pd
 import pytest
 
 from cxrbench.cohort.pack import LeftOut, Pack, pack
-from cxrbench.cohort.storage import TEMPORARY
 from cxrbench.cohort.table import Cohort, FilePixels, PixelSource
 from cxrbench.errors import CohortError, RadiographError
+from cxrbench.files import TEMPORARY
 
 
 def image(index: int, size: int) -> npt.NDArray[np.uint8]:
@@ -235,7 +235,7 @@ def test_stop_reads_everything_and_names_all_that_is_bad(tmp_path: Path) -> None
 
 def test_more_than_ten_bad_files_are_counted(tmp_path: Path) -> None:
     source = Memory(bad=dict.fromkeys(range(13), "broken"))
-    with pytest.raises(CohortError, match=r"13 of 20 images .*images/009.png: broken; and 3 more\)"):
+    with pytest.raises(CohortError, match=r"13 of 20 images .*images/009.png: broken and 3 more\)"):
         pack(cohort_of(20, source), 4, tmp_path)
 
 

@@ -35,10 +35,10 @@ def test_every_shipped_data_set_is_found_among_the_fixtures_and_loads(name, fixt
     ("name", "hint"),
     [
         ("chestxray", "did you mean chestxray14?"),
-        ("chest-xray-14", "did you mean chestxray14?"),
+        ("chest-xray-14", "did you mean 'chestxray14'?"),
         ("covid", "did you mean covid-image-collection?"),
         ("RSNA", "did you mean rsna-pneumonia?"),
-        ("padchest-zzz", "known are chestxray14, rsna-pneumonia, covid-image-collection, kermany, manifest"),
+        ("padchest-zzz", "known: chestxray14, rsna-pneumonia, covid-image-collection, kermany, manifest"),
         ("phantom", "made on the spot"),
     ],
 )

@@ -1,8 +1,6 @@
 """Numbers as text."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from cxrbench.report import text
 
@@ -47,19 +45,6 @@ def test_intervals_counts_and_plurals() -> None:
     assert text.interval(0.7124, 0.8) == "[0.712, 0.800]"
     assert text.signed_interval(-0.0123, 0.0) == "[−0.012, 0.000]"
     assert text.count(112120) == "112,120"
-    assert text.plural(1, "pair") == "1 pair"
-    assert text.plural(1060, "image") == "1,060 images"
     assert text.decimal(0.59021, 4) == "0.5902"
     assert text.rule("youden") == "Youden's index"
     assert text.rule("sensitivity 0.90") == "sensitivity 0.90"
-
-
-@given(st.text())
-def test_one_line_has_nothing_that_moves_a_cursor(title: str) -> None:
-    shown = text.one_line(title)
-    assert shown.isprintable()
-    assert len(shown.splitlines()) <= 1
-
-
-def test_one_line_drops_escape_codes_and_line_breaks() -> None:
-    assert text.one_line("a\x1b[31m\nb\tc") == "a [31m b c"

@@ -300,9 +300,10 @@ def test_what_could_not_be_read_back_is_not_written(tmp_path, arguments, message
     assert not list(tmp_path.iterdir())
 
 
-def test_a_folder_that_is_not_there_is_refused(tmp_path):
+def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
+    (tmp_path / "file").touch()
     with pytest.raises(StatisticsError, match="cannot be written"):
-        write_predictions(tmp_path / "none" / "s.csv", ["a", "b"], ["p", "q"], [0, 1], [1, 2])
+        write_predictions(tmp_path / "file" / "s.csv", ["a", "b"], ["p", "q"], [0, 1], [1, 2])
 
 
 def test_from_file_to_number(write):

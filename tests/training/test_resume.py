@@ -15,8 +15,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from cxrbench.cohort.storage import TEMPORARY
 from cxrbench.errors import TrainingError
+from cxrbench.files import TEMPORARY
 from cxrbench.training import loop
 from cxrbench.training.checkpoints import TrainedStage, load_tensors, save_tensors
 from cxrbench.training.selection import BestValidationAuc

@@ -6,13 +6,13 @@ pixel or a label of a supplemental one, nor the other way round.
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
 from cxrbench.errors import DatasetError
+from cxrbench.text import did_you_mean
 
 
 @dataclass(frozen=True)
@@ -51,9 +51,9 @@ def _check_keys(mapping: object, known: list[str], where: str) -> None:
         raise DatasetError(f"{where} must be a table of knobs, not {mapping!r}")
     for key in mapping:
         if key not in known:
-            near = difflib.get_close_matches(str(key), known, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
-            raise DatasetError(f"{where}: unknown knob {key!r}; {hint}")
+            raise DatasetError(
+                f"{where}: unknown knob {key!r}{did_you_mean(key, known)} (known: {', '.join(known)})"
+            )
 
 
 def _number(default: float, low: float, high: float) -> Any:

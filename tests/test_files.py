@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cxrbench.cohort.storage import (
+from cxrbench.files import (
     TEMPORARY,
     atomic_directory,
     atomic_path,
@@ -125,7 +125,7 @@ def test_a_folder_cannot_take_the_place_of_a_file(tmp_path: Path) -> None:
 def test_a_killed_process_leaves_only_a_temporary_name(tmp_path: Path) -> None:
     code = (
         "import os, signal, sys\n"
-        "from cxrbench.cohort.storage import atomic_path\n"
+        "from cxrbench.files import atomic_path\n"
         "with atomic_path(sys.argv[1]) as t:\n"
         "    t.write_bytes(b'half')\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"

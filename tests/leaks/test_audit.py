@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from cxrbench.cohort.leaks import Duplicate, LeakReport, SharedPatient, audit
 from cxrbench.cohort.pack import Pack
 from cxrbench.errors import LeakError
+from cxrbench.leaks.audit import Duplicate, LeakReport, SharedPatient, audit
 
 
 def film(seed: int) -> npt.NDArray[np.uint8]:
@@ -105,10 +105,10 @@ def test_ten_are_named_and_all_are_counted() -> None:
         LeakReport("covid", pairs, patients).raise_if_any()
     message = str(caught.value)
     assert "training images that show a tested film: 13 (" in message
-    assert "findings t09 is e09 (0.99); and 3 more)" in message
+    assert "findings t09 is e09 (0.99) and 3 more)" in message
     assert "t10" not in message
     assert "tested on: 11 (" in message
-    assert "p09; and 1 more)" in message
+    assert "p09 and 1 more)" in message
 
 
 def test_one_training_image_that_is_two_test_images_counts_once() -> None:
@@ -136,7 +136,7 @@ def test_a_stored_report_is_used_until_something_changes(
     def refuse(*_: object) -> None:
         raise AssertionError("audited again")
 
-    monkeypatch.setattr("cxrbench.cohort.leaks.search", refuse)
+    monkeypatch.setattr("cxrbench.leaks.audit.search", refuse)
     assert audit(shared, test, store=tmp_path) == first
     changes = [
         (train, test, 0.75),

@@ -10,9 +10,9 @@ import pytest
 from PIL import Image, ImageDraw
 from scipy.ndimage import gaussian_filter
 
-from cxrbench.cohort.duplicates import THRESHOLD, Images, near_duplicates, search
-from cxrbench.cohort.fingerprint import SIDE, detail, fingerprints
-from cxrbench.cohort.registration import Placer, correlation_at, inverse, polish
+from cxrbench.leaks.duplicates import THRESHOLD, Images, near_duplicates, search
+from cxrbench.leaks.fingerprint import SIDE, detail, fingerprints
+from cxrbench.leaks.registration import Placer, correlation_at, inverse, polish
 
 Pixels = npt.NDArray[np.uint8]
 FULL = 320
@@ -152,7 +152,7 @@ def test_blocks_do_not_change_what_is_found(monkeypatch: pytest.MonkeyPatch) -> 
     pool = np.concatenate([pixels[::2], 255 - pixels[1::2]])
     whole = near_duplicates(pixels, pool)
     assert len(whole) == 12
-    monkeypatch.setattr("cxrbench.cohort.duplicates._BLOCK", 5)
+    monkeypatch.setattr("cxrbench.leaks.duplicates._BLOCK", 5)
     blocks = near_duplicates(pixels, pool)
     assert [(m.a, m.b, m.negative) for m in blocks] == [(m.a, m.b, m.negative) for m in whole]
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from scipy import fft
 from scipy.optimize import minimize
 
-from cxrbench.cohort.fingerprint import Float
+from cxrbench.leaks.fingerprint import Float
 
 MIN_OVERLAP = 0.6
 """Share of the first image that the second must cover."""

@@ -106,6 +106,12 @@ def digest(value: object) -> str:
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()
 
 
+def file_sha256(path: Path | str) -> str:
+    """Return the SHA-256 of the file's bytes, 64 hex digits; memory does not grow with the file."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def source_digest(*modules: str) -> str:
     """Return the SHA-256 of the Python sources of modules or packages, 64 hex digits.
 

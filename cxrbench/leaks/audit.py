@@ -1,6 +1,6 @@
 """The leak audit: is anything that is tested on trained on as well, under whatever name?
 
-Images are compared by what they show (:mod:`cxrbench.cohort.duplicates`), patients by name where data sets
+Images are compared by what they show (:mod:`cxrbench.leaks.duplicates`), patients by name where data sets
 are the same. Elsewhere a film that both sides hold gives its patient away, and with them their other films.
 """
 
@@ -14,13 +14,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from cxrbench.cohort.duplicates import THRESHOLD, Images, search
 from cxrbench.cohort.pack import Pack
-from cxrbench.cohort.storage import canonical_json, digest, source_digest, write_text_atomic
 from cxrbench.errors import LeakError
-
-NAMED = 10
-"""How many copies or patients a message names before it only counts."""
+from cxrbench.files import canonical_json, digest, source_digest, write_text_atomic
+from cxrbench.leaks.duplicates import THRESHOLD, Images, search
+from cxrbench.text import first_of
 
 Part = tuple[str, Pack, npt.NDArray[np.int64]]
 """A role, its pack, and the rows of the pack that are meant."""
@@ -30,7 +28,7 @@ Part = tuple[str, Pack, npt.NDArray[np.int64]]
 class Duplicate:
     """A training image that shows the same film as a test image.
 
-    ``similarity``, ``mirrored`` and ``negative`` are those of :class:`~cxrbench.cohort.duplicates.Match`.
+    ``similarity``, ``mirrored`` and ``negative`` are those of :class:`~cxrbench.leaks.duplicates.Match`.
     """
 
     train_role: str
@@ -70,7 +68,7 @@ class LeakReport:
 
         Raises
         ------
-        LeakError: naming up to :data:`NAMED` copies and patients and counting all.
+        LeakError: naming up to :data:`~cxrbench.text.NAMED` copies and patients and counting all.
         """
         found = []
         if self.pairs:
@@ -79,10 +77,10 @@ class LeakReport:
                 for p in self.pairs
             ]
             images = len({(p.train_role, p.train_image_id) for p in self.pairs})
-            found.append(f"training images that show a tested film: {images} ({_first(named)})")
+            found.append(f"training images that show a tested film: {images} ({first_of(named, '; ')})")
         if self.patients:
             named = [f"{p.train_role} {p.patient_id}" for p in self.patients]
-            found.append(f"patients both trained and tested on: {len(named)} ({_first(named)})")
+            found.append(f"patients both trained and tested on: {len(named)} ({first_of(named, '; ')})")
         if found:
             raise LeakError(
                 f"leak into the test images of role {self.test_role!r}: {'; '.join(found)}; set on_leak = "
@@ -170,10 +168,7 @@ def _shared_patients(train: Part, test: Part, copies: npt.NDArray[np.int64]) -> 
 def _key(train: Sequence[Part], test: Part, threshold: float) -> str:
     """Return a digest of everything that a report depends on."""
     parts = [(role, pack.dataset, pack.content, digest(rows)) for role, pack, rows in (*train, test)]
-    sources = source_digest(
-        *(f"cxrbench.cohort.{m}" for m in ("leaks", "duplicates", "fingerprint", "registration"))
-    )
-    return digest((parts, threshold, sources))
+    return digest((parts, threshold, source_digest("cxrbench.leaks")))
 
 
 def _load(path: Path) -> LeakReport | None:
@@ -190,8 +185,3 @@ def _load(path: Path) -> LeakReport | None:
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None
-
-
-def _first(named: Sequence[str]) -> str:
-    more = f"; and {len(named) - NAMED} more" if len(named) > NAMED else ""
-    return "; ".join(named[:NAMED]) + more

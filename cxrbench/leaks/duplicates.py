@@ -3,9 +3,9 @@
 Three steps, each for the pairs that the step before let through:
 
 1. every pair: the product of coarse fingerprints, one of them also mirrored, and cropped and zoomed a little;
-2. the product of :func:`~cxrbench.cohort.fingerprint.fingerprints`, which settles copies; for others the same
-   after undoing crop and size, by :class:`~cxrbench.cohort.registration.Placer`;
-3. the correlation of twice as fine detail after :func:`~cxrbench.cohort.registration.polish`.
+2. the product of :func:`~cxrbench.leaks.fingerprint.fingerprints`, which settles copies; for others the same
+   after undoing crop and size, by :class:`~cxrbench.leaks.registration.Placer`;
+3. the correlation of twice as fine detail after :func:`~cxrbench.leaks.registration.polish`.
 
 Copies keep a product of 0.9 and more: written again as JPEG, in another size, with another window, mirrored
 or as a negative. The rest finds a film cropped anew or with text and arrows drawn on it, as publications have
@@ -21,8 +21,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from cxrbench.cohort.fingerprint import SIDE, Float, detail, fingerprints, normalised
-from cxrbench.cohort.registration import Placement, Placer, inverse, polish, warp
+from cxrbench.leaks.fingerprint import SIDE, Float, detail, fingerprints, normalised
+from cxrbench.leaks.registration import Placement, Placer, inverse, polish, warp
 
 THRESHOLD = 0.75
 """Similarity from which two images count as one film.

@@ -1,0 +1,1 @@
+"""The leak audit: shared patients, and films that appear under two names."""
