@@ -56,5 +56,9 @@ class ProfileError(CxrbenchError):
     """A profile is missing, malformed or asks for what is not there."""
 
 
+class RecordError(CxrbenchError):
+    """A JSON file that cxrbench wrote is missing, damaged, changed or of another version."""
+
+
 class GateError(CxrbenchError):
     """A baseline cannot be compared against."""

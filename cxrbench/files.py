@@ -98,7 +98,7 @@ def canonical_json(value: object) -> str:
     TypeError: a value of another type, or a key that is not a string.
     ValueError: a NaN or an infinite number, for which JSON has no text.
     """
-    return json.dumps(_plain(value), sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return json.dumps(plain(value), sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def digest(value: object) -> str:
@@ -151,24 +151,25 @@ def _sources(name: str) -> list[tuple[str, Path]]:
     return sorted(found)
 
 
-def _plain(value: object) -> object:
+def plain(value: object) -> object:
+    """Return ``value`` as what JSON has: see :func:`canonical_json` for what becomes of which type."""
     if value is None or isinstance(value, str | bool | int | float):
         return value
     if isinstance(value, np.generic | np.ndarray):
-        return _plain(value.tolist())
+        return plain(value.tolist())
     if isinstance(value, Path):
         return value.as_posix()
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, Mapping):
         wrong = [key for key in value if not isinstance(key, str)]
         if wrong:
             raise TypeError(f"a key must be a string to be written as JSON, not {wrong[0]!r}")
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: plain(item) for key, item in value.items()}
     if isinstance(value, Set):
-        return sorted((_plain(item) for item in value), key=canonical_json)
+        return sorted((plain(item) for item in value), key=canonical_json)
     if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray | memoryview):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     raise TypeError(f"no JSON text for a {type(value).__name__}")
 
 
