@@ -14,10 +14,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar, dataclass_transform
+from typing import Any, TypeVar, cast, dataclass_transform
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
@@ -39,8 +38,7 @@ def record(kind: type[T]) -> type[T]:
     ``Annotated[…, Field(…)]`` gives ranges. Making one that breaks them raises
     pydantic's ``ValidationError``, a ``ValueError``.
     """
-    make: Callable[[type[T]], type[T]] = dataclass(frozen=True, config=_CONFIG)
-    return make(kind)
+    return cast(type[T], dataclass(frozen=True, config=_CONFIG)(kind))
 
 
 def write_record(path: Path, value: object, format: int = 1) -> None:
@@ -86,7 +84,7 @@ def read_record(path: Path, kind: type[T], format: int = 1) -> T:
         raise RecordError(f"{path} was changed after it was written: its SHA-256 is not the recorded one")
     fields = {name: value for name, value in content.items() if name not in ("record", "format")}
     try:
-        made: T = _adapter(kind).validate_json(json.dumps(fields))
+        made: T = _adapter(cast(Any, kind)).validate_json(json.dumps(fields))
     except ValidationError as error:
         raise RecordError(f"{path}: {faults(error)}") from None
     return made
@@ -112,5 +110,5 @@ def _fields(value: object) -> dict[str, Any]:
 
 
 @cache
-def _adapter(kind: Callable[..., Any]) -> TypeAdapter[Any]:
+def _adapter(kind: Any) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
