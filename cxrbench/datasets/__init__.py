@@ -10,6 +10,13 @@ A data set of one's own is either a CSV file for the ``manifest`` adapter or one
     @register("ours", title="Our archive", marker="films.csv", recognises=lambda folder: ...)
     def load_ours(root: Path) -> Cohort: ...
 
+Every command finds it where an installed package names it, in its ``pyproject.toml``::
+
+    [project.entry-points."cxrbench.datasets"]
+    ours = "our_package.archive:load_ours"
+
+It is private unless it says ``public=True``: its patients are hashed under a key of the user's.
+
 The phantom (:mod:`cxrbench.datasets.phantom`) is made on the spot; without a folder, it is not registered.
 """
 

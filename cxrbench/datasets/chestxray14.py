@@ -49,7 +49,15 @@ def recognises(folder: Path) -> bool:
     return any((folder / name).is_file() for name in LABEL_FILES)
 
 
-@register("chestxray14", title="NIH ChestX-ray14", marker=" or ".join(LABEL_FILES), recognises=recognises)
+@register(
+    "chestxray14",
+    title="NIH ChestX-ray14",
+    marker=" or ".join(LABEL_FILES),
+    recognises=recognises,
+    public=True,
+    licence="free to use, with the NIH Clinical Center named as the source",
+    page="data.md",
+)
 def load(root: Path) -> Cohort:
     """Read ChestX-ray14: a label file, and ``images/`` or ``images_001/images/`` to ``images_012/images/``.
 

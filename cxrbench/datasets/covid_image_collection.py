@@ -45,6 +45,9 @@ def recognises(folder: Path) -> bool:
     title="COVID-19 Image Data Collection",
     marker=f"{LABEL_FILE} with the columns patientid, finding and filename",
     recognises=recognises,
+    public=True,
+    licence="of each image in the column license of its metadata.csv",
+    page="data.md",
 )
 def load(root: Path) -> Cohort:
     """Read the collection: ``metadata.csv`` and the folders that it names.

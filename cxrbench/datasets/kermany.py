@@ -41,6 +41,9 @@ def recognises(folder: Path) -> bool:
     title="Kermany 2018 paediatric pneumonia",
     marker="chest_xray/train/NORMAL and its like",
     recognises=recognises,
+    public=True,
+    licence="CC BY 4.0",
+    page="data.md",
 )
 def load(root: Path) -> Cohort:
     """Read ``chest_xray/{train,test,val}/{NORMAL,PNEUMONIA}``; ``root`` may be ``chest_xray`` itself.

@@ -1,26 +1,32 @@
-"""Which data sets are known, and how a folder is turned into a cohort.
+"""Which data sets are known, what is known of each, and how a folder is turned into a cohort.
 
-The table is a plain dict filled by a decorator. The modules that ship are imported when their data set is
-first asked for, so importing :mod:`cxrbench.datasets` costs next to nothing.
+The table is a plain dict filled by a decorator. The modules that ship, and those that an installed package
+names under the entry point group ``cxrbench.datasets``, are imported when their data set is first asked for,
+so importing :mod:`cxrbench.datasets` costs next to nothing.
 """
 
 from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from cxrbench.errors import DatasetError
-from cxrbench.text import did_you_mean
+from cxrbench.text import complaint, did_you_mean
 
 if TYPE_CHECKING:
     from cxrbench.cohort.table import Cohort
 
 Loader = Callable[..., "Cohort"]
 Recogniser = Callable[..., bool]
+
+GROUP = "cxrbench.datasets"
+"""The entry point group in which an installed package names its data sets."""
 
 _SHIPPED = {
     "chestxray14": "cxrbench.datasets.chestxray14",
@@ -35,7 +41,7 @@ _adapters: dict[str, Adapter] = {}
 
 @dataclass(frozen=True)
 class Adapter:
-    """A registered data set.
+    """A registered data set and what is known of it.
 
     Parameters
     ----------
@@ -44,6 +50,13 @@ class Adapter:
     marker: what its folder holds, for messages.
     loader: ``loader(root, **options) -> Cohort``.
     recognises: ``recognises(folder, **options) -> bool``: does the folder look like this data set?
+    public: whether anybody can get the same data, so that its patient ids are no secret. What is not declared
+        public is private.
+    synthetic: whether its images are made by a program, so that a result says nothing about patients.
+    licence: under which its images may be used, in a few words; "" where it is not stated.
+    page: its page in the documentation, relative to ``docs/``; "" where there is none.
+    findings: label as the data set spells it -> the finding's common name, for labels that the vocabulary
+        (``cxrbench.datasets.vocabulary``) does not know, or knows as something else.
     """
 
     name: str
@@ -51,6 +64,14 @@ class Adapter:
     marker: str
     loader: Loader
     recognises: Recogniser
+    public: bool = False
+    synthetic: bool = False
+    licence: str = ""
+    page: str = ""
+    findings: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "findings", MappingProxyType(dict(self.findings)))
 
     @property
     def options(self) -> tuple[str, ...]:
@@ -58,7 +79,18 @@ class Adapter:
         return tuple(inspect.signature(self.loader).parameters)[1:]
 
 
-def register(name: str, *, title: str, marker: str, recognises: Recogniser) -> Callable[[Loader], Loader]:
+def register(
+    name: str,
+    *,
+    title: str,
+    marker: str,
+    recognises: Recogniser,
+    public: bool = False,
+    synthetic: bool = False,
+    licence: str = "",
+    page: str = "",
+    findings: Mapping[str, str] = MappingProxyType({}),
+) -> Callable[[Loader], Loader]:
     """Register the decorated ``load(root, **options) -> Cohort`` under ``name``; see :class:`Adapter`.
 
     Raises
@@ -70,15 +102,17 @@ def register(name: str, *, title: str, marker: str, recognises: Recogniser) -> C
         taken = name in _adapters or name in _GENERATED
         if taken or (name in _SHIPPED and loader.__module__ != _SHIPPED[name]):
             raise DatasetError(f"data set {name!r} is registered already; choose another name")
-        _adapters[name] = Adapter(name, title, marker, loader, recognises)
+        _adapters[name] = Adapter(
+            name, title, marker, loader, recognises, public, synthetic, licence, page, findings
+        )
         return loader
 
     return decorate
 
 
 def dataset_names() -> tuple[str, ...]:
-    """Return the names of the data sets that lie in folders: those that ship, then those registered since."""
-    return (*_SHIPPED, *(name for name in _adapters if name not in _SHIPPED))
+    """Return the names of the data sets that lie in folders: those that ship, installed ones, the others."""
+    return tuple(dict.fromkeys((*_SHIPPED, *_installed(), *_adapters)))
 
 
 def adapter(name: str) -> Adapter:
@@ -86,10 +120,13 @@ def adapter(name: str) -> Adapter:
 
     Raises
     ------
-    DatasetError: unknown; the message names the nearest.
+    DatasetError: unknown (the message names the nearest), or the package that names it cannot be imported or
+        does not register it.
     """
     if name not in _adapters and name in _SHIPPED:
         importlib.import_module(_SHIPPED[name])
+    elif name not in _adapters and name not in _GENERATED and (entry := _installed().get(name)):
+        _import(entry)
     if name in _adapters:
         return _adapters[name]
     if name in _GENERATED:
@@ -113,13 +150,26 @@ def load(name: str, root: Path | str, **options: Any) -> Cohort:
     CohortError: the table breaks the cohort contract.
     """
     found = adapter(name)
-    for option in options:
-        if option not in found.options:
-            takes = f"takes {', '.join(found.options)}" if found.options else "takes no options"
-            raise DatasetError(f"data set {name!r} has no option {option!r}; it {takes}")
+    check_options(found, options)
     root = Path(root)
     _check_folder(root)
     return found.loader(root, **options)
+
+
+def check_options(found: Adapter, options: Mapping[str, Any]) -> None:
+    """Refuse options that the data set does not have.
+
+    Raises
+    ------
+    DatasetError: the message names the nearest option.
+    """
+    for option in options:
+        if option not in found.options:
+            takes = f"takes {', '.join(found.options)}" if found.options else "takes no options"
+            raise DatasetError(
+                f"data set {found.name!r} has no option {option!r}"
+                f"{did_you_mean(option, found.options)} (it {takes})"
+            )
 
 
 def discover(data_root: Path | str, name: str, **options: Any) -> Path:
@@ -160,3 +210,28 @@ def _check_folder(root: Path) -> None:
         raise DatasetError(f"{root}: no such folder")
     if not root.is_dir():
         raise DatasetError(f"{root}: is a file; name the data set's folder")
+
+
+def _installed() -> dict[str, EntryPoint]:
+    """Return the data sets that installed packages name; those that ship come first where names agree."""
+    return {entry.name: entry for entry in entry_points(group=GROUP) if entry.name not in _SHIPPED}
+
+
+def _import(entry: EntryPoint) -> None:
+    """Import what registers the data set that an entry point names: a module, or the function in it.
+
+    Raises
+    ------
+    DatasetError
+    """
+    where = f"data set {entry.name!r}: {entry.value!r}, named by the entry point group {GROUP!r},"
+    try:
+        entry.load()
+    except DatasetError:
+        raise
+    except Exception as error:  # Somebody else's module may fail in any way.
+        raise DatasetError(f"{where} cannot be imported: {complaint(error)}") from error
+    if entry.name not in _adapters:
+        raise DatasetError(
+            f"{where} does not register it; decorate its loader with @register({entry.name!r}, ...)"
+        )

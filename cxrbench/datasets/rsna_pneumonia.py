@@ -36,6 +36,9 @@ def recognises(folder: Path) -> bool:
     title="RSNA Pneumonia Detection Challenge 2018",
     marker=f"{BOXES_FILE} and {CLASSES_FILE}",
     recognises=recognises,
+    public=True,
+    licence="the challenge's rules: research and education",
+    page="data.md",
 )
 def load(root: Path) -> Cohort:
     """Read the RSNA challenge: ``stage_2_train_images/*.dcm`` and its two label files.

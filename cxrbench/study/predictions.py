@@ -126,7 +126,7 @@ class SchemePredictions:
         ids = self._target.pack.table.loc[self._target.rows(part), "patient_id"].astype(str).tolist()
         if self.profile.patient_ids == "plain":
             return ids
-        return hashed(ids, patient_key(self._target.cohort.dataset))
+        return hashed(ids, patient_key(self._target.settings.dataset))
 
     def _key(self, part: str) -> str:
         return digest(

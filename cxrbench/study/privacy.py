@@ -2,8 +2,8 @@
 
 A keyed hash (HMAC-SHA256) tells images of one patient apart from another's and cannot be turned back
 without the key. The key is the environment variable ``CXRBENCH_PATIENT_KEY``. Where it is not set, a fixed
-key is used for public data sets, whose identifiers anyone has, so that two machines write the same prediction
-files; a user's own data (``manifest``) asks for the variable.
+key is used for data sets that are declared public, whose identifiers anyone has, so that two machines write
+the same prediction files; all other data asks for the variable.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import hmac
 import os
 from collections.abc import Iterable, Mapping
 
+from cxrbench.datasets import adapter
 from cxrbench.errors import ProfileError
 
 VARIABLE = "CXRBENCH_PATIENT_KEY"
 _PUBLIC_KEY = "cxrbench public data"
-_PRIVATE_DATASETS = ("manifest",)
 
 
 def patient_key(dataset: str, environment: Mapping[str, str] = os.environ) -> bytes:
@@ -25,15 +25,17 @@ def patient_key(dataset: str, environment: Mapping[str, str] = os.environ) -> by
 
     Raises
     ------
-    ProfileError: the data set is a user's own and the variable is not set.
+    ProfileError: the data set is not declared public and the variable is not set.
+    DatasetError: no data set has that name.
     """
     key = environment.get(VARIABLE, "")
     if key:
         return key.encode()
-    if dataset in _PRIVATE_DATASETS:
+    if dataset != "phantom" and not adapter(dataset).public:
         raise ProfileError(
-            f"patient ids of {dataset!r} are written as keyed hashes: set {VARIABLE} to a secret of yours "
-            "(keep it, to compare with later runs), or set patient_ids = 'plain' in the profile"
+            f"data set {dataset!r} is not declared public, so its patient ids are written as keyed hashes: "
+            f"set {VARIABLE} to a secret of yours (keep it, to compare with later runs), or set "
+            "patient_ids = 'plain' in the profile"
         )
     return _PUBLIC_KEY.encode()
 

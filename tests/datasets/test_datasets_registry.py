@@ -4,7 +4,9 @@ import subprocess
 import sys
 
 import pytest
+from click.testing import CliRunner
 
+from cxrbench.cli import main
 from cxrbench.datasets import adapter, dataset_names, discover, load, register, registry
 from cxrbench.errors import DatasetError
 
@@ -68,6 +70,86 @@ def test_a_users_own_data_set_is_registered_with_a_decorator(fixtures, tmp_path)
     assert len(load("ours", tmp_path, part="kermany/chest_xray")) == 14
 
 
+@pytest.fixture
+def installed(own_registry, monkeypatch, tmp_path):  # noqa: ARG001
+    """Return a function that installs a package of one module with these entry points, as pip would."""
+
+    def install(module: str, source: str, entries: str) -> None:
+        (tmp_path / f"{module}.py").write_text(source)
+        folder = tmp_path / f"{module}-1.0.dist-info"
+        folder.mkdir()
+        (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {module}\nVersion: 1.0\n")
+        (folder / "entry_points.txt").write_text(f"[cxrbench.datasets]\n{entries}\n")
+        monkeypatch.syspath_prepend(tmp_path)
+        monkeypatch.delitem(sys.modules, module, raising=False)
+
+    yield install
+    for name in ("archive_of_ours", "broken_archive"):
+        sys.modules.pop(name, None)
+
+
+OURS = """
+from cxrbench.datasets import load, register
+
+@register("ours", title="Ours", marker="ours.txt", recognises=lambda folder: (folder / "ours.txt").exists())
+def load_ours(root, part="kermany"):
+    return load("kermany", root / part)
+"""
+
+
+@pytest.mark.parametrize("value", ["archive_of_ours", "archive_of_ours:load_ours"])
+def test_a_data_set_of_an_installed_package_is_found_by_name(value, installed, copied):
+    root = copied("kermany").parent
+    (root / "ours.txt").touch()
+    installed("archive_of_ours", OURS, f"ours = {value}")
+    assert "ours" in dataset_names()
+    assert "archive_of_ours" not in sys.modules
+    assert discover(root, "ours") == root
+    assert len(load("ours", root)) == 14
+    found = adapter("ours")
+    assert (found.public, found.synthetic, found.licence) == (False, False, "")
+
+
+def test_the_command_finds_it_too(installed, copied):
+    root = copied("kermany").parent
+    (root / "ours.txt").touch()
+    installed("archive_of_ours", OURS, "ours = archive_of_ours")
+    done = CliRunner().invoke(main, ["data", "check", "ours", str(root), "--no-read"])
+    assert done.exit_code == 0, done.output
+    assert "14 images" in done.output
+
+
+@pytest.mark.parametrize(
+    ("source", "entry", "hint"),
+    [
+        ("import no_such_module_at_all", "broken_archive", "cannot be imported: No module named"),
+        ("raise RuntimeError('two\\nlines')", "broken_archive", "cannot be imported: two lines"),
+        ("", "broken_archive:load", "cannot be imported"),
+        ("", "broken_archive", "does not register it; decorate its loader with @register('ours', ...)"),
+    ],
+)
+def test_a_package_that_registers_nothing_is_named_in_one_line(source, entry, hint, installed):
+    installed("broken_archive", source, f"ours = {entry}")
+    with pytest.raises(DatasetError) as raised:
+        adapter("ours")
+    assert hint in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_no_package_takes_the_place_of_a_data_set_that_ships(installed):
+    installed("archive_of_ours", OURS, "kermany = archive_of_ours")
+    assert adapter("kermany").loader.__module__ == "cxrbench.datasets.kermany"
+    assert dataset_names().count("kermany") == 1
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_every_shipped_data_set_but_ones_own_list_is_public_and_has_a_licence(name):
+    found = adapter(name)
+    assert found.public == (name != "manifest")
+    assert bool(found.licence) == found.public
+    assert not found.synthetic
+
+
 @pytest.mark.parametrize("name", ["kermany", "phantom", "manifest"])
 @pytest.mark.usefixtures("own_registry")
 def test_a_taken_name_cannot_be_registered_again(name):
@@ -76,9 +158,11 @@ def test_a_taken_name_cannot_be_registered_again(name):
 
 
 def test_an_unknown_option_is_refused(fixtures):
-    with pytest.raises(DatasetError, match=r"no option 'label'; it takes file, labels"):
+    with pytest.raises(
+        DatasetError, match=r"no option 'label'; did you mean 'labels'\? \(it takes file, labels"
+    ):
         load("manifest", fixtures / "manifest", label=["COVID-19"])
-    with pytest.raises(DatasetError, match=r"no option 'labels'; it takes no options"):
+    with pytest.raises(DatasetError, match=r"no option 'labels' \(it takes no options"):
         load("kermany", fixtures / "kermany", labels=["Pneumonia"])
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from cxrbench.datasets import registry
 from cxrbench.errors import ProfileError
 from cxrbench.study.privacy import VARIABLE, hashed, patient_key
 from cxrbench.study.profile import load_profile
@@ -22,6 +23,21 @@ def test_public_data_has_a_key_that_all_share_and_private_data_has_none():
     assert patient_key("chestxray14", {}) == patient_key("phantom", {VARIABLE: ""})
     with pytest.raises(ProfileError, match=f"set {VARIABLE} to a secret"):
         patient_key("manifest", {VARIABLE: ""})
+
+
+@pytest.fixture
+def own_registry(monkeypatch):
+    monkeypatch.setattr(registry, "_adapters", dict(registry._adapters))
+
+
+@pytest.mark.usefixtures("own_registry")
+def test_what_is_not_declared_public_is_private():
+    for name, facts in (("theirs", {"public": True}), ("ours", {})):
+        registry.register(name, title="", marker="", recognises=lambda _: True, **facts)(lambda _: None)
+    assert patient_key("theirs", {}) == patient_key("kermany", {})
+    with pytest.raises(ProfileError, match=f"'ours' is not declared public.*{VARIABLE}"):
+        patient_key("ours", {})
+    assert patient_key("ours", {VARIABLE: "k"}) == b"k"
 
 
 def test_a_hash_tells_patients_apart_and_depends_on_the_key():
