@@ -9,38 +9,36 @@ from sklearn.metrics import roc_auc_score
 from cxrbench.study.claims import claim_verdict
 
 
-def _sklearn_auc(study, study_dir, scheme, seed_position):
-    table = pd.read_csv(study_dir / study.scheme(scheme).seeds[seed_position].predictions)
+def _sklearn_auc(study, scheme, seed_position):
+    table = pd.read_csv(study.folder / study.results.scheme(scheme).seeds[seed_position].predictions)
     return roc_auc_score(table["label"], table["score"])
 
 
-def test_pair(cxr_pair, cxr_study, cxr_study_dir):
+def test_pair(cxr_pair, cxr_study):
     """Each pair's difference is that of the two files on the disk, and its adjusted p is no smaller."""
     a, b = cxr_pair
-    pairs = cxr_study.pair(a, b)
-    assert len(pairs) == len(cxr_study.seeds)
+    pairs = cxr_study.results.pair(a, b)
+    assert len(pairs) == len(cxr_study.results.seeds)
     for position, pair in enumerate(pairs):
-        expected = _sklearn_auc(cxr_study, cxr_study_dir, a, position) - _sklearn_auc(
-            cxr_study, cxr_study_dir, b, position
-        )
+        expected = _sklearn_auc(cxr_study, a, position) - _sklearn_auc(cxr_study, b, position)
         assert pair.difference == pytest.approx(expected, abs=1e-12)
         assert pair.ci_low <= pair.difference <= pair.ci_high
         assert 0 <= pair.p_value <= pair.p_adjusted <= 1
 
 
-def _claim(study, study_dir, better, worse, cxr_verdict):
-    missing = {better, worse} - set(study.names)
+def _claim(study, better, worse, cxr_verdict):
+    missing = {better, worse} - set(study.results.names)
     if missing:
         pytest.skip(f"this study has no {', '.join(sorted(missing))}")
-    cxr_verdict(claim_verdict(study, study_dir, better, worse))
+    cxr_verdict(claim_verdict(study, better, worse))
 
 
 @pytest.mark.parametrize("scheme", ["findings", "pneumonia", "sequential", "pooled-supplement", "pooled-all"])
-def test_supplemental_training_beats_the_control(scheme, cxr_study, cxr_study_dir, cxr_verdict):
+def test_supplemental_training_beats_the_control(scheme, cxr_study, cxr_verdict):
     """Fricks et al.: supplemental training raised the AUC from 0.757 to as much as 0.857."""
-    _claim(cxr_study, cxr_study_dir, scheme, "control", cxr_verdict)
+    _claim(cxr_study, scheme, "control", cxr_verdict)
 
 
-def test_sequential_beats_pooling_everything(cxr_study, cxr_study_dir, cxr_verdict):
+def test_sequential_beats_pooling_everything(cxr_study, cxr_verdict):
     """Fricks et al.: deliberate sequential training beats pooling the data sets."""
-    _claim(cxr_study, cxr_study_dir, "sequential", "pooled-all", cxr_verdict)
+    _claim(cxr_study, "sequential", "pooled-all", cxr_verdict)

@@ -12,10 +12,10 @@ from sklearn.metrics import roc_auc_score
 from cxrbench.statistics import auc
 
 
-def test_scheme_reaches_its_target(cxr_scheme, cxr_study, cxr_study_dir, cxr_verdict, benchmark):
-    result = cxr_study.scheme(cxr_scheme)
+def test_scheme_reaches_its_target(cxr_scheme, cxr_study, cxr_verdict, benchmark):
+    result = cxr_study.results.scheme(cxr_scheme)
     first = result.seeds[0]
-    table = pd.read_csv(cxr_study_dir / first.predictions, dtype={"image_id": str, "patient_id": str})
+    table = pd.read_csv(cxr_study.folder / first.predictions, dtype={"image_id": str, "patient_id": str})
     curve = benchmark.pedantic(
         lambda: auc(table["label"], table["score"], table["patient_id"]), rounds=3, warmup_rounds=1
     )

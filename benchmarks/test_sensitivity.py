@@ -33,7 +33,7 @@ def report_dir(pytestconfig, cxr_study_dir):
 
 
 @pytest.fixture(scope="module")
-def sensitivity(pytestconfig, request, cxr_profile, cxr_study_dir, cxr_device, report_dir):
+def sensitivity(pytestconfig, request, cxr_profile, cxr_device, report_dir):
     """All faults, measured; written to the report's folder and shown."""
     try:
         check_one_split(cxr_profile)
@@ -47,7 +47,6 @@ def sensitivity(pytestconfig, request, cxr_profile, cxr_study_dir, cxr_device, r
         found = measure(
             cxr_profile,
             cxr_study,
-            cxr_study_dir,
             data_root=Path(data_root) if data_root else None,
             device=cxr_device,
             progress=Bars(),

@@ -52,17 +52,18 @@ def test_training_throughput(precision, cxr_profile, cxr_device, benchmark):
 
 def test_training_time_of_a_scheme(cxr_scheme, cxr_study):
     """The seconds that a scheme's chain took add up from its stage runs, none of them for nothing."""
-    scheme = cxr_study.scheme(cxr_scheme)
+    results = cxr_study.results
+    scheme = results.scheme(cxr_scheme)
     assert scheme.train_seconds > 0
     stages = parse(scheme.name, scheme.notation).stages
     chain = {run.canonical: run for end in range(len(stages)) for run in [StageRun(stages[: end + 1])]}
     # A run that schemes share is there as the first of them writes it, which may pool in another order.
-    runs = [stage for stage in cxr_study.stages if _canonical(stage.run) in chain]
+    runs = [stage for stage in results.stages if _canonical(stage.run) in chain]
     # In a cross-validation a run that has seen the target is there once a fold.
-    folds = cxr_study.roles[cxr_study.target].folds or 1
-    by_fold = sum(cxr_study.target in run.roles for run in chain.values())
-    assert len(runs) == (len(chain) + by_fold * (folds - 1)) * len(cxr_study.seeds)
-    total = sum(stage.seconds for stage in runs) / len(cxr_study.seeds)
+    folds = results.roles[results.target].folds or 1
+    by_fold = sum(results.target in run.roles for run in chain.values())
+    assert len(runs) == (len(chain) + by_fold * (folds - 1)) * len(results.seeds)
+    total = sum(stage.seconds for stage in runs) / len(results.seeds)
     assert scheme.train_seconds == pytest.approx(total)
     assert all(stage.images_per_second > 0 for stage in runs)
 

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
     from cxrbench.gate.rules import GateReport
     from cxrbench.statistics.verdicts import Verdict
+    from cxrbench.study.finished import FinishedStudy
     from cxrbench.study.profile import Profile
-    from cxrbench.study.results import Results
 
-RESULTS = pytest.StashKey["Results"]()
+STUDY = pytest.StashKey["FinishedStudy"]()
 REPORT = pytest.StashKey[Path]()
 _VERDICT = "cxrbench-verdict"
 
@@ -81,8 +81,8 @@ def cxr_study_dir(pytestconfig: pytest.Config, cxr_profile: Profile) -> Path:
 @pytest.fixture(scope="session")
 def cxr_study(
     pytestconfig: pytest.Config, cxr_profile: Profile, cxr_device: torch.device, cxr_study_dir: Path
-) -> Results:
-    """The results of the session's one study; what is there from earlier sessions is not trained again."""
+) -> FinishedStudy:
+    """The session's one study; what is there from earlier sessions is not trained again."""
     from cxrbench.study.progress import Bars
     from cxrbench.study.run import run_study
 
@@ -90,7 +90,7 @@ def cxr_study(
     # Training takes minutes: its bars and lines are let through pytest's capturing.
     capture: Any = pytestconfig.pluginmanager.getplugin("capturemanager")
     with capture.global_and_fixture_disabled():
-        results = run_study(
+        study = run_study(
             cxr_profile,
             cxr_study_dir,
             data_root=Path(data_root) if data_root else None,
@@ -99,19 +99,19 @@ def cxr_study(
             progress=Bars(),
             jobs=pytestconfig.getoption("jobs"),
         )
-    pytestconfig.stash[RESULTS] = results
+    pytestconfig.stash[STUDY] = study
     report_dir = pytestconfig.getoption("report_dir")
     if report_dir:
         from cxrbench.report import write_report
 
-        pytestconfig.stash[REPORT] = write_report(results, cxr_study_dir, Path(report_dir))
-    return results
+        pytestconfig.stash[REPORT] = write_report(study, Path(report_dir))
+    return study
 
 
 @pytest.fixture(scope="session")
-def cxr_gate(pytestconfig: pytest.Config, cxr_study: Results, cxr_study_dir: Path) -> GateReport | Verdict:
+def cxr_gate(pytestconfig: pytest.Config, cxr_study: FinishedStudy) -> GateReport | Verdict:
     """The study against ``--baseline``; a verdict that says so where there is no baseline yet."""
-    from cxrbench.gate.baseline import NoBaselineError, Stored, load_baseline
+    from cxrbench.gate.baseline import NoBaselineError, load_baseline
     from cxrbench.gate.rules import gate
     from cxrbench.statistics.verdicts import Verdict
 
@@ -119,7 +119,7 @@ def cxr_gate(pytestconfig: pytest.Config, cxr_study: Results, cxr_study_dir: Pat
         baseline = load_baseline(Path(pytestconfig.getoption("baseline")))
     except NoBaselineError as error:
         return Verdict("inconclusive", str(error))
-    return gate(Stored(cxr_study, cxr_study_dir), baseline)
+    return gate(cxr_study, baseline)
 
 
 class VerdictCheck(Protocol):
@@ -174,13 +174,13 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     for report in terminalreporter.stats.get("inconclusive", ()):
         sentence = dict(report.user_properties)["inconclusive"]
         terminalreporter.write_line(f"INCONCLUSIVE {report.nodeid} - {sentence}", yellow=True)
-    results = config.stash.get(RESULTS, None)
-    if results is None:
+    study = config.stash.get(STUDY, None)
+    if study is None:
         return
     from cxrbench.report.terminal import scheme_table
 
     terminalreporter.section("cxrbench")
-    for line in scheme_table(results, width=terminalreporter._tw.fullwidth).splitlines():
+    for line in scheme_table(study.results, width=terminalreporter._tw.fullwidth).splitlines():
         terminalreporter.write_line(line)
     report_file = config.stash.get(REPORT, None)
     if report_file is not None:

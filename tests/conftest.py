@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from cxrbench.study.finished import FinishedStudy
 from cxrbench.study.profile import Profile, parse_profile
 from cxrbench.study.progress import Silent
 from cxrbench.study.results import Results
@@ -63,6 +64,10 @@ class Ran:
     results: Results
     out: Path
 
+    @property
+    def study(self) -> FinishedStudy:
+        return FinishedStudy(self.out, self.results)
+
 
 class Log(Silent):
     """Keeps the lines that a study says."""
@@ -83,7 +88,7 @@ def run(profile: Profile, out: Path, schemes: tuple[str, ...] = (), log: Log | N
         schemes=schemes,
         device=torch.device("cpu"),
         progress=log or Silent(),
-    )
+    ).results
 
 
 @pytest.fixture(scope="session")

@@ -78,7 +78,7 @@ def _run(job: Job, progress: StudyProgress) -> Iterator[Row]:
             schemes=job.schemes,
             device=device,
             progress=progress,
-        )
+        ).results
         aucs = ", ".join(f"{scheme.name} {scheme.auc:.3f}" for scheme in results.schemes)
         progress.say(f"{job.stage} {number} of {len(job.points)}  seed {job.seed}  {name}  {aucs}")
         yield from _rows(job, knobs, results)

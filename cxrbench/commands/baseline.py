@@ -26,9 +26,10 @@ def command() -> None:
 @user_errors
 def save(directory: Path, study: Path) -> None:
     """Save a study as the baseline in DIRECTORY; an older baseline there is replaced."""
-    from cxrbench.gate.baseline import open_study, save_baseline
+    from cxrbench.gate.baseline import save_baseline
+    from cxrbench.study.finished import FinishedStudy
 
-    stored = open_study(study)
+    stored = FinishedStudy.open(study)
     save_baseline(stored, directory)
     click.echo(
         f"{directory}: baseline of profile {stored.results.profile}, "

@@ -41,10 +41,11 @@ def command(
     """
     from cxrbench.files import write_text_atomic
     from cxrbench.gate import formats
-    from cxrbench.gate.baseline import NoBaselineError, load_baseline, open_study
+    from cxrbench.gate.baseline import NoBaselineError, load_baseline
     from cxrbench.gate.rules import gate
+    from cxrbench.study.finished import FinishedStudy
 
-    study = open_study(results)
+    study = FinishedStudy.open(results)
     try:
         stored = load_baseline(baseline)
     except NoBaselineError as error:

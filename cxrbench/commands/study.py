@@ -53,7 +53,7 @@ def command(
     profile = load_profile(profile_name)
     if seeds:
         profile = profile.with_seeds(seeds)
-    results = run_study(
+    finished = run_study(
         profile,
         out,
         data_root=data_root,
@@ -62,8 +62,8 @@ def command(
         progress=Silent() if quiet else Bars(),
         jobs=jobs,
     )
-    click.echo(scheme_table(results))
+    click.echo(scheme_table(finished.results))
     if report:
         from cxrbench.report import write_report
 
-        click.echo(f"report: {write_report(results, out, out / 'report')}")
+        click.echo(f"report: {write_report(finished, out / 'report')}")

@@ -31,6 +31,7 @@ from cxrbench.statistics.predictions import (
     write_predictions,
 )
 from cxrbench.statistics.verdicts import Verdict, verdict
+from cxrbench.study.finished import FinishedStudy
 from cxrbench.study.predictions import predict_images
 from cxrbench.study.prepare import Prepared, RoleData, prepare
 from cxrbench.study.profile import Profile
@@ -63,19 +64,18 @@ def check_one_split(profile: Profile) -> None:
 
 def measure(
     profile: Profile,
-    results: Results,
-    out: Path,
+    study: FinishedStudy,
     *,
     data_root: Path | None,
     device: torch.device,
     progress: StudyProgress,
     faults: Sequence[Fault] = FAULTS,
 ) -> Sensitivity:
-    """Plant ``faults`` one after another into the study that lies at ``out`` and return what is seen of them.
+    """Plant ``faults`` one after another into ``study`` and return what is seen of them.
 
     Parameters
     ----------
-    results: of the study of ``profile`` at ``out``, as :func:`cxrbench.study.run.run_study` returned them.
+    study: that of ``profile``, as :func:`cxrbench.study.run.run_study` returned it.
     data_root: as for the study.
 
     Raises
@@ -84,8 +84,9 @@ def measure(
         missing, or a stage cannot be trained.
     """
     check_one_split(profile)
+    results = study.results
     scheme = results.scheme(chosen_scheme(results))
-    bench = _bench(profile, results, out, scheme.name, data_root, device, progress)
+    bench = _bench(profile, study, scheme.name, data_root, device, progress)
     threads = results.device.get("threads")
     # As many as the study had: the last bits depend on it, and a fault is to be the only difference.
     with torch_threads(None if threads is None else int(threads)):
@@ -135,13 +136,13 @@ class _Bench:
 
 def _bench(
     profile: Profile,
-    results: Results,
-    out: Path,
+    study: FinishedStudy,
     scheme: str,
     data_root: Path | None,
     device: torch.device,
     progress: StudyProgress,
 ) -> _Bench:
+    results, out = study.results, study.folder
     schemes = profile.select(tuple(f"{scheme.name}={scheme.notation}" for scheme in results.schemes))
     # All roles, as in the study: what the leak audit finds is read from its store and not searched again.
     roles = frozenset(role for each in schemes for role in each.roles)
@@ -156,7 +157,7 @@ def _bench(
         for each in chain
         for seed in results.seeds
     }
-    clean = {seed.seed: read_predictions(out / seed.predictions) for seed in results.scheme(scheme).seeds}
+    clean = study.by_seed(scheme)
     bench = _Bench(profile, results, out, scheme, run, prepared, stages, clean, device, progress)
     images = bench.target.pack.table.loc[bench.target.rows("test"), "image_id"].tolist()
     if any(part.image_ids.tolist() != images for part in clean.values()):

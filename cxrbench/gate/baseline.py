@@ -11,12 +11,11 @@ import json
 import os
 import secrets
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 
-from cxrbench.errors import CxrbenchError, GateError
+from cxrbench.errors import GateError
 from cxrbench.files import TEMPORARY, atomic_directory, file_sha256, write_text_atomic
-from cxrbench.study.results import Results, load_results
+from cxrbench.study.finished import RESULTS, FinishedStudy, inside
 
 FORMAT = 1
 
@@ -25,29 +24,7 @@ class NoBaselineError(GateError):
     """There is no baseline yet: a state of its own, not a failure of the study."""
 
 
-@dataclass(frozen=True)
-class Stored:
-    """Results and the folder that their prediction files lie in."""
-
-    results: Results
-    folder: Path
-
-
-def open_study(path: Path) -> Stored:
-    """Return the study whose folder, or whose ``results.json``, ``path`` names.
-
-    Raises
-    ------
-    GateError: there are no results.
-    """
-    file = path / "results.json" if path.is_dir() else path
-    try:
-        return Stored(load_results(file), file.parent)
-    except CxrbenchError as error:
-        raise GateError(str(error)) from None
-
-
-def save_baseline(study: Stored, directory: Path) -> None:
+def save_baseline(study: FinishedStudy, directory: Path) -> None:
     """Write ``study`` as the baseline in ``directory``, all or nothing; an older baseline there is replaced.
 
     Where it fails, the older baseline is where it was. A process that is killed at the worst moment leaves it
@@ -65,10 +42,11 @@ def save_baseline(study: Stored, directory: Path) -> None:
     files = [seed.predictions for scheme in study.results.schemes for seed in scheme.seeds]
     try:
         with atomic_directory(fresh) as temporary:
-            for name in ("results.json", *files):
-                (temporary / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(study.folder / name, temporary / name)
-            hashes = {name: file_sha256(temporary / name) for name in sorted(("results.json", *files))}
+            for name in (RESULTS, *files):
+                copy = inside(temporary, name)
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(study.folder / name, copy)
+            hashes = {name: file_sha256(temporary / name) for name in sorted((RESULTS, *files))}
             write_text_atomic(
                 temporary / "baseline.json", json.dumps({"format": FORMAT, "files": hashes}, indent=2)
             )
@@ -80,7 +58,7 @@ def save_baseline(study: Stored, directory: Path) -> None:
         shutil.rmtree(fresh, ignore_errors=True)
 
 
-def load_baseline(directory: Path) -> Stored:
+def load_baseline(directory: Path) -> FinishedStudy:
     """Read a baseline, checking that no file of it has changed.
 
     Raises
@@ -113,7 +91,7 @@ def load_baseline(directory: Path) -> Stored:
             raise GateError(f"baseline {directory}: {name} is missing; restore it or save the baseline anew")
         if file_sha256(directory / name) != expected:
             raise GateError(f"baseline {directory}: {name} was changed after the baseline was saved")
-    return open_study(directory)
+    return FinishedStudy.open(directory)
 
 
 def _put(fresh: Path, place: Path) -> None:

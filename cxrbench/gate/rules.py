@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from cxrbench.errors import GateError, StatisticsError
-from cxrbench.gate.baseline import Stored
 from cxrbench.schemes import parse
 from cxrbench.statistics.adjust import adjust_p_values
 from cxrbench.statistics.means import MeanDifference, compare_means
 from cxrbench.statistics.predictions import join_predictions
 from cxrbench.statistics.verdicts import Outcome, Verdict
-from cxrbench.study.curves import seed_curves
+from cxrbench.study.finished import FinishedStudy
 from cxrbench.study.results import Results
 
 ALPHA = 0.025
@@ -105,7 +104,7 @@ class GateReport:
 
 
 def gate(
-    study: Stored, baseline: Stored, *, margin: float | None = None, slowdown: float = SLOWDOWN
+    study: FinishedStudy, baseline: FinishedStudy, *, margin: float | None = None, slowdown: float = SLOWDOWN
 ) -> GateReport:
     """Compare a study with its baseline.
 
@@ -190,17 +189,16 @@ def _same_schemes(now: Results, before: Results, shared: Sequence[str]) -> None:
             )
 
 
-def _difference(study: Stored, baseline: Stored, scheme: str) -> MeanDifference:
-    now = seed_curves(study.results, study.folder, scheme, "now")
-    before = seed_curves(baseline.results, baseline.folder, scheme, "baseline")
+def _difference(study: FinishedStudy, baseline: FinishedStudy, scheme: str) -> MeanDifference:
+    now, before = study.predictions(scheme, "now"), baseline.predictions(scheme, "baseline")
     try:
-        joined = join_predictions({**now, **before})
+        joined = join_predictions({"now": now, "baseline": before})
     except StatisticsError as error:
         raise GateError(
             f"the test images of {scheme!r} are not the baseline's: {error}; if the change is meant, save a "
             "new baseline"
         ) from None
-    return compare_means(joined.labels, joined.scores, list(now), list(before), joined.patients)
+    return compare_means(joined.labels, joined.scores, list(now.scores), list(before.scores), joined.patients)
 
 
 def _scheme_checks(differences: Mapping[str, MeanDifference], margin: float) -> tuple[SchemeCheck, ...]:
@@ -252,7 +250,7 @@ def scheme_verdict(scheme: str, difference: MeanDifference, p_worse: float, marg
     return Verdict("inconclusive", f"{shown}: a loss of {margin:g} is not excluded, nor is any loss certain")
 
 
-def _order_checks(study: Stored, baseline: Stored, shared: list[str]) -> tuple[OrderCheck, ...]:
+def _order_checks(study: FinishedStudy, baseline: FinishedStudy, shared: list[str]) -> tuple[OrderCheck, ...]:
     """Check every pair of schemes whose order the baseline was sure of, after its Holm adjustment."""
     if len(shared) < 2:
         return ()
@@ -296,15 +294,16 @@ class _Order:
     p_adjusted: float
 
 
-def _orders(stored: Stored) -> dict[tuple[str, str], _Order]:
+def _orders(stored: FinishedStudy) -> dict[tuple[str, str], _Order]:
     """Return (a, b) -> mean AUC of a minus that of b, both ways round, of every two schemes of a study."""
     names = stored.results.names
-    curves = {name: seed_curves(stored.results, stored.folder, name, name) for name in names}
-    joined = join_predictions({key: part for of in curves.values() for key, part in of.items()})
+    parts = {name: stored.predictions(name) for name in names}
+    curves = {name: list(part.scores) for name, part in parts.items()}
+    joined = join_predictions(parts)
     found = {}
     for a, b in combinations(names, 2):
         scores = {key: joined.scores[key] for key in (*curves[a], *curves[b])}
-        found[a, b] = compare_means(joined.labels, scores, list(curves[a]), list(curves[b]), joined.patients)
+        found[a, b] = compare_means(joined.labels, scores, curves[a], curves[b], joined.patients)
     adjusted = adjust_p_values([means.p_value for means in found.values()], "holm")
     orders = {}
     for ((a, b), means), p in zip(found.items(), adjusted, strict=True):

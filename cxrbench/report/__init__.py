@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 from cxrbench.errors import CxrbenchError
 
 if TYPE_CHECKING:
-    from cxrbench.study.results import Results
+    from cxrbench.study.finished import FinishedStudy
 
 __all__ = ["write_report"]
 
 _EXTRA = ("jinja2", "matplotlib")
 
 
-def write_report(results: Results, out: Path, directory: Path) -> Path:
+def write_report(study: FinishedStudy, directory: Path) -> Path:
     """Write ``index.html``, ``summary.md`` and ``figures/*.png`` to ``directory``.
 
     The page holds its figures and styles in itself, so that one file can be mailed. The same results give the
@@ -27,7 +27,6 @@ def write_report(results: Results, out: Path, directory: Path) -> Path:
 
     Parameters
     ----------
-    out: the study's folder; prediction files are read from there.
     directory: where the report goes; made where missing.
 
     Returns
@@ -47,4 +46,4 @@ def write_report(results: Results, out: Path, directory: Path) -> Path:
         raise CxrbenchError(
             f"the HTML report needs {error.name}, which is not installed: pip install 'cxrbench[report]'"
         ) from None
-    return write(results, out, directory)
+    return write(study, directory)

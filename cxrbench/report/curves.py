@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 from sklearn.metrics import roc_curve
 
-from cxrbench.errors import CxrbenchError
-from cxrbench.text import one_line
-
 if TYPE_CHECKING:
-    from cxrbench.study.results import Results, SeedResult
+    from cxrbench.statistics.predictions import Predictions
+    from cxrbench.study.finished import FinishedStudy
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,12 +31,8 @@ Curves = dict[tuple[str, int], RocCurve]
 """(scheme, seed) -> its ROC curve."""
 
 
-def read_curves(results: Results, out: Path) -> Curves:
-    """Return the ROC curve of every scheme and seed. Only the columns ``label`` and ``score`` are read.
-
-    Parameters
-    ----------
-    out: the study's folder, from which the results name their prediction files.
+def read_curves(study: FinishedStudy) -> Curves:
+    """Return the ROC curve of every scheme and seed.
 
     Raises
     ------
@@ -50,28 +40,13 @@ def read_curves(results: Results, out: Path) -> Curves:
         computed from.
     """
     return {
-        (scheme.name, seed.seed): _curve(seed, out / seed.predictions)
-        for scheme in results.schemes
-        for seed in scheme.seeds
+        (scheme, seed): _curve(part)
+        for scheme in study.results.names
+        for seed, part in study.by_seed(scheme).items()
     }
 
 
-def _curve(seed: SeedResult, path: Path) -> RocCurve:
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise CxrbenchError(
-            f"{path}: predictions cannot be read ({error.strerror}); run the study again, or name the folder "
-            "that it was run in"
-        ) from None
-    if hashlib.sha256(content).hexdigest() != seed.sha256:
-        raise CxrbenchError(
-            f"{path} is not the file that the results were computed from (its SHA-256 differs); run the "
-            "study again"
-        )
-    try:
-        table = pd.read_csv(io.BytesIO(content), usecols=["label", "score"])
-        rates = roc_curve(table["label"].to_numpy(), table["score"].to_numpy())
-    except ValueError as error:
-        raise CxrbenchError(f"{path} is not a prediction file: {one_line(str(error))}") from None
+def _curve(part: Predictions) -> RocCurve:
+    (scores,) = part.scores.values()
+    rates = roc_curve(part.labels, scores)
     return RocCurve(np.asarray(rates[0], dtype=np.float64), np.asarray(rates[1], dtype=np.float64))

@@ -13,12 +13,13 @@ from cxrbench.report.markdown import summary
 from cxrbench.report.page import page
 
 if TYPE_CHECKING:
-    from cxrbench.study.results import Results
+    from cxrbench.study.finished import FinishedStudy
 
 
-def write(results: Results, out: Path, directory: Path) -> Path:
+def write(study: FinishedStudy, directory: Path) -> Path:
     """Write the report; see :func:`cxrbench.report.write_report`."""
-    figures = draw_figures(results, read_curves(results, out))
+    results = study.results
+    figures = draw_figures(results, read_curves(study))
     index = directory / "index.html"
     try:
         for figure in figures:

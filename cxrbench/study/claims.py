@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from cxrbench.statistics.means import compare_means
 from cxrbench.statistics.predictions import join_predictions
 from cxrbench.statistics.verdicts import Verdict
-from cxrbench.study.curves import seed_curves
-from cxrbench.study.results import Results
+from cxrbench.study.finished import FinishedStudy
 
 
-def claim_verdict(results: Results, folder: Path, better: str, worse: str) -> Verdict:
+def claim_verdict(study: FinishedStudy, better: str, worse: str) -> Verdict:
     """Return whether ``better`` has the higher AUC than ``worse``.
 
     Pass where the 95% interval of the difference lies above 0, fail where it lies below, inconclusive where
@@ -22,26 +19,23 @@ def claim_verdict(results: Results, folder: Path, better: str, worse: str) -> Ve
     A profile that is not calibrated (``[study] calibrated = false``, the default) was not made to show the
     claim: what its result says is told, and the verdict is inconclusive.
 
-    Parameters
-    ----------
-    folder: the study's, in which the prediction files lie; they are read where there are several seeds.
-
     Raises
     ------
     CxrbenchError: the study did not run one of the two.
-    StatisticsError: a prediction file is missing or damaged.
+    StatisticsError: a prediction file is damaged.
     """
+    results = study.results
     pairs = results.pair(better, worse)
     if len(pairs) == 1:
         (pair,) = pairs
         low, high = pair.ci_low, pair.ci_high
         shown = f"seed {results.seeds[0]}: {pair.difference:+.3f} ({low:+.3f} to {high:+.3f})"
     else:
-        a, b = (seed_curves(results, folder, scheme, scheme) for scheme in (better, worse))
-        joined = join_predictions({**a, **b})
+        a, b = (study.predictions(scheme) for scheme in (better, worse))
+        joined = join_predictions({better: a, worse: b})
         # Two schemes may share a seed's first stages. Their AUCs then rise and fall together, and the
         # interval, which takes them for independent, is too wide and never too narrow.
-        means = compare_means(joined.labels, joined.scores, list(a), list(b), joined.patients)
+        means = compare_means(joined.labels, joined.scores, list(a.scores), list(b.scores), joined.patients)
         low, high = means.ci_low, means.ci_high
         seeds = ", ".join(
             f"seed {seed}: {pair.difference:+.3f}" for seed, pair in zip(results.seeds, pairs, strict=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,9 @@ from cxrbench.files import digest
 from cxrbench.schemes import Plan, Scheme, StageRun
 from cxrbench.statistics import across_seeds, auc, compare_all
 from cxrbench.statistics.operating import OperatingPoint, operating_points
-from cxrbench.statistics.predictions import Predictions, join_predictions, read_predictions
+from cxrbench.statistics.predictions import Predictions
 from cxrbench.statistics.verdicts import Verdict, verdict
+from cxrbench.study.finished import join_curves, read_recorded
 from cxrbench.study.predictions import Files, PredictionFile
 from cxrbench.study.prepare import Prepared, RoleData
 from cxrbench.study.profile import Profile
@@ -49,7 +49,9 @@ def scheme_result(
     mean, se, low, high = first.auc, first.se, first.ci_low, first.ci_high
     between: float | None = None
     if len(seeds) > 1:
-        joined = _joined({str(seed.seed): out / seed.predictions for seed in seeds})
+        joined = join_curves(
+            {str(seed.seed): read_recorded(out, seed.predictions, seed.sha256) for seed in seeds}
+        )
         spread = across_seeds(joined.labels, joined.scores, joined.patients)
         mean, se, low, high = spread.mean, spread.se, spread.ci_low, spread.ci_high
         between = spread.sd_between_seeds
@@ -72,7 +74,7 @@ def scheme_result(
 
 def seed_comparison(files: Files, seed: int, out: Path) -> SeedComparison:
     """Return all pairs of one seed's schemes, joined on image_id and adjusted together by Holm's method."""
-    joined = _joined({name: out / parts["test"].path for name, parts in files.items()})
+    joined = join_curves({name: _read(out, parts["test"]) for name, parts in files.items()})
     comparison = compare_all(joined.labels, joined.scores, joined.patients, adjust="holm")
     return SeedComparison(seed, comparison.pairs, comparison.omnibus)
 
@@ -143,8 +145,8 @@ def role_results(prepared: Sequence[Prepared]) -> dict[str, RoleResult]:
 
 
 def _seed_result(out: Path, seed: int, parts: Mapping[str, PredictionFile]) -> SeedResult:
-    test = read_predictions(out / parts["test"].path)
-    validation = read_predictions(out / parts["validation"].path)
+    test = _read(out, parts["test"])
+    validation = _read(out, parts["validation"])
     (scores,) = test.scores.values()
     (validation_scores,) = validation.scores.values()
     points = operating_points(validation.labels, validation_scores, test.labels, scores, test.patients)
@@ -160,14 +162,8 @@ def _seed_result(out: Path, seed: int, parts: Mapping[str, PredictionFile]) -> S
     )
 
 
-def _joined(paths: Mapping[str, Path]) -> Predictions:
-    """Read one file a name and join them on image_id, each curve under its name."""
-    parts = {}
-    for name, path in paths.items():
-        part = read_predictions(path)
-        (scores,) = part.scores.values()
-        parts[name] = replace(part, scores={name: scores})
-    return join_predictions(parts)
+def _read(out: Path, file: PredictionFile) -> Predictions:
+    return read_recorded(out, file.path, file.sha256)
 
 
 def _point(point: OperatingPoint) -> Point:
@@ -204,12 +200,12 @@ def sample_digest(files: Files, out: Path) -> str:
     What the images show does not go into it, so that a study whose pixels came out otherwise is held against
     the same target.
     """
-    test = read_predictions(out / next(iter(files.values()))["test"].path)
+    test = _read(out, next(iter(files.values()))["test"])
     rows = zip(test.image_ids.tolist(), test.labels.tolist(), strict=True)
     return digest(sorted([str(image_id), int(label)] for image_id, label in rows))[:16]
 
 
 def sample_counts(files: Files, out: Path) -> tuple[int, int, int]:
     """Return images, positives and patients of the test part, as the first scheme's file has them."""
-    test = read_predictions(out / next(iter(files.values()))["test"].path)
+    test = _read(out, next(iter(files.values()))["test"])
     return len(test.labels), int(test.labels.sum()), test.n_patients or 0

@@ -18,6 +18,7 @@ from cxrbench.study.evaluate import (
     seed_comparison,
     stage_results,
 )
+from cxrbench.study.finished import RESULTS, FinishedStudy
 from cxrbench.study.prepare import prepare
 from cxrbench.study.privacy import patient_key
 from cxrbench.study.profile import Profile
@@ -39,8 +40,8 @@ def run_study(
     progress: StudyProgress,
     store: Path | None = None,
     jobs: int | None = 1,
-) -> Results:
-    """Run the study of ``profile`` under ``out`` and return its results.
+) -> FinishedStudy:
+    """Run the study of ``profile`` under ``out`` and return it, finished.
 
     Parameters
     ----------
@@ -121,8 +122,8 @@ def run_study(
                 "total": time.perf_counter() - started,
             },
         )
-    save_results(results, out / "results.json")
-    return results
+    save_results(results, out / RESULTS)
+    return FinishedStudy(out, results)
 
 
 def _settings(profile: Profile) -> dict[str, Any]:

@@ -10,7 +10,8 @@ import pytest
 from click.testing import CliRunner
 
 from cxrbench.cli import main
-from cxrbench.study.results import save_results
+from cxrbench.files import file_sha256
+from cxrbench.study.results import load_results, save_results
 
 
 @pytest.fixture
@@ -43,12 +44,30 @@ def baseline(cli, study, tmp_path):
     return tmp_path / "baseline"
 
 
+def record(study, path):
+    """Write the SHA-256 of a changed prediction file into the results, as if they were made from it."""
+    results = load_results(study / "results.json")
+    name = path.relative_to(study).as_posix()
+    schemes = [
+        replace(
+            scheme,
+            seeds=tuple(
+                replace(seed, sha256=file_sha256(path)) if seed.predictions == name else seed
+                for seed in scheme.seeds
+            ),
+        )
+        for scheme in results.schemes
+    ]
+    save_results(replace(results, schemes=tuple(schemes)), study / "results.json")
+
+
 def worsen(study, scheme="control"):
     """Turn a scheme's scores round: the strongest regression there is."""
     path = next(study.glob(f"predictions/seed-0/test/{scheme}.csv"))
     header, *rows = path.read_text().splitlines()
     turned = [row.rsplit(",", 1) for row in rows]
     path.write_text("\n".join([header, *(f"{head},{1 - float(score)!r}" for head, score in turned)]) + "\n")
+    record(study, path)
 
 
 def test_no_regression_is_exit_0(cli, study, baseline):
@@ -93,6 +112,7 @@ def test_inconclusive_can_be_made_to_fail(cli, study, baseline):
         "\n".join([header, *(f"{r.rsplit(',', 1)[0]},{s!r}" for r, s in zip(rows, noisy, strict=True))])
         + "\n"
     )
+    record(study, path)
     arguments = ("gate", study, "--baseline", baseline, "--margin", "0.001")
     report = json.loads(cli(*arguments, "--json").stdout)
     assert report["outcome"] == "inconclusive"

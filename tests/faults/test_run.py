@@ -81,17 +81,15 @@ class Log(Silent):
 
 def study(out, scheme, seeds=(0,)):
     profile = parse_profile(PROFILE, "small.toml").with_seeds(seeds)
-    results = run_study(
+    return profile, run_study(
         profile, out, data_root=None, schemes=(scheme,), device=torch.device("cpu"), progress=Silent()
     )
-    return profile, results
 
 
-def measured(profile, results, out, faults, log=None):
+def measured(profile, finished, faults, log=None):
     return measure(
         profile,
-        results,
-        out,
+        finished,
         data_root=None,
         device=torch.device("cpu"),
         progress=log or Silent(),
@@ -102,10 +100,9 @@ def measured(profile, results, out, faults, log=None):
 @pytest.fixture(scope="module")
 def control(tmp_path_factory):
     """The control of two seeds, with the faults that its one stage can have measured."""
-    out = tmp_path_factory.mktemp("control")
-    profile, results = study(out, "control", (0, 1))
+    profile, finished = study(tmp_path_factory.mktemp("control"), "control", (0, 1))
     faults = (SAME_SEED, NO_NORMALISATION, *(fault for fault in FAULTS if fault.start != "parent"))
-    return profile, results, out, faults, measured(profile, results, out, faults)
+    return profile, finished, faults, measured(profile, finished, faults)
 
 
 def test_the_same_seed_gives_the_same_bits(control):
@@ -119,12 +116,12 @@ def test_the_same_seed_gives_the_same_bits(control):
 
 
 def test_the_difference_is_that_of_the_mean_aucs_of_the_files(control):
-    _, results, out, _, found = control
+    _, finished, _, found = control
     clean, faulty = [], []
-    for seed in results.scheme("control").seeds:
-        table = pd.read_csv(out / seed.predictions)
+    for seed in finished.results.scheme("control").seeds:
+        table = pd.read_csv(finished.folder / seed.predictions)
         clean.append(roc_auc_score(table["label"], table["score"]))
-    for described in (out / "faults").glob("*/stage.json"):
+    for described in (finished.folder / "faults").glob("*/stage.json"):
         if json.loads(described.read_text())["fault"] == NO_NORMALISATION.name:
             table = pd.read_csv(described.with_name("test.csv"))
             faulty.append(roc_auc_score(table["label"], table["score"]))
@@ -146,20 +143,20 @@ def test_a_chain_of_one_stage_has_no_wrong_parent_and_the_table_says_why(control
 
 
 def test_what_is_finished_is_kept(control):
-    profile, results, out, faults, found = control
+    profile, finished, faults, found = control
     log = Log()
-    assert measured(profile, results, out, faults, log) == found
+    assert measured(profile, finished, faults, log) == found
     assert len(log.lines) == 4
     assert all("kept from an earlier run" in line for line in log.lines)
 
 
 def test_a_study_whose_checkpoint_is_gone_is_told_to_run_again(control):
-    profile, results, out, faults, _ = control
-    done = next((out / "stages").glob("*/done.json"))
+    profile, finished, faults, _ = control
+    done = next((finished.folder / "stages").glob("*/done.json"))
     moved = done.rename(done.with_name("away.json"))
     try:
         with pytest.raises(TrainingError, match=r"is missing from .*; run the study again"):
-            measured(profile, results, out, faults)
+            measured(profile, finished, faults)
     finally:
         moved.rename(done)
 

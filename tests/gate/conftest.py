@@ -7,9 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cxrbench.gate.baseline import Stored
+from cxrbench.files import file_sha256
 from cxrbench.statistics import auc, compare_all
 from cxrbench.statistics.predictions import write_predictions
+from cxrbench.study.finished import FinishedStudy
 from cxrbench.study.results import SeedComparison, save_results
 
 IMAGES = 600
@@ -42,7 +43,11 @@ def make_study(tiny, truth, tmp_path):
             write_predictions(path, ids, [f"p{p}" for p in patients], labels, scores)
             curve = auc(labels, scores, patients)
             entry = replace(
-                template.seeds[0], curve=curve, predictions=f"predictions/{scheme}.csv", inference_seconds=1.0
+                template.seeds[0],
+                curve=curve,
+                predictions=f"predictions/{scheme}.csv",
+                sha256=file_sha256(path),
+                inference_seconds=1.0,
             )
             schemes.append(replace(template, name=scheme, auc=curve.auc, seeds=(entry,)))
             curves[scheme] = scores
@@ -57,6 +62,6 @@ def make_study(tiny, truth, tmp_path):
         )
         results = replace(results, **changes)
         save_results(results, folder / "results.json")
-        return Stored(results, folder)
+        return FinishedStudy(folder, results)
 
     return make

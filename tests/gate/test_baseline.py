@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from cxrbench.errors import GateError
-from cxrbench.gate.baseline import NoBaselineError, load_baseline, open_study, save_baseline
+from cxrbench.errors import CxrbenchError, GateError
+from cxrbench.gate.baseline import NoBaselineError, load_baseline, save_baseline
+from cxrbench.study.finished import FinishedStudy
 
 
 @pytest.fixture
@@ -25,7 +26,9 @@ def test_what_is_saved_is_read_back(study, tmp_path):
 
 
 def test_a_study_is_named_by_its_folder_or_its_results(study):
-    assert open_study(study.folder).results == open_study(study.folder / "results.json").results
+    assert (
+        FinishedStudy.open(study.folder).results == FinishedStudy.open(study.folder / "results.json").results
+    )
 
 
 def test_an_older_baseline_is_replaced(study, make_study, tmp_path):
@@ -161,5 +164,5 @@ def test_a_folder_that_is_no_baseline_is_refused(tmp_path):
 
 
 def test_a_study_without_results_is_refused(tmp_path):
-    with pytest.raises(GateError, match="run a study first"):
-        open_study(tmp_path)
+    with pytest.raises(CxrbenchError, match="run a study first"):
+        FinishedStudy.open(tmp_path)

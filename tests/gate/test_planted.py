@@ -34,7 +34,6 @@ import torch
 from PIL import Image
 
 from cxrbench.cohort.split import Split, save_split
-from cxrbench.gate.baseline import Stored
 from cxrbench.gate.rules import gate
 from cxrbench.study.prepare import RoleData
 from cxrbench.study.profile import parse_profile
@@ -128,7 +127,7 @@ def study(data_root):
     def run(out, seeds=SEEDS):
         text = PROFILE.format(split=(data_root / "split.csv").as_posix())
         profile = parse_profile(text, "kinds.toml").with_seeds(seeds)
-        results = run_study(
+        return run_study(
             profile,
             out,
             data_root=data_root,
@@ -136,7 +135,6 @@ def study(data_root):
             device=torch.device("cpu"),
             progress=Silent(),
         )
-        return Stored(results, out)
 
     return run
 

@@ -137,7 +137,7 @@ def test_a_gpu_that_is_not_there_fails_and_does_not_skip(outside, monkeypatch):
 def test_the_study_is_run_once_kept_and_ends_in_a_table(outside):
     outside.makepyfile(
         """
-        def test_one(cxr_study): assert cxr_study.names == ("control",)
+        def test_one(cxr_study): assert cxr_study.results.names == ("control",)
         def test_two(cxr_study, cxr_study_dir): assert (cxr_study_dir / "results.json").exists()
         """
     )
@@ -176,7 +176,7 @@ def cxr_study(pytestconfig, cxr_profile):
     # Nothing is trained: a second for the first run of the plan, two for the next, and so on.
     schemes = cxr_profile.select(tuple(pytestconfig.getoption("scheme")))
     seconds = {run: 1.0 + i for i, run in enumerate(make_plan(schemes).runs)}
-    return SimpleNamespace(
+    results = SimpleNamespace(
         target="covid",
         seeds=(0,),
         roles={"covid": SimpleNamespace(folds=0)},
@@ -192,6 +192,7 @@ def cxr_study(pytestconfig, cxr_profile):
             for scheme in schemes
         }.get,
     )
+    return SimpleNamespace(results=results)
 """
 
 

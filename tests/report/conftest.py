@@ -17,6 +17,7 @@ from scipy.stats import norm
 from cxrbench.report import write_report
 from cxrbench.statistics.records import Curve, Omnibus, Pair
 from cxrbench.statistics.verdicts import Target, Verdict, verdict
+from cxrbench.study.finished import FinishedStudy
 from cxrbench.study.results import (
     Point,
     Results,
@@ -111,15 +112,7 @@ N_IMAGES, N_POSITIVE, N_PATIENTS = 1060, 801, 475
 PATIENT = "MRN-4711"
 
 
-@dataclass(frozen=True)
-class Study:
-    """Results and the folder that their prediction files lie in."""
-
-    results: Results
-    out: Path
-
-
-MakeStudy = Callable[..., Study]
+MakeStudy = Callable[..., FinishedStudy]
 
 
 @pytest.fixture(scope="session")
@@ -132,7 +125,7 @@ def make_study(tmp_path_factory: pytest.TempPathFactory) -> MakeStudy:
         targets: bool = True,
         synthetic: bool = True,
         title: str = "Six schemes on synthetic radiographs, 64 px",
-    ) -> Study:
+    ) -> FinishedStudy:
         out = tmp_path_factory.mktemp("study")
         schemes = tuple(_scheme(name, seeds, targets, out) for name in names)
         runs = [stage for name in names for stage in _prefixes(SCHEMES[name][0])]
@@ -154,7 +147,7 @@ def make_study(tmp_path_factory: pytest.TempPathFactory) -> MakeStudy:
             versions={"cxrbench": "0.1.0", "torch": "2.11.0+cpu", "torchvision": "0.26.0", "numpy": "2.4.1"},
             seconds={"data": 12.6, "training and prediction": 480.3, "total": 497.0},
         )
-        return Study(results, out)
+        return FinishedStudy(out, results)
 
     return make
 
@@ -163,7 +156,7 @@ def make_study(tmp_path_factory: pytest.TempPathFactory) -> MakeStudy:
 class Written:
     """A study and its report."""
 
-    study: Study
+    study: FinishedStudy
     index: Path
 
     @property
@@ -177,7 +170,7 @@ class Written:
         return (self.index.parent / "summary.md").read_text(encoding="utf-8")
 
 
-def cross_validated(study: Study, folds: int = 5) -> Study:
+def cross_validated(study: FinishedStudy, folds: int = 5) -> FinishedStudy:
     """Return ``study`` as if its target had been cross-validated."""
     results = study.results
     stages = [
@@ -195,7 +188,7 @@ def cross_validated(study: Study, folds: int = 5) -> Study:
 SPREADS = {"control": 0.011, "sequential": 0.02}
 
 
-def calibrated(study: Study) -> Study:
+def calibrated(study: FinishedStudy) -> FinishedStudy:
     """Return ``study`` as if the targets of :data:`SPREADS` came from a calibration, judged accordingly."""
     results = study.results
     targets = {name: dict(values) for name, values in results.settings["targets"].items()}
@@ -234,7 +227,7 @@ def reports(make_study: MakeStudy, tmp_path_factory: pytest.TempPathFactory) -> 
         "calibrated-seeds": calibrated(make_study(names=("control", "sequential"), seeds=(0, 1, 2))),
     }
     return {
-        name: Written(study, write_report(study.results, study.out, tmp_path_factory.mktemp(name) / "report"))
+        name: Written(study, write_report(study, tmp_path_factory.mktemp(name) / "report"))
         for name, study in studies.items()
     }
 

@@ -102,7 +102,7 @@ def test_without_a_spread_the_forest_has_no_reach(make_study: MakeStudy) -> None
 
 def test_roc_panels_hold_the_scheme_the_control_and_the_points(make_study: MakeStudy) -> None:
     study = make_study(names=("control", "sequential"))
-    curves = read_curves(study.results, study.out)
+    curves = read_curves(study)
     control, sequential = draw_roc(study.results, curves).axes
     # Chance, the scheme, three points; and the control behind the other.
     assert len(control.lines) == 1 + 1 + 3
@@ -118,7 +118,7 @@ def test_roc_panels_hold_the_scheme_the_control_and_the_points(make_study: MakeS
 
 def test_curves_have_the_area_of_their_file(make_study: MakeStudy) -> None:
     study = make_study(names=("sequential",))
-    curve = read_curves(study.results, study.out)["sequential", 0]
+    curve = read_curves(study)["sequential", 0]
     area = np.trapezoid(curve.true_positive_rate, curve.false_positive_rate)
     # Two normal distributions drawn for an AUC of 0.857, 801 against 259 images.
     assert area == pytest.approx(0.857, abs=0.03)
@@ -161,27 +161,27 @@ def test_seeds_are_a_line_each(make_study: MakeStudy) -> None:
 
 def test_a_missing_prediction_file_is_named(make_study: MakeStudy) -> None:
     study = make_study(names=("control",))
-    path = study.out / "predictions" / "seed-0" / "test" / "control.csv"
+    path = study.folder / "predictions" / "seed-0" / "test" / "control.csv"
     path.unlink()
     with pytest.raises(CxrbenchError, match=r"control\.csv: predictions cannot be read"):
-        read_curves(study.results, study.out)
+        read_curves(study)
 
 
 def test_a_changed_prediction_file_is_refused(make_study: MakeStudy) -> None:
     study = make_study(names=("control",))
-    path = study.out / "predictions" / "seed-0" / "test" / "control.csv"
+    path = study.folder / "predictions" / "seed-0" / "test" / "control.csv"
     path.write_text(path.read_text() + "IMG-9,MRN-9,1,0.5\n")
     with pytest.raises(CxrbenchError, match="is not the file that the results were computed from"):
-        read_curves(study.results, study.out)
+        read_curves(study)
 
 
 def test_a_file_without_scores_is_refused_in_one_line(make_study: MakeStudy) -> None:
     study = make_study(names=("control",))
-    path: Path = study.out / "predictions" / "seed-0" / "test" / "control.csv"
+    path: Path = study.folder / "predictions" / "seed-0" / "test" / "control.csv"
     path.write_text("image_id,label\na,1\n")
     scheme = study.results.schemes[0]
     seed = replace(scheme.seeds[0], sha256=hashlib.sha256(path.read_bytes()).hexdigest())
     results = replace(study.results, schemes=(replace(scheme, seeds=(seed,)),))
-    with pytest.raises(CxrbenchError, match="is not a prediction file") as caught:
-        read_curves(results, study.out)
+    with pytest.raises(CxrbenchError, match="no column 'score'") as caught:
+        read_curves(replace(study, results=results))
     assert "\n" not in str(caught.value)

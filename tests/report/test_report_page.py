@@ -173,7 +173,7 @@ def test_no_path_and_no_patient_is_in_any_file(reports: dict[str, Any], name: st
         # Four letters may well stand in the text of a picture by chance.
         content = re.sub(rb"base64,[\w+/=]+", b"", content)
         for secret in (
-            str(written.study.out),
+            str(written.study.folder),
             str(written.index.parent),
             "jane",
             "Jane",
@@ -225,7 +225,7 @@ def test_notes_and_one_sided_tests_are_shown_where_there_are_any(make_study: Mak
 
 def test_the_same_results_give_the_same_bytes(reports: dict[str, Any], tmp_path: Path) -> None:
     written = reports["single"]
-    again = write_report(written.study.results, written.study.out, tmp_path)
+    again = write_report(written.study, tmp_path)
     assert again.read_bytes() == written.index.read_bytes()
     assert (tmp_path / "summary.md").read_text(encoding="utf-8") == written.markdown
 
@@ -235,7 +235,7 @@ def test_figures_of_an_earlier_report_do_not_stay(reports: dict[str, Any], tmp_p
     (tmp_path / "figures" / "seeds.png").write_bytes(b"old")
     (tmp_path / "figures" / "mine.png").write_bytes(b"a user's own")
     study = reports["single"].study
-    assert write_report(study.results, study.out, tmp_path) == tmp_path / "index.html"
+    assert write_report(study, tmp_path) == tmp_path / "index.html"
     names = {path.name for path in (tmp_path / "figures").iterdir()}
     assert names == {"forest.png", "roc.png", "training.png", "mine.png"}
 
@@ -244,7 +244,7 @@ def test_a_report_that_cannot_be_written_says_where(reports: dict[str, Any], tmp
     (tmp_path / "report").write_text("a file")
     study = reports["single"].study
     with pytest.raises(CxrbenchError, match=r"the report cannot be written to .*report"):
-        write_report(study.results, study.out, tmp_path / "report")
+        write_report(study, tmp_path / "report")
 
 
 @pytest.mark.parametrize("extra", ["jinja2", "matplotlib"])
@@ -258,7 +258,7 @@ def test_a_missing_extra_says_what_to_install(
             monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, extra, None)
     with pytest.raises(CxrbenchError, match=re.escape("pip install 'cxrbench[report]'")) as caught:
-        write_report(study.results, study.out, tmp_path)
+        write_report(study, tmp_path)
     assert extra in str(caught.value)
 
 

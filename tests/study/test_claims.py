@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 
 from cxrbench.errors import CxrbenchError
+from cxrbench.files import file_sha256
 from cxrbench.statistics import compare, compare_all
 from cxrbench.statistics.means import compare_means
 from cxrbench.statistics.predictions import write_predictions
 from cxrbench.statistics.records import Pair
 from cxrbench.study.claims import claim_verdict
+from cxrbench.study.finished import FinishedStudy
 from cxrbench.study.results import SeedComparison
 
 IMAGES = 200
@@ -22,12 +24,13 @@ def one_seed(tiny, interval, calibrated=True):
     """Return results of one seed in which findings minus control has the given interval."""
     low, high = interval
     pair = Pair("control", "findings", -(low + high) / 2, 0.01, -high, -low, None, 0.5, 0.5)
-    return replace(
+    results = replace(
         tiny.results,
         seeds=(0,),
         comparisons=(SeedComparison(0, (pair,), None),),
         settings={"study": {"calibrated": calibrated}},
     )
+    return FinishedStudy(tiny.out, results)
 
 
 @pytest.fixture
@@ -55,7 +58,11 @@ def several(tiny, tmp_path):
                 write_predictions(
                     tmp_path / path, ids, [f"p{p}" for p in patients], labels, curves[scheme, seed]
                 )
-                seeds.append(replace(template.seeds[0], seed=seed, predictions=path))
+                seeds.append(
+                    replace(
+                        template.seeds[0], seed=seed, predictions=path, sha256=file_sha256(tmp_path / path)
+                    )
+                )
             schemes.append(replace(template, name=scheme, seeds=tuple(seeds)))
         comparisons = [
             SeedComparison(seed, found.pairs, found.omnibus)
@@ -69,7 +76,7 @@ def several(tiny, tmp_path):
             comparisons=tuple(comparisons),
             settings={"study": {"calibrated": calibrated}},
         )
-        return results, tmp_path, labels, curves, patients
+        return FinishedStudy(tmp_path, results), labels, curves, patients
 
     return make
 
@@ -79,7 +86,7 @@ def several(tiny, tmp_path):
     [((0.01, 0.05), "pass"), ((-0.05, -0.01), "fail"), ((-0.01, 0.03), "inconclusive")],
 )
 def test_with_one_seed_its_interval_decides(tiny, interval, outcome):
-    verdict = claim_verdict(one_seed(tiny, interval), tiny.out, "findings", "control")
+    verdict = claim_verdict(one_seed(tiny, interval), "findings", "control")
     assert verdict.outcome == outcome
     assert f"{sum(interval) / 2:+.3f} ({interval[0]:+.3f} to {interval[1]:+.3f})" in verdict.sentence
 
@@ -94,8 +101,8 @@ def test_with_one_seed_its_interval_decides(tiny, interval, outcome):
     ],
 )
 def test_with_several_seeds_the_difference_of_the_means_decides(several, control, findings, outcome):
-    results, folder, labels, curves, patients = several({"control": control, "findings": findings})
-    verdict = claim_verdict(results, folder, "findings", "control")
+    study, labels, curves, patients = several({"control": control, "findings": findings})
+    verdict = claim_verdict(study, "findings", "control")
     assert verdict.outcome == outcome
     sides = [[key for key in curves if key[0] == scheme] for scheme in ("findings", "control")]
     means = compare_means(labels, curves, *sides, patients)
@@ -103,34 +110,32 @@ def test_with_several_seeds_the_difference_of_the_means_decides(several, control
         f"mean AUC {means.mean_a:.3f} against {means.mean_b:.3f} over {len(control)} seeds, difference "
         f"{means.difference:+.3f} ({means.ci_low:+.3f} to {means.ci_high:+.3f})"
     ) in verdict.sentence
-    for seed, pair in enumerate(results.pair("findings", "control")):
+    for seed, pair in enumerate(study.results.pair("findings", "control")):
         assert f"seed {seed}: {pair.difference:+.3f}" in verdict.sentence
 
 
 def test_a_seed_that_is_certainly_better_does_not_settle_it(several):
-    results, folder, labels, curves, patients = several(
-        {"control": (1.0, 1.0, 1.0), "findings": (2.0, 1.0, 0.9)}
-    )
+    study, labels, curves, patients = several({"control": (1.0, 1.0, 1.0), "findings": (2.0, 1.0, 0.9)})
     lucky, *others = (
         compare(labels, curves["findings", seed], curves["control", seed], patients) for seed in range(3)
     )
     assert lucky.ci_low > 0
     assert all(pair.ci_low < 0 < pair.ci_high for pair in others)
-    assert claim_verdict(results, folder, "findings", "control").outcome == "inconclusive"
+    assert claim_verdict(study, "findings", "control").outcome == "inconclusive"
 
 
 @pytest.mark.parametrize("count", [1, 3])
 def test_the_other_way_round_it_is_the_other_way_round(several, count):
-    results, folder, *_ = several({"control": (1.0,) * count, "findings": (2.0,) * count})
-    assert claim_verdict(results, folder, "findings", "control").outcome == "pass"
-    assert claim_verdict(results, folder, "control", "findings").outcome == "fail"
+    study, *_ = several({"control": (1.0,) * count, "findings": (2.0,) * count})
+    assert claim_verdict(study, "findings", "control").outcome == "pass"
+    assert claim_verdict(study, "control", "findings").outcome == "fail"
 
 
 @pytest.mark.parametrize("count", [1, 3])
 @pytest.mark.parametrize("skill", [2.0, 0.0])
 def test_a_profile_that_is_not_calibrated_shows_nothing(several, count, skill):
-    results, folder, *_ = several({"control": (1.0,) * count, "findings": (skill,) * count}, calibrated=False)
-    verdict = claim_verdict(results, folder, "findings", "control")
+    study, *_ = several({"control": (1.0,) * count, "findings": (skill,) * count}, calibrated=False)
+    verdict = claim_verdict(study, "findings", "control")
     assert verdict.outcome == "inconclusive"
     assert "not calibrated" in verdict.sentence
     assert ("beats" if skill > 1 else "is worse than") in verdict.sentence
@@ -138,4 +143,4 @@ def test_a_profile_that_is_not_calibrated_shows_nothing(several, count, skill):
 
 def test_a_scheme_that_was_not_run_is_named(tiny):
     with pytest.raises(CxrbenchError, match="no scheme 'sequential'"):
-        claim_verdict(one_seed(tiny, (0.01, 0.05)), tiny.out, "sequential", "control")
+        claim_verdict(one_seed(tiny, (0.01, 0.05)), "sequential", "control")

@@ -13,6 +13,7 @@ from sklearn.metrics import roc_auc_score
 
 from cxrbench.errors import LeakError, ProfileError, TrainingError
 from cxrbench.report import write_report
+from cxrbench.study.finished import FinishedStudy
 from cxrbench.study.prepare import prepare
 from cxrbench.study.profile import parse_profile
 from cxrbench.study.progress import Silent
@@ -62,7 +63,7 @@ def study(profile, out, schemes=SCHEMES, data_root=None, jobs=1):
         device=torch.device("cpu"),
         progress=said,
         jobs=jobs,
-    )
+    ).results
     return Crossed(profile, results, out, said.lines)
 
 
@@ -144,7 +145,7 @@ def test_results_say_how_the_target_was_tested(crossed):
 
 
 def test_the_report_says_so_too(crossed, tmp_path):
-    index = write_report(crossed.results, crossed.out, tmp_path / "report")
+    index = write_report(FinishedStudy(crossed.out, crossed.results), tmp_path / "report")
     assert "3-fold cross-validation, patients grouped" in index.read_text(encoding="utf-8")
 
 

@@ -175,6 +175,6 @@ def test_a_store_apart_takes_what_studies_share(tiny_profile, tmp_path):
     second = run_study(tiny_profile, tmp_path / "b", **arguments)
     assert len(trained) == 1
     assert {path: path.stat().st_mtime_ns for path in trained} == trained
-    assert first.schemes[0].seeds[0].sha256 == second.schemes[0].seeds[0].sha256
+    assert first.results.schemes[0].seeds[0].sha256 == second.results.schemes[0].seeds[0].sha256
     for out in ("a", "b"):
         assert sorted(path.name for path in (tmp_path / out).iterdir()) == ["predictions", "results.json"]

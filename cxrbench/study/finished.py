@@ -1,0 +1,113 @@
+"""A finished study: its folder and its results as one object, through which its prediction files are read.
+
+What a file must be, the results say: each prediction file's name and SHA-256. It is checked at every read, so
+that no number is ever computed from a file that the results were not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+
+from cxrbench.errors import CxrbenchError
+from cxrbench.files import file_sha256
+from cxrbench.statistics.predictions import Predictions, join_predictions, read_predictions
+from cxrbench.study.results import Results, load_results
+
+RESULTS = "results.json"
+
+
+@dataclass(frozen=True)
+class FinishedStudy:
+    """The results of a study and the folder that its prediction files lie in."""
+
+    folder: Path
+    results: Results
+
+    @classmethod
+    def open(cls, path: Path) -> FinishedStudy:
+        """Return the study whose folder, or whose ``results.json``, ``path`` names.
+
+        Raises
+        ------
+        CxrbenchError: there are no results, or they cannot be read.
+        """
+        file = path / RESULTS if path.is_dir() else path
+        return cls(file.parent, load_results(file))
+
+    def by_seed(self, scheme: str) -> dict[int, Predictions]:
+        """Return seed -> the test predictions of ``scheme``, one curve in each.
+
+        Raises
+        ------
+        CxrbenchError: the study did not run the scheme, or a prediction file is missing, damaged or not the
+            one that the results were computed from.
+        """
+        return {
+            seed.seed: read_recorded(self.folder, seed.predictions, seed.sha256)
+            for seed in self.results.scheme(scheme).seeds
+        }
+
+    def predictions(self, scheme: str, name: str = "") -> Predictions:
+        """Return the test predictions of all seeds of ``scheme``, joined on the image id.
+
+        Curves are called ``SCHEME, seed S``, or ``NAME, seed S`` where a ``name`` is given.
+
+        Raises
+        ------
+        CxrbenchError: as :meth:`by_seed`, or the seeds have different test images.
+        """
+        parts = self.by_seed(scheme).items()
+        return join_curves({f"{name or scheme}, seed {seed}": part for seed, part in parts})
+
+
+def read_recorded(folder: Path, name: str, sha256: str) -> Predictions:
+    """Read the prediction file that a record calls ``name``, if it is the one with that ``sha256``.
+
+    Raises
+    ------
+    CxrbenchError: the name leads out of ``folder``, or the file is missing, damaged or another one.
+    """
+    path = inside(folder, name)
+    try:
+        found = file_sha256(path)
+    except OSError as error:
+        raise CxrbenchError(
+            f"{path}: predictions cannot be read ({error.strerror}); run the study again, or name the folder "
+            "that it was run in"
+        ) from None
+    if found != sha256:
+        raise CxrbenchError(
+            f"{path} is not the file that the results were computed from (its SHA-256 differs): "
+            "it was changed by hand, or by a tool that rewrites line ends; run the study again"
+        )
+    return read_predictions(path)
+
+
+def inside(folder: Path, name: str) -> Path:
+    """Return ``folder / name``.
+
+    Raises
+    ------
+    CxrbenchError: ``name`` is not a plain relative path of ``/`` and names, so that it could lead elsewhere.
+    """
+    parts = PurePosixPath(name).parts
+    plain = all(part != ".." and part.isprintable() and not set(part) & set('\\:*?"<>|') for part in parts)
+    if not parts or not plain or name.startswith("/"):
+        raise CxrbenchError(f"{folder}: the name {name!r} in its results leads out of the folder, or is none")
+    return folder.joinpath(*parts)
+
+
+def join_curves(parts: Mapping[str, Predictions]) -> Predictions:
+    """Join predictions of one curve each on the image id; each curve is called as its part is.
+
+    Raises
+    ------
+    StatisticsError: the parts are not of the same test images.
+    """
+    renamed = {}
+    for name, part in parts.items():
+        (scores,) = part.scores.values()
+        renamed[name] = replace(part, scores={name: scores})
+    return join_predictions(renamed)
