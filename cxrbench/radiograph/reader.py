@@ -6,6 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
 from cxrbench.errors import RadiographError
 from cxrbench.radiograph.picture import Gray, Picture
 
@@ -30,6 +33,20 @@ def read(path: Path | str) -> Gray:
     RadiographError: missing, empty, truncated, not an image, or of a kind that cannot be a radiograph.
     """
     return decode(Path(path)).values
+
+
+def read_shown(path: Path | str) -> npt.NDArray[np.uint8]:
+    """Read a radiograph whole, as 8-bit values as they are shown: what :func:`read_square` resizes.
+
+    Returns
+    -------
+    (height, width) uint8.
+
+    Raises
+    ------
+    RadiographError: see :func:`read`.
+    """
+    return decode(Path(path)).to_8_bit()
 
 
 def decode(path: Path, at_least: int | None = None) -> Picture:
