@@ -1,4 +1,4 @@
-"""Pictures that no radiograph looks like: found by their grey levels, so that none goes into training unseen."""
+"""Pictures that no radiograph looks like, told by their grey levels: none goes into training unseen."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def picture_faults(shown: npt.NDArray[np.uint8]) -> tuple[str, ...]:
 
     Returns
     -------
-    Any of ``constant``, ``fewer than 16 grey levels``, ``almost black``, ``almost white``; ``constant`` stands
-    alone for the second.
+    Any of ``constant``, ``fewer than 16 grey levels``, ``almost black``, ``almost white``; never
+    both of the first two.
 
     Raises
     ------
