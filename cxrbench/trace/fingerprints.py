@@ -1,0 +1,53 @@
+"""Fingerprints: one small number per image, so that what differs can be counted and not only noticed.
+
+A fingerprint is a CRC-32. It is no protection against an attacker; the digests of packs and files are.
+"""
+
+from __future__ import annotations
+
+import base64
+import zlib
+from collections.abc import Iterable
+
+import numpy as np
+import numpy.typing as npt
+
+UNKNOWN = 255
+"""How a label that is not known is stored; 0 and 1 are themselves, and a smoothed one its nearest 1/200."""
+
+
+def of_texts(texts: Iterable[str]) -> npt.NDArray[np.uint32]:
+    """Return (n,) fingerprints of ``texts``."""
+    return np.array([zlib.crc32(text.encode("utf-8", "surrogateescape")) for text in texts], dtype=np.uint32)
+
+
+def of_pixels(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint32]:
+    """Return (n,) fingerprints of ``pixels`` (n, height, width)."""
+    return np.array([zlib.crc32(image.tobytes()) for image in pixels], dtype=np.uint32)
+
+
+def of_labels(labels: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
+    """Return ``labels`` (n, labels) in [0, 1] or NaN as (n, labels) bytes: 200 steps, and :data:`UNKNOWN`."""
+    steps = np.rint(np.nan_to_num(labels) * 200)
+    return np.where(np.isnan(labels), UNKNOWN, steps).astype(np.uint8)
+
+
+def packed(values: npt.NDArray[np.uint8] | npt.NDArray[np.uint32]) -> str:
+    """Return ``values`` as text: little-endian bytes, compressed, in base 64."""
+    return base64.b64encode(
+        zlib.compress(values.astype(values.dtype.newbyteorder("<")).tobytes(), 9)
+    ).decode()
+
+
+def unpacked(text: str, kind: type[np.uint8] | type[np.uint32]) -> npt.NDArray[np.uint64]:
+    """Return what :func:`packed` packed, as whole numbers (n,).
+
+    Raises
+    ------
+    ValueError: the text is not what :func:`packed` returns.
+    """
+    try:
+        content = zlib.decompress(base64.b64decode(text, validate=True))
+    except zlib.error as error:
+        raise ValueError(str(error)) from None
+    return np.frombuffer(content, dtype=np.dtype(kind).newbyteorder("<")).astype(np.uint64)

@@ -1,0 +1,60 @@
+"""Where two predictions of one part by one scheme part: the path from pixels to scores."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from cxrbench.trace.parting import Parting, near, numbers
+from cxrbench.trace.records import PredictionEntry, StageTrace
+from cxrbench.trace.tolerances import Tolerance
+
+
+def name(entry: PredictionEntry) -> str:
+    """Return how a prediction is named in a sentence."""
+    fold = f", fold {entry.fold}" if entry.fold else ""
+    return f"{entry.part} predictions of {entry.scheme}, seed {entry.seed}{fold}"
+
+
+def network_partings(now: PredictionEntry, stage: StageTrace) -> Iterator[Parting]:
+    """Yield where the network that predicted is not the one that its stage kept, in one study."""
+    for what, x, y in (
+        ("norm of the trunk that predicts, against the kept epoch's", now.trunk, stage.trunk_kept),
+        ("norm of the heads that predict, against the kept epoch's", now.heads, stage.heads_kept),
+    ):
+        if x != y:
+            yield numbers(
+                "prediction", name(now), what, x, y, "another epoch's or stage's checkpoint predicts"
+            )
+
+
+def path_partings(now: PredictionEntry, before: PredictionEntry, rule: Tolerance) -> Iterator[Parting]:
+    """Yield where the path parts that leads from the same images to logits, whatever network is trained."""
+    if now.images != before.images:
+        usually = "a batch is left out, or images are"
+        yield Parting("prediction", name(now), "images", str(now.images), str(before.images), usually)
+    for what, x, y in (
+        ("mean of the inputs", now.input_mean, before.input_mean),
+        ("SD of the inputs", now.input_sd, before.input_sd),
+    ):
+        if not near(x, y, rule.inputs, max(1.0, abs(y))):
+            yield numbers("prediction", name(now), what, x, y, "normalisation: another mean or SD, or none")
+    if len(now.reference) != len(before.reference):
+        counts = str(len(now.reference)), str(len(before.reference))
+        yield Parting("prediction", name(now), "reference logits", *counts, "fewer images")
+        return
+    spread = float(np.std(before.reference)) if before.reference else 0.0
+    for image, (x, y) in enumerate(zip(now.reference, before.reference, strict=True)):
+        if not near(x, y, rule.reference, spread):
+            usually = "evaluation mode, order of channels, precision, or another network"
+            yield numbers("prediction", name(now), f"reference logit of image {image}", x, y, usually)
+            return
+
+
+def score_partings(now: PredictionEntry, before: PredictionEntry) -> Iterator[Parting]:
+    """Yield where the scores differ though network and path are the same, on the same kind of machine."""
+    if now.scores != before.scores:
+        digests = now.scores[:12], before.scores[:12]
+        usually = "what becomes of logits changed, or the files were"
+        yield Parting("prediction", name(now), "digest of the scores", *digests, usually)
