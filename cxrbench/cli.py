@@ -20,6 +20,7 @@ _COMMANDS = {
     "compare": "cxrbench.commands.compare",
     "baseline": "cxrbench.commands.baseline",
     "gate": "cxrbench.commands.gate",
+    "trace": "cxrbench.commands.trace",
 }
 
 

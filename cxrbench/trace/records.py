@@ -14,6 +14,7 @@ from pydantic import Field
 from cxrbench.records import read_record, record, write_record
 
 FORMAT = 1
+NAME = "trace.json"
 FIRST_STEPS = 16
 REFERENCE_IMAGES = 32
 
@@ -148,3 +149,8 @@ def write_trace(trace: Trace, path: Path) -> None:
 def read_trace(path: Path) -> Trace:
     """Return the trace that :func:`write_trace` wrote; raises RecordError where that is not what is there."""
     return read_record(path, Trace, FORMAT)
+
+
+def find_trace(place: Path) -> Trace:
+    """Return the trace of a study or baseline, its folder or the file; raises as :func:`read_trace`."""
+    return read_trace(place / NAME if place.is_dir() else place)
