@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import pandas as pd
 import pytest
-from sklearn.metrics import roc_auc_score
 
-from cxrbench.study.claims import claim_verdict
+# Imported where it is used, so that collecting the benchmarks takes no time.
 
 
 def _sklearn_auc(study, scheme, seed_position):
+    import pandas as pd
+    from sklearn.metrics import roc_auc_score
+
     table = pd.read_csv(study.folder / study.results.scheme(scheme).seeds[seed_position].predictions)
     return roc_auc_score(table["label"], table["score"])
 
@@ -27,6 +28,8 @@ def test_pair(cxr_pair, cxr_study):
 
 
 def _claim(study, better, worse, cxr_verdict):
+    from cxrbench.study.claims import claim_verdict
+
     missing = {better, worse} - set(study.results.names)
     if missing:
         pytest.skip(f"this study has no {', '.join(sorted(missing))}")

@@ -12,7 +12,7 @@ from cxrbench.statistics.verdicts import Verdict
 
 @pytest.fixture
 def report(request, cxr_verdict):
-    if not request.config.getoption("baseline"):
+    if not request.config.getoption("cxr_baseline"):
         pytest.skip("no --baseline is given")
     found = request.getfixturevalue("cxr_gate")
     if isinstance(found, Verdict):

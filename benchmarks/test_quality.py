@@ -6,13 +6,15 @@ so that ``--benchmark-json`` holds both.
 
 from __future__ import annotations
 
-import pandas as pd
-from sklearn.metrics import roc_auc_score
-
-from cxrbench.statistics import auc
+# Imported where it is used, so that collecting the benchmarks takes no time.
 
 
 def test_scheme_reaches_its_target(cxr_scheme, cxr_study, cxr_verdict, benchmark):
+    import pandas as pd
+    from sklearn.metrics import roc_auc_score
+
+    from cxrbench.statistics import auc
+
     result = cxr_study.results.scheme(cxr_scheme)
     first = result.seeds[0]
     table = pd.read_csv(cxr_study.folder / first.predictions, dtype={"image_id": str, "patient_id": str})

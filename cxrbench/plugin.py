@@ -6,7 +6,7 @@ happens unless a test asks for a fixture of it.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -23,38 +23,63 @@ if TYPE_CHECKING:
     from cxrbench.study.finished import FinishedStudy
     from cxrbench.study.profile import Profile
 
+OPTIONS: dict[str, dict[str, Any]] = {
+    "gpu": {"action": "store_true", "help": "train on the GPU; fails where CUDA is missing"},
+    "profile": {
+        "metavar": "NAME",
+        "help": "profile by name or .toml file (default: phantom; on the GPU, phantom-gpu)",
+    },
+    "data-root": {"metavar": "DIR", "help": "the folder that holds the real data sets"},
+    "scheme": {
+        "action": "append",
+        "default": [],
+        "help": "only this scheme, a name or NAME=NOTATION; may be repeated",
+    },
+    "seeds": {"metavar": "N[,N...]", "help": "training seeds instead of the profile's"},
+    "jobs": {
+        "type": int,
+        "metavar": "N",
+        "help": "stages trained at a time on the CPU (default: one per thread, up to 4)",
+    },
+    "study-dir": {"metavar": "DIR", "help": "where the study is kept (default: .cxrbench/PROFILE)"},
+    "report-dir": {"metavar": "DIR", "help": "write the HTML report here"},
+    "baseline": {"metavar": "DIR", "help": "hold the study against this baseline"},
+    "fail-inconclusive": {"action": "store_true", "help": "an inconclusive verdict fails its test"},
+}
+"""Each option's name without its prefix, and what argparse takes.
+
+Installed, the plugin adds them as ``--cxr-NAME`` only: a bare ``--gpu`` may be another project's own. A
+conftest that wants short ones calls :func:`add_short_options`.
+"""
+
 STUDY = pytest.StashKey["FinishedStudy"]()
 REPORT = pytest.StashKey[Path]()
+UNFINISHED = pytest.StashKey[Path]()
+_LINES = pytest.StashKey[list[str]]()
 _VERDICT = "cxrbench-verdict"
+_WIDTH, _LINES_KEY = "cxrbench_width", "cxrbench_lines"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Register the options that choose what is trained, on what, and what it is held against."""
     group = parser.getgroup("cxrbench", "chest-radiograph benchmark")
-    group.addoption("--gpu", action="store_true", help="train on the GPU; fails where CUDA is missing")
-    group.addoption(
-        "--profile",
-        metavar="NAME",
-        help="profile by name or .toml file (default: phantom, with --gpu phantom-gpu)",
-    )
-    group.addoption("--data-root", metavar="DIR", help="the folder that holds the real data sets")
-    group.addoption(
-        "--scheme",
-        action="append",
-        default=[],
-        help="only this scheme, a name or NAME=NOTATION; may be repeated",
-    )
-    group.addoption("--seeds", metavar="N[,N...]", help="training seeds instead of the profile's")
-    group.addoption(
-        "--jobs",
-        type=int,
-        metavar="N",
-        help="stages trained at a time on the CPU (default: one a thread, up to 4)",
-    )
-    group.addoption("--study-dir", metavar="DIR", help="where the study is kept (default: .cxrbench/PROFILE)")
-    group.addoption("--report-dir", metavar="DIR", help="write the HTML report here")
-    group.addoption("--baseline", metavar="DIR", help="hold the study against this baseline")
-    group.addoption("--fail-inconclusive", action="store_true", help="an inconclusive verdict fails its test")
+    for name, settings in OPTIONS.items():
+        group.addoption(f"--cxr-{name}", dest=_dest(name), **settings)
+
+
+def add_short_options(parser: pytest.Parser) -> None:
+    """Register every option without its prefix as well, for a project where no other has the name."""
+    group = parser.getgroup("cxrbench")
+    for name, settings in OPTIONS.items():
+        group.addoption(f"--{name}", dest=_dest(name), **{**settings, "help": f"short for --cxr-{name}"})
+
+
+def _dest(name: str) -> str:
+    return f"cxr_{name.replace('-', '_')}"
+
+
+def _option(config: pytest.Config, name: str) -> Any:
+    return config.getoption(_dest(name))
 
 
 @pytest.fixture(scope="session")
@@ -68,44 +93,94 @@ def cxr_device(pytestconfig: pytest.Config) -> torch.device:
     """The CPU, or the GPU with ``--gpu``; without CUDA that fails."""
     from cxrbench.training.device import choose_device
 
-    return choose_device(pytestconfig.getoption("gpu"))
+    return choose_device(_option(pytestconfig, "gpu"))
 
 
 @pytest.fixture(scope="session")
 def cxr_study_dir(pytestconfig: pytest.Config, cxr_profile: Profile) -> Path:
     """The folder that the session's study is kept in, from one session to the next."""
-    chosen = pytestconfig.getoption("study_dir")
+    chosen = _option(pytestconfig, "study-dir")
     return Path(chosen) if chosen else pytestconfig.rootpath / ".cxrbench" / cxr_profile.name
 
 
 @pytest.fixture(scope="session")
 def cxr_study(
-    pytestconfig: pytest.Config, cxr_profile: Profile, cxr_device: torch.device, cxr_study_dir: Path
+    pytestconfig: pytest.Config,
+    cxr_profile: Profile,
+    cxr_device: torch.device,
+    cxr_study_dir: Path,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> FinishedStudy:
-    """The session's one study; what is there from earlier sessions is not trained again."""
-    from cxrbench.study.progress import Bars
+    """The session's one study; what is there from earlier sessions is not trained again.
+
+    Under pytest-xdist the worker that asks first runs it, and the others wait for it and read what it wrote.
+    """
+
+    def run() -> FinishedStudy:
+        return _run_study(pytestconfig, cxr_profile, cxr_device, cxr_study_dir)
+
+    if _is_worker(pytestconfig):
+        # Workers' folders for temporary files lie in one of the session, which is new each time.
+        study = _once(run, tmp_path_factory.getbasetemp().parent, cxr_study_dir)
+    else:
+        study = run()
+    pytestconfig.stash[STUDY] = study
+    return study
+
+
+def _run_study(config: pytest.Config, profile: Profile, device: torch.device, folder: Path) -> FinishedStudy:
+    """Run the study and write its report where one is asked for."""
+    from cxrbench.study.progress import Bars, Lines
     from cxrbench.study.run import run_study
 
-    data_root = pytestconfig.getoption("data_root")
+    data_root, report_dir = _option(config, "data-root"), _option(config, "report-dir")
+    config.stash[UNFINISHED] = folder
     # Training takes minutes: its bars and lines are let through pytest's capturing.
-    capture: Any = pytestconfig.pluginmanager.getplugin("capturemanager")
+    capture: Any = config.pluginmanager.getplugin("capturemanager")
     with capture.global_and_fixture_disabled():
         study = run_study(
-            cxr_profile,
-            cxr_study_dir,
+            profile,
+            folder,
             data_root=Path(data_root) if data_root else None,
-            schemes=tuple(pytestconfig.getoption("scheme")),
-            device=cxr_device,
-            progress=Bars(),
-            jobs=pytestconfig.getoption("jobs"),
+            schemes=tuple(_option(config, "scheme")),
+            device=device,
+            # Bars would overwrite the line that xdist's controller writes to the same terminal.
+            progress=Lines() if _is_worker(config) else Bars(),
+            jobs=_option(config, "jobs"),
         )
-    pytestconfig.stash[STUDY] = study
-    report_dir = pytestconfig.getoption("report_dir")
+    del config.stash[UNFINISHED]
     if report_dir:
         from cxrbench.report import write_report
 
-        pytestconfig.stash[REPORT] = write_report(study, Path(report_dir))
+        config.stash[REPORT] = write_report(study, Path(report_dir))
     return study
+
+
+def _once(run: Callable[[], FinishedStudy], session: Path, folder: Path) -> FinishedStudy:
+    """Return, or raise, what ``run`` gave the process of the session that came first."""
+    from filelock import FileLock
+
+    from cxrbench.study.finished import FinishedStudy
+
+    note = session / "cxrbench-study"
+    with FileLock(note.with_suffix(".lock")):
+        if not note.exists():
+            try:
+                study = run()
+            except CxrbenchError as error:
+                note.write_text(str(error), encoding="utf-8")
+                raise
+            note.touch()
+            return study
+        said = note.read_text(encoding="utf-8")
+    if said:
+        raise CxrbenchError(said)
+    return FinishedStudy.open(folder)
+
+
+def _is_worker(config: pytest.Config) -> bool:
+    """Whether this is one of pytest-xdist's workers."""
+    return hasattr(config, "workerinput")
 
 
 @pytest.fixture(scope="session")
@@ -116,7 +191,7 @@ def cxr_gate(pytestconfig: pytest.Config, cxr_study: FinishedStudy) -> GateRepor
     from cxrbench.statistics.verdicts import Verdict
 
     try:
-        baseline = load_baseline(Path(pytestconfig.getoption("baseline")))
+        baseline = load_baseline(Path(_option(pytestconfig, "baseline")))
     except NoBaselineError as error:
         return Verdict("inconclusive", str(error))
     return gate(cxr_study, baseline)
@@ -135,7 +210,7 @@ def cxr_verdict(request: pytest.FixtureRequest) -> VerdictCheck:
     def check(verdict: Verdict) -> None:
         request.node.user_properties.append((_VERDICT, verdict.outcome))
         inconclusive = verdict.outcome == "inconclusive"
-        if verdict.outcome == "fail" or (inconclusive and request.config.getoption("fail_inconclusive")):
+        if verdict.outcome == "fail" or (inconclusive and _option(request.config, "fail-inconclusive")):
             pytest.fail(verdict.sentence, pytrace=False)
         if inconclusive:
             request.node.user_properties.append(("inconclusive", verdict.sentence))
@@ -150,7 +225,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     profile = _profile(metafunc.config)
     try:
-        names = [scheme.name for scheme in profile.select(tuple(metafunc.config.getoption("scheme")))]
+        names = [scheme.name for scheme in profile.select(tuple(_option(metafunc.config, "scheme")))]
     except CxrbenchError as error:
         raise pytest.UsageError(str(error)) from None
     if "cxr_scheme" in wanted:
@@ -174,17 +249,53 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     for report in terminalreporter.stats.get("inconclusive", ()):
         sentence = dict(report.user_properties)["inconclusive"]
         terminalreporter.write_line(f"INCONCLUSIVE {report.nodeid} - {sentence}", yellow=True)
+    lines = config.stash.get(_LINES, None) or _closing_lines(config, config.get_terminal_writer().fullwidth)
+    if lines:
+        terminalreporter.section("cxrbench")
+        for line in lines:
+            terminalreporter.write_line(line)
+
+
+def _closing_lines(config: pytest.Config, width: int) -> list[str]:
+    """Return the table of schemes and where the report is; nothing where the session had no study."""
+    unfinished = config.stash.get(UNFINISHED, None)
+    if unfinished is not None:
+        return [f"the study at {unfinished} is not finished: the same command goes on with it"]
     study = config.stash.get(STUDY, None)
     if study is None:
-        return
+        return []
     from cxrbench.report.terminal import scheme_table
 
-    terminalreporter.section("cxrbench")
-    for line in scheme_table(study.results, width=terminalreporter._tw.fullwidth).splitlines():
-        terminalreporter.write_line(line)
-    report_file = config.stash.get(REPORT, None)
-    if report_file is not None:
-        terminalreporter.write_line(f"report: {report_file}")
+    report = config.stash.get(REPORT, None)
+    return [
+        *scheme_table(study.results, width=width).splitlines(),
+        *([] if report is None else [f"report: {report}"]),
+    ]
+
+
+# Under pytest-xdist the study is a worker's and the terminal the controller's: the lines go from one to the
+# other. The hooks of its own are optional: without it nothing calls them.
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Say to a worker how wide the terminal is."""
+    node.workerinput[_WIDTH] = node.config.get_terminal_writer().fullwidth
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hand the closing lines of a worker's study to the controller."""
+    config: Any = session.config
+    if _is_worker(config):
+        config.workeroutput[_LINES_KEY] = _closing_lines(config, config.workerinput[_WIDTH])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Keep the longest of the closing lines that workers send: those that waited do not know the report."""
+    lines = getattr(node, "workeroutput", {}).get(_LINES_KEY, [])
+    if len(lines) > len(node.config.stash.get(_LINES, [])):
+        node.config.stash[_LINES] = lines
 
 
 @pytest.hookimpl(wrapper=True)
@@ -206,7 +317,7 @@ def _is_benchmark(item: pytest.Item) -> bool:
 def _profile(config: pytest.Config) -> Profile:
     from cxrbench.study.profile import load_profile
 
-    name = config.getoption("profile") or ("phantom-gpu" if config.getoption("gpu") else "phantom")
+    name = _option(config, "profile") or ("phantom-gpu" if _option(config, "gpu") else "phantom")
     seeds = _seeds(config)
     try:
         profile = load_profile(name)
@@ -216,8 +327,8 @@ def _profile(config: pytest.Config) -> Profile:
 
 
 def _seeds(config: pytest.Config) -> tuple[int, ...]:
-    text = config.getoption("seeds")
+    text = _option(config, "seeds")
     try:
         return tuple(int(seed) for seed in text.split(",")) if text else ()
     except ValueError:
-        raise pytest.UsageError("--seeds takes whole numbers with commas between them: 0,1,2") from None
+        raise pytest.UsageError("--cxr-seeds takes whole numbers with commas between them: 0,1,2") from None

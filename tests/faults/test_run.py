@@ -166,8 +166,8 @@ def test_the_benchmark_from_end_to_end(pytester):
         ".toml", small=PROFILE, calibrated=PROFILE.replace("[study]", "[study]\ncalibrated = true")
     )
     pytester.makepyfile(test_sensitivity=BENCHMARK.read_text(encoding="utf-8"))
-    options = ("-p", "no:cacheprovider", "-p", "no:benchmark", "-m", "slow", "--scheme", "sequential")
-    first = pytester.runpytest(*options, "--profile", "small.toml", "--study-dir", "kept")
+    options = ("-p", "no:cacheprovider", "-p", "no:benchmark", "-m", "slow", "--cxr-scheme", "sequential")
+    first = pytester.runpytest(*options, "--cxr-profile", "small.toml", "--cxr-study-dir", "kept")
     assert first.parseoutcomes() == {"passed": 5, "inconclusive": 3}
     content = json.loads((pytester.path / "kept" / "sensitivity.json").read_text())
     rows = {row["fault"]: row for row in content["rows"]}
@@ -184,7 +184,7 @@ def test_the_benchmark_from_end_to_end(pytester):
 
     # Nothing but the assertions differs on a calibrated profile, and these do bite.
     second = pytester.runpytest(
-        *options, "--profile", "calibrated.toml", "--study-dir", "kept", "--report-dir", "report"
+        *options, "--cxr-profile", "calibrated.toml", "--cxr-study-dir", "kept", "--cxr-report-dir", "report"
     )
     assert second.parseoutcomes() == {"passed": 5, "failed": 3}
     assert "| MONOCHROME1 not inverted " in (pytester.path / "report" / "sensitivity.md").read_text()

@@ -11,7 +11,8 @@ import pytest
 for _module in ("cxrbench.study.run", "cxrbench.gate.rules", "cxrbench.report.write", "sklearn.metrics"):
     import_module(_module)
 
-TRAINING_SPEED = Path(__file__).parents[2] / "benchmarks" / "test_training_speed.py"
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+QUIET = ("-p", "no:cacheprovider", "-p", "no:benchmark")
 
 PROFILE = """
 [study]
@@ -64,7 +65,7 @@ def outside(pytester):
 
 
 def run(pytester, *arguments):
-    return pytester.runpytest("-p", "no:cacheprovider", "-p", "no:benchmark", "--jobs", "1", *arguments)
+    return pytester.runpytest(*QUIET, "--cxr-jobs", "1", *arguments)
 
 
 def test_verdicts_become_outcomes(outside):
@@ -78,7 +79,7 @@ def test_verdicts_become_outcomes(outside):
 
 def test_an_inconclusive_verdict_can_be_made_to_fail(outside):
     outside.makepyfile(VERDICTS)
-    assert run(outside, "--fail-inconclusive").parseoutcomes() == {"passed": 1, "failed": 2}
+    assert run(outside, "--cxr-fail-inconclusive").parseoutcomes() == {"passed": 1, "failed": 2}
 
 
 def test_inconclusive_alone_is_no_failure(outside):
@@ -95,7 +96,9 @@ def test_schemes_and_pairs_are_those_of_the_profile(outside):
         def test_pair(cxr_pair): assert cxr_pair == ("control", "again")
         """
     )
-    result = run(outside, "--profile", "outside.toml", "--scheme", "control", "--scheme", "again", "-v")
+    result = run(
+        outside, "--cxr-profile", "outside.toml", "--cxr-scheme", "control", "--cxr-scheme", "again", "-v"
+    )
     assert result.parseoutcomes() == {"passed": 3}
     result.stdout.fnmatch_lines(
         [
@@ -109,12 +112,12 @@ def test_schemes_and_pairs_are_those_of_the_profile(outside):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--profile", "phantm"], "*no profile 'phantm'; did you mean 'phantom'*"),
-        (["--scheme", "contrl"], "*no scheme 'contrl'; did you mean 'control'*"),
-        (["--seeds", "one"], "*--seeds takes whole numbers*"),
-        (["--profile", "outside.toml", "--scheme", "findings"], "*'findings' needs role 'findings'*"),
-        (["--profile", "latin.toml"], "*profile latin.toml: line 4 is not UTF-8*"),
-        (["--profile", "latin.toml", "--seeds", "one"], "*--seeds takes whole numbers*"),
+        (["--cxr-profile", "phantm"], "*no profile 'phantm'; did you mean 'phantom'*"),
+        (["--cxr-scheme", "contrl"], "*no scheme 'contrl'; did you mean 'control'*"),
+        (["--cxr-seeds", "one"], "*--cxr-seeds takes whole numbers*"),
+        (["--cxr-profile", "outside.toml", "--cxr-scheme", "findings"], "*'findings' needs role 'findings'*"),
+        (["--cxr-profile", "latin.toml"], "*profile latin.toml: line 4 is not UTF-8*"),
+        (["--cxr-profile", "latin.toml", "--cxr-seeds", "one"], "*--cxr-seeds takes whole numbers*"),
     ],
 )
 def test_a_mistaken_option_is_a_usage_error(outside, arguments, message):
@@ -128,7 +131,7 @@ def test_a_mistaken_option_is_a_usage_error(outside, arguments, message):
 def test_a_gpu_that_is_not_there_fails_and_does_not_skip(outside, monkeypatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     outside.makepyfile("def test_device(cxr_device): pass")
-    result = run(outside, "--gpu")
+    result = run(outside, "--cxr-gpu")
     assert result.parseoutcomes() == {"errors": 1}
     result.stdout.fnmatch_lines(["*TrainingError: a GPU is asked for*"])
     assert result.ret == pytest.ExitCode.TESTS_FAILED
@@ -141,8 +144,8 @@ def test_the_study_is_run_once_kept_and_ends_in_a_table(outside):
         def test_two(cxr_study, cxr_study_dir): assert (cxr_study_dir / "results.json").exists()
         """
     )
-    options = ("--profile", "outside.toml", "--scheme", "control", "--study-dir", "kept")
-    first = run(outside, *options, "--report-dir", "page")
+    options = ("--cxr-profile", "outside.toml", "--cxr-scheme", "control", "--cxr-study-dir", "kept")
+    first = run(outside, *options, "--cxr-report-dir", "page")
     assert first.parseoutcomes() == {"passed": 2}
     first.stdout.fnmatch_lines(["*= cxrbench =*", "*control*", "report: *index.html"])
     assert (outside.path / "page" / "index.html").stat().st_size > 1000
@@ -157,8 +160,8 @@ def test_a_baseline_that_is_not_there_yet_is_a_state_of_its_own(outside):
         def test_gate(cxr_gate, cxr_verdict): cxr_verdict(cxr_gate)
         """
     )
-    options = ("--profile", "outside.toml", "--scheme", "control", "--study-dir", "kept")
-    result = run(outside, *options, "--baseline", "nowhere")
+    options = ("--cxr-profile", "outside.toml", "--cxr-scheme", "control", "--cxr-study-dir", "kept")
+    result = run(outside, *options, "--cxr-baseline", "nowhere")
     assert result.parseoutcomes() == {"inconclusive": 1}
     result.stdout.fnmatch_lines(
         ["*no baseline yet at nowhere: write one with 'cxrbench baseline save nowhere*"]
@@ -174,7 +177,7 @@ from cxrbench.schemes import StageRun, make_plan
 @pytest.fixture(scope="session")
 def cxr_study(pytestconfig, cxr_profile):
     # Nothing is trained: a second for the first run of the plan, two for the next, and so on.
-    schemes = cxr_profile.select(tuple(pytestconfig.getoption("scheme")))
+    schemes = cxr_profile.select(tuple(pytestconfig.getoption("cxr_scheme")))
     seconds = {run: 1.0 + i for i, run in enumerate(make_plan(schemes).runs)}
     results = SimpleNamespace(
         target="covid",
@@ -202,26 +205,88 @@ def test_the_time_of_a_scheme_is_found_however_its_pools_are_ordered(outside):
     )
     outside.makefile(".toml", outside=PROFILE + roles)
     outside.makeconftest(STUDY_OF_NOTHING)
-    outside.makepyfile(test_training_speed=TRAINING_SPEED.read_text(encoding="utf-8"))
+    outside.makepyfile(
+        test_training_speed=BENCHMARKS.joinpath("test_training_speed.py").read_text(encoding="utf-8")
+    )
     mine = "mine=init > pneumonia + findings > pneumonia > covid"
-    options = ("--profile", "outside.toml", "--scheme", "pooled-supplement", "--scheme", mine)
+    options = ("--cxr-profile", "outside.toml", "--cxr-scheme", "pooled-supplement", "--cxr-scheme", mine)
     result = run(outside, *options, "-k", "time_of_a_scheme")
     assert result.parseoutcomes() == {"passed": 2, "deselected": 2}
 
 
 def test_the_number_of_jobs_reaches_the_study(outside):
     outside.makepyfile("def test_it(cxr_study): pass")
-    result = run(outside, "--profile", "outside.toml", "--jobs", "0")
+    result = run(outside, "--cxr-profile", "outside.toml", "--cxr-jobs", "0")
     assert result.parseoutcomes() == {"errors": 1}
     result.stdout.fnmatch_lines(["*CxrbenchError: jobs = 0: give 1 or more"])
+
+
+def test_another_project_keeps_its_own_option_names(outside):
+    outside.makeconftest(
+        """
+        from cxrbench.plugin import OPTIONS
+        def pytest_addoption(parser):
+            for name in OPTIONS:
+                parser.addoption(f"--{name}", help="the project's own")
+        """
+    )
+    outside.makepyfile("def test_own(request): assert request.config.getoption('gpu') == 'mine'")
+    result = outside.runpytest_subprocess(*QUIET, "--gpu", "mine")
+    assert result.parseoutcomes() == {"passed": 1}
+
+
+def test_the_benchmarks_take_every_option_without_its_prefix(outside):
+    outside.makeconftest(BENCHMARKS.joinpath("conftest.py").read_text(encoding="utf-8"))
+    outside.makepyfile(
+        """
+        def test_values(request):
+            option = request.config.getoption
+            assert option("cxr_scheme") == ["control", "again"]
+            assert (option("cxr_jobs"), option("cxr_gpu"), option("cxr_seeds")) == (3, True, None)
+        """
+    )
+    options = ("--scheme", "control", "--cxr-scheme", "again", "--jobs", "3", "--gpu")
+    assert outside.runpytest("-p", "no:cacheprovider", *options).parseoutcomes() == {"passed": 1}
+
+
+def test_the_benchmarks_say_which_extra_is_missing(outside):
+    outside.makeconftest(BENCHMARKS.joinpath("conftest.py").read_text(encoding="utf-8"))
+    outside.makepyfile("def test_timed(benchmark): pass")
+    result = outside.runpytest(*QUIET)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*pip install 'cxrbench?bench?'"])
 
 
 def test_other_peoples_tests_do_not_pay_for_the_plugin(outside):
     outside.makepyfile(
         """
-        import sys
-        def test_light(): assert not {"torch", "pandas", "sklearn"} & set(sys.modules)
+        import sys, time
+        def test_light(): assert not {"torch", "pandas", "sklearn", "numpy"} & set(sys.modules)
+        def test_quick():
+            ours = [name for name in sys.modules if name.partition(".")[0] == "cxrbench"]
+            for name in ours:
+                del sys.modules[name]
+            start = time.process_time()
+            import cxrbench.plugin
+            assert time.process_time() - start < 0.05
         """
     )
-    result = outside.runpytest_subprocess("-p", "no:cacheprovider", "-p", "no:benchmark")
-    assert result.parseoutcomes() == {"passed": 1}
+    result = outside.runpytest_subprocess(*QUIET)
+    assert result.parseoutcomes() == {"passed": 2}
+
+
+def test_an_interrupted_study_says_that_it_goes_on(outside):
+    outside.makeconftest(
+        """
+        import pytest
+        @pytest.fixture(autouse=True)
+        def interrupted(monkeypatch):
+            def run_study(*args, **kwargs): raise KeyboardInterrupt
+            monkeypatch.setattr("cxrbench.study.run.run_study", run_study)
+        """
+    )
+    outside.makepyfile("def test_study(interrupted, request): request.getfixturevalue('cxr_study')")
+    options = ("--cxr-profile", "outside.toml", "--cxr-study-dir", "kept")
+    result = outside.runpytest_subprocess(*QUIET, *options)
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    result.stdout.fnmatch_lines(["the study at kept is not finished: the same command goes on with it"])

@@ -36,7 +36,7 @@ def run(pytester):
         pytester.makeconftest(CONFTEST.format(outcomes=outcomes))
         pytester.makepyfile(test_gate=BENCHMARK.read_text(encoding="utf-8"))
         quiet = ("-p", "no:cacheprovider", "-p", "no:benchmark")
-        return pytester.runpytest(*quiet, "--baseline", "made-up", "-k", "order", *options)
+        return pytester.runpytest(*quiet, "--cxr-baseline", "made-up", "-k", "order", *options)
 
     return run
 
@@ -60,10 +60,10 @@ def test_the_order_is_as_the_gate_says(run, outcomes, shown):
 
 
 def test_a_scheme_that_the_baseline_has_not_is_inconclusive(run):
-    result = run([], "--scheme", "control", "-k", "no_worse")
+    result = run([], "--cxr-scheme", "control", "-k", "no_worse")
     assert result.parseoutcomes()["inconclusive"] == 1
     result.stdout.fnmatch_lines(["*control: the baseline has no such scheme*"])
 
 
 def test_an_order_turned_round_within_the_uncertainty_can_be_made_to_fail(run):
-    assert run(["inconclusive"], "--fail-inconclusive").parseoutcomes()["failed"] == 1
+    assert run(["inconclusive"], "--cxr-fail-inconclusive").parseoutcomes()["failed"] == 1
