@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from cxrbench.errors import ProfileError
+from cxrbench.statistics.verdicts import Target
 
 Knobs = Mapping[str, float]
 """PART.KNOB -> value, such as ``{"covid.severity_median": 0.75}``."""
@@ -139,28 +140,6 @@ class SchemeSummary:
 
 
 @dataclass(frozen=True)
-class CalibratedTarget:
-    """A target as it goes into the profile.
-
-    Parameters
-    ----------
-    auc: mean over seeds.
-    sd: standard deviation between seeds.
-    seeds: how many.
-    tolerance: half-width of the band; see :func:`cxrbench.calibration.targets.tolerance`.
-    measured_on: which test images.
-    source: where the numbers come from.
-    """
-
-    auc: float
-    sd: float
-    seeds: int
-    tolerance: float
-    measured_on: str
-    source: str
-
-
-@dataclass(frozen=True)
 class Statement:
     """A claim about the confirmation, whether it holds, and the numbers that say so."""
 
@@ -184,7 +163,7 @@ class Calibration:
     added: Mapping[str, str]
     rows: tuple[Row, ...]
     schemes: tuple[SchemeSummary, ...]
-    targets: Mapping[str, CalibratedTarget]
+    targets: Mapping[str, Target]
     statements: tuple[Statement, ...]
 
     def rows_of(self, stage: Stage) -> Iterator[Row]:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import fields
 from typing import Any
 
 import tomlkit
 
-from cxrbench.calibration.records import CalibratedTarget, Knobs
+from cxrbench.calibration.records import Knobs
+from cxrbench.statistics.verdicts import Target
 
 
 def calibrated_profile(
-    text: str, knobs: Knobs, targets: Mapping[str, CalibratedTarget], added: Mapping[str, str]
+    text: str, knobs: Knobs, targets: Mapping[str, Target], added: Mapping[str, str]
 ) -> str:
     """Return the profile ``text`` with ``knobs`` set and one table a target; all else, comments too, stays.
 
@@ -30,12 +31,21 @@ def calibrated_profile(
         _table(document, "schemes")[scheme] = notation
     for scheme, target in targets.items():
         table = _table(_table(document, "targets"), scheme)
-        values = asdict(target)
+        values = stated(target)
         for key in [key for key in table if key not in values]:
             del table[key]
         for key, value in values.items():
             table[key] = value
     return tomlkit.dumps(document)
+
+
+def stated(target: Target) -> dict[str, Any]:
+    """Return what the profile says of ``target``: what is not the default."""
+    return {
+        field.name: value
+        for field in fields(target)
+        if (value := getattr(target, field.name)) != field.default
+    }
 
 
 def _table(parent: Any, name: str) -> Any:

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from scipy.special import stdtrit
 
-from cxrbench.calibration.records import CalibratedTarget, Row, SchemeSummary
+from cxrbench.calibration.records import Row, SchemeSummary
+from cxrbench.statistics.verdicts import Target
 
 LEAST = 0.001
 """The narrowest band: a tolerance has three decimals and must be above 0."""
@@ -37,19 +38,26 @@ def tolerance(sd: float, seeds: int) -> float:
     return max(LEAST, math.ceil(2 * h * 1000 - 1e-9) / 1000)
 
 
-def targets(schemes: Sequence[SchemeSummary], source: str) -> Mapping[str, CalibratedTarget]:
-    """Return the target of each scheme; ``source`` names the command and the evidence."""
-    return {
-        scheme.scheme: CalibratedTarget(
-            auc=round(scheme.mean, 4),
-            sd=max(LEAST_SD, round(scheme.sd, 5)),
-            seeds=len(scheme.aucs),
-            tolerance=tolerance(scheme.sd, len(scheme.aucs)),
-            measured_on=scheme.sample,
-            source=source,
-        )
-        for scheme in schemes
-    }
+def targets(schemes: Sequence[SchemeSummary], source: str) -> Mapping[str, Target]:
+    """Return the target of each scheme; ``source`` names the command and the evidence.
+
+    Where the seeds lie so far apart that every AUC would meet it, the target is not calibrated: it settles
+    nothing.
+    """
+    return {scheme.scheme: _target(scheme, source) for scheme in schemes}
+
+
+def _target(scheme: SchemeSummary, source: str) -> Target:
+    auc, half = round(scheme.mean, 4), tolerance(scheme.sd, len(scheme.aucs))
+    return Target(
+        auc=auc,
+        sd=max(LEAST_SD, round(scheme.sd, 5)),
+        seeds=len(scheme.aucs),
+        tolerance=half,
+        measured_on=scheme.sample,
+        source=source,
+        calibrated=auc - half > 0 or auc + half < 1,
+    )
 
 
 def _names(rows: Sequence[Row]) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from typing import Any
 from cxrbench.calibration.figure import draw, render
 from cxrbench.calibration.markdown import summary
 from cxrbench.calibration.records import Calibration, Row
-from cxrbench.calibration.rewrite import calibrated_profile
+from cxrbench.calibration.rewrite import calibrated_profile, stated
 from cxrbench.errors import CxrbenchError
 from cxrbench.files import write_bytes_atomic, write_text_atomic
 
@@ -92,7 +92,7 @@ def _content(calibration: Calibration) -> Mapping[str, Any]:
         "fit": asdict(calibration.fit) if calibration.fit else None,
         "added": dict(calibration.added),
         "schemes": [asdict(scheme) for scheme in calibration.schemes],
-        "targets": {name: asdict(target) for name, target in calibration.targets.items()},
+        "targets": {name: stated(target) for name, target in calibration.targets.items()},
         "statements": [asdict(statement) for statement in calibration.statements],
         "rows": [asdict(row) for row in calibration.rows],
     }

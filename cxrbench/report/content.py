@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from cxrbench.report.text import count, decimal, p_range, p_value
 from cxrbench.statistics.verdicts import Target
-from cxrbench.study.targets import TargetSettings
 from cxrbench.text import one_line, plural
 
 if TYPE_CHECKING:
@@ -73,7 +72,7 @@ def stated_target(results: Results, scheme: SchemeResult) -> Target | None:
     stated = results.settings.get("targets", {}).get(scheme.name)
     if scheme.target is None or stated is None:
         return None
-    return TargetSettings(**stated).on(results.sample)
+    return Target(**stated).on(results.sample)
 
 
 def short_target(results: Results, scheme: SchemeResult) -> str:

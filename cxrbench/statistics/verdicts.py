@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from scipy.special import stdtrit
@@ -17,32 +17,35 @@ Outcome = Literal["pass", "fail", "inconclusive"]
 class Target:
     """The AUC that a scheme must reach, and where that number comes from.
 
-    A band, ``value`` ± ``tolerance``, says what the AUC *is*: a rise is as much a change as a fall. A lower
-    bound, ``lower``, says what it must not fall below; ``value`` may then be given too and is only quoted. A
+    A band, ``auc`` ± ``tolerance``, says what the AUC *is*: a rise is as much a change as a fall. A lower
+    bound, ``at_least``, says what it must not fall below; ``auc`` may then be given too and is only quoted. A
     target that is not yet calibrated needs neither, and no interval settles it.
 
     Parameters
     ----------
-    value: the AUC aimed at, 0 to 1.
-    tolerance: half-width of the band, above 0; needs ``value``.
-    lower: the lower bound, 0 to 1; excludes ``tolerance``.
+    auc: the AUC aimed at, 0 to 1.
+    tolerance: half-width of the band, above 0; needs ``auc``.
+    at_least: the lower bound, above 0, at most 1; excludes ``tolerance``.
     source: where the number comes from (a paper, a calibration run), quoted in every verdict.
     calibrated: False while the number is a guess.
-    sd, seeds: where ``value`` is the mean AUC of a calibration on the same test images, the standard
-        deviation between its training seeds and their number, 2 or more. They go with a tolerance.
+    sd, seeds: where ``auc`` is the mean of a calibration on the same test images, the standard deviation
+        between its training seeds and their number, 2 or more. They go with a tolerance.
+    measured_on: which test images the number was measured on (a digest); empty where it holds for all.
 
     Raises
     ------
-    StatisticsError: a number is out of range, or it is not said which of the two kinds the target is.
+    StatisticsError: a number is out of range, it is not said which of the two kinds the target is, or no AUC
+        at all would miss it.
     """
 
-    value: float | None = None
+    auc: float | None = None
     tolerance: float | None = None
-    lower: float | None = None
+    at_least: float | None = None
     source: str = ""
     calibrated: bool = True
     sd: float | None = None
     seeds: int | None = None
+    measured_on: str = ""
 
     def __post_init__(self) -> None:
         if (self.sd is None) != (self.seeds is None):
@@ -54,32 +57,44 @@ class Target:
                 raise StatisticsError(f"target: a spread needs 2 seeds or more, not {self.seeds}")
             if self.tolerance is None:
                 raise StatisticsError("target: a calibration's spread needs a value and a tolerance")
-        for name, number in (("value", self.value), ("lower", self.lower)):
+        for name, number in (("auc", self.auc), ("at_least", self.at_least)):
             if number is not None and not 0 <= number <= 1:
-                raise StatisticsError(f"target: {name} must be an AUC from 0 to 1, not {number:g}")
+                raise StatisticsError(f"target: {name} must lie between 0 and 1, not {number:g}")
         if self.tolerance is not None:
             if not (math.isfinite(self.tolerance) and self.tolerance > 0):
                 raise StatisticsError(f"target: tolerance must be above 0, not {self.tolerance:g}")
-            if self.value is None:
-                raise StatisticsError("target: a tolerance needs the value that it lies around")
-            if self.lower is not None:
+            if self.auc is None:
+                raise StatisticsError("target: a tolerance needs the 'auc' that it lies around")
+            if self.at_least is not None:
                 raise StatisticsError("target: give a tolerance or a lower bound, not both")
-        if self.calibrated and self.tolerance is None and self.lower is None:
+        if self.calibrated and self.tolerance is None and self.at_least is None:
             raise StatisticsError(
-                "target: give a tolerance around the value, or a lower bound, or say it is not calibrated"
+                "target: give a tolerance around the 'auc', or a lower bound, or say it is not calibrated"
             )
+        if self.band == (0.0, 1.0):
+            raise StatisticsError(f"target: every AUC meets {replace(self, calibrated=False)}; narrow it")
 
     @property
     def band(self) -> tuple[float, float] | None:
         """The AUCs that meet the target, ends included; None where it is not yet calibrated."""
         if not self.calibrated:
             return None
-        if self.value is not None and self.tolerance is not None:
-            return max(0.0, self.value - self.tolerance), min(1.0, self.value + self.tolerance)
-        return (self.lower, 1.0) if self.lower is not None else None
+        if self.auc is not None and self.tolerance is not None:
+            return max(0.0, self.auc - self.tolerance), min(1.0, self.auc + self.tolerance)
+        return (self.at_least, 1.0) if self.at_least is not None else None
+
+    def on(self, sample: str) -> Target:
+        """Return the target that verdicts are passed with on the test images ``sample``.
+
+        A mean that was measured on other test images says nothing of these: it is then not calibrated.
+        """
+        if not self.measured_on or self.measured_on == sample:
+            return self
+        source = f"measured on other test images; cxrbench calibrate measures it on these; {self.source}"
+        return replace(self, calibrated=False, sd=None, seeds=None, source=source)
 
     def reach(self, runs: int) -> float | None:
-        """Return how far the mean AUC of ``runs`` other seeds of unchanged code lies from ``value`` in 95%.
+        """Return how far the mean AUC of ``runs`` other seeds of unchanged code lies from ``auc`` in 95%.
 
         That is t(k-1; 0.975) sd sqrt(1/runs + 1/k) with k calibration seeds: the prediction interval of a
         mean of ``runs`` further normal observations. None where the target carries no spread.
@@ -95,11 +110,11 @@ class Target:
 
     def __str__(self) -> str:
         if self.tolerance is not None:
-            text = f"{self.value:.3f} ± {self.tolerance:.3f}"
-        elif self.lower is not None:
-            text = f"at least {self.lower:.3f}"
-        elif self.value is not None:
-            text = f"about {self.value:.3f}"
+            text = f"{self.auc:.3f} ± {self.tolerance:.3f}"
+        elif self.at_least is not None:
+            text = f"at least {self.at_least:.3f}"
+        elif self.auc is not None:
+            text = f"about {self.auc:.3f}"
         else:
             text = "none"
         return text + (f" ({self.source})" if self.source else "")
@@ -125,7 +140,7 @@ def verdict(
     """Hold a confidence interval against a target: **the** rule, and the only one.
 
     ============  =================================================  ================================
-    outcome       band, value ± tolerance                            lower bound
+    outcome       band, auc ± tolerance                              lower bound
     ============  =================================================  ================================
     pass          the whole interval lies in the band                ``ci_low`` is at or above it
     fail          the whole interval lies outside, on one side       ``ci_high`` is below it
@@ -138,7 +153,7 @@ def verdict(
     sample too small to tell gives neither, and the sentence says what would settle it. A target that is not
     yet calibrated, or an AUC that could not be estimated, is always inconclusive.
 
-    Where the target carries a calibration's spread, ``value`` was measured on the same test images: the
+    Where the target carries a calibration's spread, its ``auc`` was measured on the same test images: the
     chance of the test sample is in both numbers alike and drops out, and what remains is the chance of the
     training seed. The interval is then :meth:`Target.interval` instead of the one given. A calibration states
     a tolerance of twice the reach of one run, so that one further seed of unchanged code passes in 95% (it

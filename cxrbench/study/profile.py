@@ -22,7 +22,7 @@ from cxrbench.cohort.folds import FEWEST
 from cxrbench.errors import ProfileError, SchemeError
 from cxrbench.schemes import SIX, Registry, Scheme, Stage, parse
 from cxrbench.settings import as_table, from_mapping, refuse_unknown
-from cxrbench.study.targets import TargetSettings
+from cxrbench.statistics.verdicts import Target
 from cxrbench.text import did_you_mean
 from cxrbench.training.config import Precision, PrecisionChoice, StageConfig
 
@@ -104,7 +104,7 @@ class Profile:
     stages: Mapping[Stage, StageConfig]
     default_stage: StageConfig
     schemes: Registry
-    targets: Mapping[str, TargetSettings]
+    targets: Mapping[str, Target]
     phantom: Mapping[str, Any]
     on_bad_file: Literal["stop", "leave-out"]
     on_leak: Literal["stop", "drop-train"]
@@ -263,7 +263,7 @@ def parse_profile(text: str, where: str) -> Profile:
         except SchemeError as error:
             raise ProfileError(f"{where}: [schemes] {name}: {error}") from None
     targets = {
-        name: from_mapping(TargetSettings, values, f"{where}: [targets.{name}]")
+        name: _target(values, f"{where}: [targets.{name}]")
         for name, values in optional("targets", "for each scheme, such as [targets.control]").items()
     }
     refuse_unknown(targets, list(registry), f"{where}: [targets]")
@@ -299,6 +299,15 @@ def parse_profile(text: str, where: str) -> Profile:
         gate_margin=study.gate_margin,
         settings=MappingProxyType(toml),
     )
+
+
+def _target(values: object, where: str) -> Target:
+    target = from_mapping(Target, values, where)
+    if (target.auc is None or target.tolerance is None) == (target.at_least is None):
+        raise ProfileError(f"{where}: give either 'auc' and 'tolerance', or 'at_least'")
+    if not target.source.strip():
+        raise ProfileError(f"{where}: 'source' must say where the number comes from")
+    return target
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import tomllib
 
-from cxrbench.calibration.records import CalibratedTarget
 from cxrbench.calibration.rewrite import calibrated_profile
+from cxrbench.statistics.verdicts import Target
 from cxrbench.study.profile import parse_profile, profile_text
 
-TARGET = CalibratedTarget(
+TARGET = Target(
     auc=0.7571,
     sd=0.00412,
     seeds=5,

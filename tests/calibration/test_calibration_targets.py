@@ -57,4 +57,11 @@ def test_every_scheme_gets_a_target_that_names_its_source(make_row):
 def test_seeds_that_tie_give_a_target_that_a_profile_can_state(make_row):
     found = targets(summaries([make_row("control", seed, 1.0) for seed in (0, 1)]), "the command")["control"]
     assert (found.sd, found.tolerance) == (1e-5, 0.001)
-    Target(value=found.auc, tolerance=found.tolerance, sd=found.sd, seeds=found.seeds)
+    Target(auc=found.auc, tolerance=found.tolerance, sd=found.sd, seeds=found.seeds)
+
+
+def test_seeds_too_far_apart_to_say_anything_give_a_target_that_settles_nothing(make_row):
+    rows = [make_row("control", seed, auc) for seed, auc in enumerate((0.3, 0.8))]
+    found = targets(summaries(rows), "the command")["control"]
+    assert not found.calibrated
+    assert found.tolerance > found.auc

@@ -198,7 +198,7 @@ def calibrated(study: FinishedStudy) -> FinishedStudy:
             stated = targets[scheme.name]
             stated |= {"sd": SPREADS[scheme.name], "seeds": 5, "source": "calibration"}
             target = Target(
-                value=stated["auc"],
+                auc=stated["auc"],
                 tolerance=stated["tolerance"],
                 sd=stated["sd"],
                 seeds=5,

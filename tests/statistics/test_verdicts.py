@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from cxrbench.errors import StatisticsError
 from cxrbench.statistics import Target, verdict
 
-BAND = Target(value=0.757, tolerance=0.05, source="Fricks et al. 2021")
-BOUND = Target(value=0.857, lower=0.8, source="Fricks et al. 2021")
+BAND = Target(auc=0.757, tolerance=0.05, source="Fricks et al. 2021")
+BOUND = Target(auc=0.857, at_least=0.8, source="Fricks et al. 2021")
 
 
 @pytest.mark.parametrize(
@@ -32,8 +32,8 @@ BOUND = Target(value=0.857, lower=0.8, source="Fricks et al. 2021")
         (BOUND, 0.7999, 0.9, "inconclusive"),
         (BOUND, 0.7, 0.8, "inconclusive"),
         (BOUND, 0.7, 0.7999, "fail"),
-        (Target(value=0.98, tolerance=0.05, source="x"), 0.94, 1.0, "pass"),
-        (Target(value=0.757, tolerance=0.05, calibrated=False), 0.757, 0.757, "inconclusive"),
+        (Target(auc=0.98, tolerance=0.05, source="x"), 0.94, 1.0, "pass"),
+        (Target(auc=0.757, tolerance=0.05, calibrated=False), 0.757, 0.757, "inconclusive"),
         (Target(calibrated=False), 0.4, 0.5, "inconclusive"),
     ],
 )
@@ -76,7 +76,7 @@ def test_the_rule(target, low, high, outcome):
             "(Fricks et al. 2021): more test patients would narrow the interval",
         ),
         (
-            Target(value=0.757, source="the abstract", calibrated=False),
+            Target(auc=0.757, source="the abstract", calibrated=False),
             (0.75, 0.72, 0.79),
             "AUC 0.750 [0.720, 0.790]: the target, about 0.757 (the abstract), is not yet calibrated",
         ),
@@ -103,12 +103,12 @@ def test_an_auc_that_could_not_be_estimated_is_inconclusive():
     assert found.sentence.startswith("the AUC could not be estimated; target 0.757")
 
 
-@given(st.floats(0, 1), st.floats(0, 1), st.floats(0.01, 0.99), st.floats(0.001, 0.5))
+@given(st.floats(0, 1), st.floats(0, 1), st.floats(0.01, 0.99), st.floats(0.001, 0.49))
 def test_pass_and_fail_never_hang_on_the_point_and_narrowing_never_turns_one_into_the_other(
     a, b, value, tolerance
 ):
     low, high = sorted((a, b))
-    target = Target(value=value, tolerance=tolerance, source="")
+    target = Target(auc=value, tolerance=tolerance, source="")
     outcome = verdict(target, low, low, high).outcome
     assert verdict(target, high, low, high).outcome == outcome
     middle = (low + high) / 2
@@ -120,15 +120,18 @@ def test_pass_and_fail_never_hang_on_the_point_and_narrowing_never_turns_one_int
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"value": 0.7}, "give a tolerance around the value, or a lower bound"),
-        ({}, "give a tolerance around the value, or a lower bound"),
-        ({"tolerance": 0.1}, "a tolerance needs the value"),
-        ({"value": 0.7, "tolerance": 0}, "tolerance must be above 0, not 0"),
-        ({"value": 0.7, "tolerance": float("nan")}, "tolerance must be above 0, not nan"),
-        ({"value": 75.7, "tolerance": 5}, "value must be an AUC from 0 to 1, not 75.7"),
-        ({"lower": -0.1}, "lower must be an AUC from 0 to 1, not -0.1"),
-        ({"lower": float("nan")}, "lower must be an AUC from 0 to 1, not nan"),
-        ({"value": 0.7, "tolerance": 0.1, "lower": 0.6}, "a tolerance or a lower bound, not both"),
+        ({"auc": 0.7}, "give a tolerance around the 'auc', or a lower bound"),
+        ({}, "give a tolerance around the 'auc', or a lower bound"),
+        ({"tolerance": 0.1}, "a tolerance needs the 'auc'"),
+        ({"auc": 0.7, "tolerance": 0}, "tolerance must be above 0, not 0"),
+        ({"auc": 0.7, "tolerance": float("nan")}, "tolerance must be above 0, not nan"),
+        ({"auc": 75.7, "tolerance": 5}, "auc must lie between 0 and 1, not 75.7"),
+        ({"at_least": -0.1}, "at_least must lie between 0 and 1, not -0.1"),
+        ({"at_least": float("nan")}, "at_least must lie between 0 and 1, not nan"),
+        ({"auc": 0.7, "tolerance": 0.1, "at_least": 0.6}, "a tolerance or a lower bound, not both"),
+        ({"auc": 0.5, "tolerance": 0.5}, "every AUC meets 0.500 ± 0.500; narrow it"),
+        ({"auc": 0.757, "tolerance": 2.0}, "every AUC meets"),
+        ({"at_least": 0.0}, "every AUC meets at least 0.000"),
     ],
 )
 def test_a_target_must_say_what_it_is(arguments, message):
@@ -149,7 +152,7 @@ def test_verdicts_and_targets_are_frozen():
         BAND.tolerance = 0.5
 
 
-CALIBRATED = Target(value=0.757, tolerance=0.05, sd=0.008, seeds=5, source="cxrbench calibrate")
+CALIBRATED = Target(auc=0.757, tolerance=0.05, sd=0.008, seeds=5, source="cxrbench calibrate")
 
 
 def test_the_reach_of_a_calibrated_spread_by_hand():
@@ -180,8 +183,8 @@ def test_a_calibrated_target_is_held_against_the_spread_between_seeds(auc, runs,
 
 @pytest.mark.parametrize(("value", "sd", "seeds"), [(0.98, 0.01, 5), (0.857, 0.012, 2), (0.02, 0.01, 5)])
 def test_the_calibrated_value_itself_passes_also_near_the_ends(value, sd, seeds):
-    reach = Target(value=value, tolerance=1.0, sd=sd, seeds=seeds).reach(1)
-    target = Target(value=value, tolerance=2 * reach, sd=sd, seeds=seeds)
+    reach = Target(auc=value, tolerance=0.5, sd=sd, seeds=seeds).reach(1)
+    target = Target(auc=value, tolerance=2 * reach, sd=sd, seeds=seeds)
     assert not 0 < value - reach < value + reach < 1
     assert verdict(target, value, 0.0, 1.0).outcome == "pass"
 
@@ -192,8 +195,8 @@ def test_one_more_seed_of_unchanged_code_passes_in_95_percent():
     for _ in range(trials):
         seeds = random.normal(0.8, 0.01, 6)
         sd = float(seeds[:5].std(ddof=1))
-        reach = Target(value=0.8, tolerance=1.0, sd=sd, seeds=5).reach(1)
-        target = Target(value=float(seeds[:5].mean()), tolerance=2 * reach, sd=sd, seeds=5)
+        reach = Target(auc=0.8, tolerance=0.5, sd=sd, seeds=5).reach(1)
+        target = Target(auc=float(seeds[:5].mean()), tolerance=2 * reach, sd=sd, seeds=5)
         passed += verdict(target, float(seeds[5]), 0.0, 1.0).outcome == "pass"
     # Four binomial standard errors.
     assert abs(passed / trials - 0.95) < 4 * (0.95 * 0.05 / trials) ** 0.5
@@ -206,9 +209,9 @@ def test_one_more_seed_of_unchanged_code_passes_in_95_percent():
         ({"seeds": 5}, "go together"),
         ({"sd": 0.0, "seeds": 5}, "above 0"),
         ({"sd": 0.01, "seeds": 1}, "2 seeds or more"),
-        ({"sd": 0.01, "seeds": 5, "tolerance": None, "lower": 0.7}, "a value and a tolerance"),
+        ({"sd": 0.01, "seeds": 5, "tolerance": None, "at_least": 0.7}, "a value and a tolerance"),
     ],
 )
 def test_half_a_spread_is_refused(arguments, message):
     with pytest.raises(StatisticsError, match=message):
-        Target(**{"value": 0.8, "tolerance": 0.05, **arguments})
+        Target(**{"auc": 0.8, "tolerance": 0.05, **arguments})
