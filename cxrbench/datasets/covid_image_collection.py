@@ -16,7 +16,16 @@ from scipy.sparse.csgraph import connected_components
 from cxrbench.cohort.table import Cohort
 from cxrbench.datasets.folder import FILE_MISSING, Selection, list_images, make_cohort
 from cxrbench.datasets.registry import register
-from cxrbench.datasets.tables import ages, map_values, read_table, refuse_empty, refuse_rows, sexes, views
+from cxrbench.datasets.tables import (
+    ages,
+    has_columns,
+    map_values,
+    read_table,
+    refuse_empty,
+    refuse_rows,
+    sexes,
+    views,
+)
 from cxrbench.errors import DatasetError
 
 LABEL = "COVID-19"
@@ -29,15 +38,7 @@ _HINT = "clone the collection's repository: metadata.csv lies beside images/"
 
 def recognises(folder: Path) -> bool:
     """Return whether the folder holds a ``metadata.csv`` with this collection's columns."""
-    path = folder / LABEL_FILE
-    if not path.is_file():
-        return False
-    try:
-        with path.open(encoding="utf-8-sig") as file:
-            header = {name.strip() for name in file.readline().split(",")}
-    except (OSError, UnicodeDecodeError):
-        return False
-    return header.issuperset(("patientid", "finding", "filename"))
+    return has_columns(folder / LABEL_FILE, ("patientid", "finding", "filename"))
 
 
 @register(

@@ -75,6 +75,35 @@ def list_images(root: Path, folders: Iterable[str], suffixes: Sequence[str] = IM
     return Folder(root, tuple(paths))
 
 
+def walk_images(root: Path, folders: Iterable[str], suffixes: Sequence[str] = IMAGE_SUFFIXES) -> Folder:
+    """List image files in ``folders`` and all folders below them, as :func:`list_images` does for one level.
+
+    Links to folders are not followed.
+
+    Raises
+    ------
+    DatasetError: a folder that cannot be listed.
+    """
+
+    def refuse(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError | NotADirectoryError):
+            raise DatasetError(f"{error.filename}: cannot be listed: {error.strerror}") from None
+
+    endings = tuple(suffixes)
+    paths: list[str] = []
+    for folder in folders:
+        skip = len(os.fspath(root)) + 1
+        for directory, below, names in os.walk(root / folder, onerror=refuse):
+            below[:] = sorted(name for name in below if not name.startswith("."))
+            prefix = f"{directory[skip:]}/".replace(os.sep, "/") if len(directory) > skip else ""
+            paths += [
+                prefix + name
+                for name in sorted(names)
+                if name.lower().endswith(endings) and not name.startswith(".")
+            ]
+    return Folder(root, tuple(paths))
+
+
 class Selection:
     """A label table on its way to a cohort: rows leave it for a reason, and every one is counted.
 
@@ -130,7 +159,9 @@ def make_cohort(
             table[column] = default
     table["age"] = table["age"].astype(np.float64)
     for label in labels:
-        table[label] = table[label].astype(np.float64)
+        values = table[label].astype(np.float64)
+        # Uncertain (-1): neither positive nor negative, so not known.
+        table[label] = values.mask(values == -1.0)
     first = [*COLUMNS, *labels]
     table = table[[*first, *(column for column in table.columns if column not in first)]]
     here = set(table["image_id"])

@@ -34,6 +34,7 @@ _SHIPPED = {
     "covid-image-collection": "cxrbench.datasets.covid_image_collection",
     "kermany": "cxrbench.datasets.kermany",
     "manifest": "cxrbench.datasets.manifest",
+    "chexpert": "cxrbench.datasets.chexpert",
 }
 _GENERATED = ("phantom",)
 _adapters: dict[str, Adapter] = {}

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
+import re
 import warnings
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -88,6 +91,19 @@ def read_table(path: Path, required: Sequence[str], *, hint: str) -> pd.DataFram
     if frame.empty:
         raise DatasetError(f"{path}: lists no images, only a header; {hint}")
     return frame
+
+
+def has_columns(path: Path, names: Sequence[str]) -> bool:
+    """Return whether a file's first line names these columns: how an adapter knows its table by sight.
+
+    A file that is not there, or is no text, has none.
+    """
+    try:
+        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
+            line = file.readline(100_000).decode("utf-8-sig")
+    except (OSError, EOFError, UnicodeDecodeError, zlib.error):
+        return False
+    return {name.strip().strip('"') for name in re.split("[,;\t]", line)}.issuperset(names)
 
 
 def _strip(cells: pd.Series) -> pd.Series:

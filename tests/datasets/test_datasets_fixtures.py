@@ -1,6 +1,7 @@
 """The generator makes exactly the trees that are in the repository."""
 
-import importlib.util
+import importlib
+from pathlib import Path
 
 import numpy as np
 import pydicom
@@ -9,7 +10,10 @@ import pytest
 from cxrbench.radiograph import read
 
 LOSSY = (".jpg", ".jpeg", ".dcm")
-TREES = ("chestxray14", "covid-image-collection", "kermany", "manifest", "other-layouts", "rsna-pneumonia")
+FIXTURES = Path(__file__).parents[2] / "fixtures"
+TREES = sorted(
+    {path.relative_to(FIXTURES).parts[0] for path in FIXTURES.glob("*/*")} - {"reference", "__pycache__"}
+)
 
 
 def files(root):
@@ -18,14 +22,11 @@ def files(root):
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    from pathlib import Path
-
-    script = Path(__file__).parents[2] / "fixtures" / "make_fixtures.py"
-    spec = importlib.util.spec_from_file_location("make_fixtures", script)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
     root = tmp_path_factory.mktemp("fixtures")
-    module.make_all(root)
+    with pytest.MonkeyPatch.context() as patch:
+        # The script's own folder is on the path when it runs.
+        patch.syspath_prepend(FIXTURES)
+        importlib.import_module("make_fixtures").make_all(root)
     return root
 
 
