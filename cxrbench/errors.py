@@ -27,6 +27,10 @@ class RadiographError(CxrbenchError):
         self.reason = reason
         super().__init__(f"{path}: {reason}")
 
+    def __reduce__(self) -> tuple[type[RadiographError], tuple[Path, str]]:
+        # So that it comes through from another process.
+        return type(self), (self.path, self.reason)
+
 
 class DatasetError(CxrbenchError):
     """A data set's folder is not as published, or a name is not registered."""

@@ -41,6 +41,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "metavar": "N",
         "help": "stages trained at a time on the CPU (default: one per thread, up to 4)",
     },
+    "devices": {"metavar": "D[,D...]", "help": "train one stage at a time on each, such as cuda:0,cuda:1"},
     "study-dir": {"metavar": "DIR", "help": "where the study is kept (default: .cxrbench/PROFILE)"},
     "report-dir": {"metavar": "DIR", "help": "write the HTML report here"},
     "baseline": {"metavar": "DIR", "help": "hold the study against this baseline"},
@@ -90,10 +91,8 @@ def cxr_profile(pytestconfig: pytest.Config) -> Profile:
 
 @pytest.fixture(scope="session")
 def cxr_device(pytestconfig: pytest.Config) -> torch.device:
-    """The CPU, or the GPU with ``--gpu``; without CUDA that fails."""
-    from cxrbench.training.device import choose_device
-
-    return choose_device(_option(pytestconfig, "gpu"))
+    """The CPU, or the GPU with ``--gpu``, or the first of ``--devices``; without CUDA that fails."""
+    return _devices(pytestconfig)[0]
 
 
 @pytest.fixture(scope="session")
@@ -107,7 +106,6 @@ def cxr_study_dir(pytestconfig: pytest.Config, cxr_profile: Profile) -> Path:
 def cxr_study(
     pytestconfig: pytest.Config,
     cxr_profile: Profile,
-    cxr_device: torch.device,
     cxr_study_dir: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> FinishedStudy:
@@ -117,7 +115,7 @@ def cxr_study(
     """
 
     def run() -> FinishedStudy:
-        return _run_study(pytestconfig, cxr_profile, cxr_device, cxr_study_dir)
+        return _run_study(pytestconfig, cxr_profile, cxr_study_dir)
 
     if _is_worker(pytestconfig):
         # Workers' folders for temporary files lie in one of the session, which is new each time.
@@ -128,7 +126,7 @@ def cxr_study(
     return study
 
 
-def _run_study(config: pytest.Config, profile: Profile, device: torch.device, folder: Path) -> FinishedStudy:
+def _run_study(config: pytest.Config, profile: Profile, folder: Path) -> FinishedStudy:
     """Run the study and write its report where one is asked for."""
     from cxrbench.study.progress import Bars, Lines
     from cxrbench.study.run import run_study
@@ -143,10 +141,9 @@ def _run_study(config: pytest.Config, profile: Profile, device: torch.device, fo
             folder,
             data_root=Path(data_root) if data_root else None,
             schemes=tuple(_option(config, "scheme")),
-            device=device,
+            devices=_devices(config),
             # Bars would overwrite the line that xdist's controller writes to the same terminal.
             progress=Lines() if _is_worker(config) else Bars(),
-            jobs=_option(config, "jobs"),
         )
     del config.stash[UNFINISHED]
     if report_dir:
@@ -312,6 +309,12 @@ def pytest_runtest_makereport(
 def _is_benchmark(item: pytest.Item) -> bool:
     """Whether the test uses the session's study; other tests keep their tracebacks."""
     return bool({"cxr_study", "cxr_device"} & set(getattr(item, "fixturenames", ())))
+
+
+def _devices(config: pytest.Config) -> tuple[torch.device, ...]:
+    from cxrbench.study.executor import choose_devices
+
+    return choose_devices(*(_option(config, name) for name in ("gpu", "jobs", "devices")))
 
 
 def _profile(config: pytest.Config) -> Profile:

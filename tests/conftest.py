@@ -86,7 +86,7 @@ def run(profile: Profile, out: Path, schemes: tuple[str, ...] = (), log: Log | N
         out,
         data_root=None,
         schemes=schemes,
-        device=torch.device("cpu"),
+        devices=(torch.device("cpu"),),
         progress=log or Silent(),
     ).results
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, as_completed
 from dataclasses import dataclass
+
+import torch
 
 from cxrbench.calibration.knobs import knobs_text, with_knobs
 from cxrbench.calibration.records import Knobs, Request, Row, Stage
+from cxrbench.study.executor import Task, completed, open_places
 from cxrbench.study.profile import parse_profile
 from cxrbench.study.progress import Bars, Lines, StudyProgress
 from cxrbench.study.results import Results
 from cxrbench.study.run import run_study
-from cxrbench.study.workers import threads_each, worker_processes
 from cxrbench.training.device import choose_device
 from cxrbench.training.loop import Progress
 
@@ -31,6 +32,10 @@ class Job:
     points: tuple[Knobs, ...]
     schemes: tuple[str, ...]
 
+    def run(self, device: torch.device, _progress: Progress) -> tuple[Row, ...]:
+        """Run the studies on ``device``; where several processes do so, their lines are enough."""
+        return tuple(_run(self, Bars() if self.request.jobs == 1 else Lines(), device))
+
 
 def run_jobs(request: Request, jobs: Sequence[Job]) -> tuple[Row, ...]:
     """Run ``jobs``, ``request.jobs`` at a time, and return their rows in the order of the jobs.
@@ -41,33 +46,18 @@ def run_jobs(request: Request, jobs: Sequence[Job]) -> tuple[Row, ...]:
     ------
     CxrbenchError: a study cannot be run; jobs that have not begun are left.
     """
-    workers = min(request.jobs, len(jobs))
-    if request.jobs == 1:
-        return tuple(row for job in jobs for row in _run(job, Bars()))
-    # Counted by what was asked for and not by what there is to do: the number of threads is part of a
-    # checkpoint's key, and the sweep's checkpoints are to be the confirmation's as well.
-    threads = threads_each(request.jobs)
-    # Nobody listens to how far each is: the lines of several studies are enough.
-    with worker_processes(workers, threads, lambda _images: None) as processes:
-        futures = [processes.submit(_run_in_worker, job) for job in jobs]
-        _wait(futures)
-    return tuple(row for future in futures for row in future.result())
+    progress = Bars() if request.jobs == 1 else Lines()
+    devices = (choose_device(request.gpu),) * min(request.jobs, len(jobs))
+    tasks = [Task(f"{job.stage} {job.seed}", None, 1, number, job.run) for number, job in enumerate(jobs)]
+    # The studies see to their threads themselves.
+    with open_places(devices, None, progress) as places:
+        rows = {task.key: rows for task, rows in completed(tasks, places)}
+    return tuple(row for task in tasks for row in rows[task.key])
 
 
-def _wait(futures: Sequence[Future[tuple[Row, ...]]]) -> None:
-    """Return when all are done; raise as soon as one fails."""
-    for future in as_completed(futures):
-        future.result()
-
-
-def _run_in_worker(job: Job, progress: Progress) -> tuple[Row, ...]:  # noqa: ARG001
-    return tuple(_run(job, Lines()))
-
-
-def _run(job: Job, progress: StudyProgress) -> Iterator[Row]:
+def _run(job: Job, progress: StudyProgress, device: torch.device) -> Iterator[Row]:
     request = job.request
     profile = parse_profile(request.text, request.profile).with_seeds((job.seed,))
-    device = choose_device(request.gpu)
     for number, knobs in enumerate(job.points, start=1):
         name = knobs_text(knobs)
         results = run_study(
@@ -76,7 +66,7 @@ def _run(job: Job, progress: StudyProgress) -> Iterator[Row]:
             store=request.out,
             data_root=request.data_root,
             schemes=job.schemes,
-            device=device,
+            devices=(device,),
             progress=progress,
         ).results
         aucs = ", ".join(f"{scheme.name} {scheme.auc:.3f}" for scheme in results.schemes)

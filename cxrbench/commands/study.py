@@ -27,7 +27,10 @@ from cxrbench.commands._seeds import seeds as seeds_option
 @click.option(
     "--jobs",
     type=int,
-    help="Stages trained at a time on the CPU, each in its own process. [default: one a thread, up to 4]",
+    help="Stages trained at a time on the CPU, each in its own process. [default: one per thread, up to 4]",
+)
+@click.option(
+    "--devices", metavar="D,D", help="Where stages are trained, one at a time on each, such as cuda:0,cuda:1."
 )
 @click.option("--quiet", is_flag=True, help="No progress bars.")
 @click.option("--report/--no-report", default=True, help="Write the HTML report to OUT/report.")
@@ -40,15 +43,16 @@ def command(
     seeds: tuple[int, ...],
     gpu: bool,
     jobs: int | None,
+    devices: str | None,
     quiet: bool,
     report: bool,
 ) -> None:
     """Train and test the schemes of a profile; what is there already is not done again."""
     from cxrbench.report.terminal import scheme_table
+    from cxrbench.study.executor import choose_devices
     from cxrbench.study.profile import load_profile
     from cxrbench.study.progress import Bars, Silent
     from cxrbench.study.run import run_study
-    from cxrbench.training.device import choose_device
 
     profile = load_profile(profile_name)
     if seeds:
@@ -58,9 +62,8 @@ def command(
         out,
         data_root=data_root,
         schemes=schemes,
-        device=choose_device(gpu),
+        devices=choose_devices(gpu, jobs, devices),
         progress=Silent() if quiet else Bars(),
-        jobs=jobs,
     )
     click.echo(scheme_table(finished.results))
     if report:

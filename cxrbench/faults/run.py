@@ -31,14 +31,14 @@ from cxrbench.statistics.predictions import (
     write_predictions,
 )
 from cxrbench.statistics.verdicts import Verdict, verdict
+from cxrbench.study.executor import torch_threads
 from cxrbench.study.finished import FinishedStudy
 from cxrbench.study.predictions import predict_images
 from cxrbench.study.prepare import Prepared, RoleData, prepare
 from cxrbench.study.profile import Profile
 from cxrbench.study.progress import StudyProgress
 from cxrbench.study.results import Results
-from cxrbench.study.stages import heads, initial, stage_work
-from cxrbench.study.workers import torch_threads
+from cxrbench.study.stages import heads, initial, make_stage
 from cxrbench.training.checkpoints import StageFolder, TrainedStage
 from cxrbench.training.loop import hand_on_trunk, load_network, train_stage
 from cxrbench.training.network import Network
@@ -238,7 +238,7 @@ def _predictions(bench: _Bench, fault: Fault, data: TargetData, seed: int) -> Pr
             "seed": seed,
             # The clean run's key holds data, settings, the training's sources, versions and the device.
             "clean": clean.key,
-            "parent": parent.key if parent else initial(bench.profile.init).identity(),
+            "parent": parent.key if parent else initial(bench.profile).identity(),
             "test": bench.target.identity("test"),
             # Their hashes change with the key in the environment.
             "patients": digest(None if patients is None else patients.tolist()),
@@ -278,7 +278,8 @@ def _trained(
     seed: int,
 ) -> TrainedStage:
     role, shifted = bench.profile.target, seed + fault.seed_shift
-    honest = stage_work(bench.profile, bench.run, bench.prepared, shifted).job()
+    checkpoint = parent.path if parent else None
+    honest = make_stage(bench.profile, bench.run, bench.prepared, shifted, folder, checkpoint).job()
     job = replace(
         honest,
         train={**honest.train, role: data.parts["train"]},
@@ -292,7 +293,7 @@ def _starter(bench: _Bench, fault: Fault, parent: TrainedStage | None, seed: int
     def network() -> Network:
         made = fault.network(heads(bench.run, bench.prepared), seed)
         if parent is None:
-            initial(bench.profile.init).load(made)
+            initial(bench.profile).load(made)
         else:
             hand_on_trunk(parent.path, made)
         return made

@@ -16,6 +16,7 @@ from cxrbench.statistics.operating import OperatingPoint, operating_points
 from cxrbench.statistics.predictions import Predictions
 from cxrbench.statistics.verdicts import Verdict, verdict
 from cxrbench.study.finished import join_curves, read_recorded
+from cxrbench.study.graph import Trained
 from cxrbench.study.predictions import Files, PredictionFile
 from cxrbench.study.prepare import Prepared, RoleData
 from cxrbench.study.profile import Profile
@@ -27,7 +28,6 @@ from cxrbench.study.results import (
     SeedResult,
     StageResult,
 )
-from cxrbench.study.stages import Trained, trained_beside
 from cxrbench.training.checkpoints import TrainedStage
 
 
@@ -103,7 +103,7 @@ def _stage_result(run: StageRun, seed: int, fold: int | None, stage: TrainedStag
         losses=tuple(epoch.loss for epoch in stage.history),
         validation_aucs=tuple(epoch.validation_auc for epoch in stage.history),
         fold=fold,
-        processes=trained_beside(stage),
+        processes=stage.processes,
     )
 
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from cxrbench.files import digest, file_sha256, write_text_atomic
+from cxrbench.files import digest, file_sha256, source_digest, write_text_atomic
 from cxrbench.schemes import StageRun
 from cxrbench.statistics.predictions import read_predictions, write_predictions
-from cxrbench.study.prepare import PackedImages, Prepared, RoleData
+from cxrbench.study.prepare import PackedImages, Prepared
 from cxrbench.study.privacy import hashed, patient_key
 from cxrbench.study.profile import Profile
 from cxrbench.study.stages import heads
@@ -53,115 +53,126 @@ Predicted = tuple[npt.NDArray[np.float64], float]
 """The probability of the target's label for each image, and the seconds that predicting took."""
 
 
-def prediction_path(out: Path, seed: int, scheme: str, part: str, fold: int | None = None) -> Path:
-    """Return where the predictions of a scheme lie: ``predictions/seed-S/PART/SCHEME.csv``.
+def prediction_path(seed: int, scheme: str, part: str, fold: int | None = None) -> str:
+    """Return where the predictions of a scheme lie in the study: ``predictions/seed-S/PART/SCHEME.csv``.
 
     Those of one fold alone lie in ``predictions/seed-S/fold-K/PART/SCHEME.csv``.
     """
-    folder = out / "predictions" / f"seed-{seed}"
-    return (folder / f"fold-{fold}" if fold else folder) / part / f"{scheme}.csv"
+    within = f"fold-{fold}/" if fold else ""
+    return f"predictions/seed-{seed}/{within}{part}/{scheme}.csv"
+
+
+@dataclass(frozen=True)
+class PartPredictions:
+    """The predictions of one part with one network: what is predicted, and where it is written.
+
+    path: of the file, relative to the study's folder. patients: as they are written, one per image.
+    """
+
+    part: str
+    path: str
+    key: str
+    images: PackedImages
+    image_ids: list[str]
+    patients: list[str]
 
 
 @dataclass(frozen=True)
 class SchemePredictions:
-    """The validation and test predictions of one scheme with one seed: of all images, or of one fold's.
+    """The predictions of one scheme with one seed: of all images, or of one fold's.
 
-    run, folder: the scheme's last run and where it lies.
+    Small enough to be handed to another process. checkpoint: the scheme's last stage. outputs: role ->
+    number of labels of it. processes: how many work at a time.
     """
 
-    profile: Profile
-    prepared: Prepared
-    scheme: str
-    run: StageRun
-    folder: StageFolder
-    seed: int
     out: Path
+    role: str
+    checkpoint: Path
+    outputs: Mapping[str, int]
+    precision: PrecisionChoice
+    parts: tuple[PartPredictions, ...]
+    processes: int = 1
 
     def kept(self) -> dict[str, PredictionFile]:
         """Return part -> file for what is there already.
 
-        A file is kept where its network and its images are the same and nobody has changed it.
+        A file is kept where its network, its images and the code that predicts are the same and nobody has
+        changed it.
         """
-        records = {part: _kept(self._path(part), self._key(part)) for part in PARTS}
+        records = {part.part: _kept(self.out / part.path, part.key) for part in self.parts}
         return {part: record for part, record in records.items() if record is not None}
 
-    def missing(self) -> tuple[str, ...]:
-        """Return the parts that are to be predicted."""
+    def missing(self, processes: int) -> SchemePredictions:
+        """Return the parts that are to be predicted, while so many ``processes`` work."""
         kept = self.kept()
-        return tuple(part for part in PARTS if part not in kept)
+        parts = tuple(part for part in self.parts if part.part not in kept)
+        return replace(self, parts=parts, processes=processes)
 
-    def images(self, part: str) -> int:
-        """Return how many images ``part`` has."""
-        return len(self._target.rows(part))
-
-    def arguments(self, device: torch.device) -> tuple[Any, ...]:
-        """Return what :func:`predict_parts` takes, for what is missing."""
-        return (
-            self.profile.target,
-            self.folder.best,
-            heads(self.run, self.prepared),
-            {part: self._target.packed(part) for part in self.missing()},
-            device,
-            self.profile.stage_config(self.run.stage).precision,
-        )
-
-    def write(self, predicted: Mapping[str, Predicted], processes: int) -> None:
-        """Write what :func:`predict_parts` returned, while so many processes worked: one file a part."""
-        for part, (scores, seconds) in predicted.items():
-            path = self._path(part)
+    def work(self, device: torch.device, progress: Progress) -> None:
+        """Predict on ``device`` and write one file per part."""
+        network = load_network(self.checkpoint, self.outputs, device)
+        for part in self.parts:
+            progress.start(f"predicting ({part.part})", len(part.images.rows))
+            try:
+                scores, seconds = predict_images(
+                    self.role, network, part.images.load(), device, self.precision
+                )
+            finally:
+                progress.stop()
+            path = self.out / part.path
             path.parent.mkdir(parents=True, exist_ok=True)
-            image_ids = self._target.pack.table.loc[self._target.rows(part), "image_id"].tolist()
-            labels = self._target.packed(part).labels[:, 0]
-            write_predictions(path, image_ids, self._patients(part), labels, scores)
-            _record(path, self.out, self._key(part), len(image_ids), seconds, processes)
+            write_predictions(path, part.image_ids, part.patients, part.images.labels[:, 0], scores)
+            _record(path, self.out, part.key, len(part.image_ids), seconds, self.processes)
 
-    @property
-    def _target(self) -> RoleData:
-        return self.prepared.roles[self.profile.target]
 
-    def _path(self, part: str) -> Path:
-        return prediction_path(self.out, self.seed, self.scheme, part, self.prepared.fold)
+def scheme_predictions(
+    profile: Profile,
+    prepared: Prepared,
+    scheme: str,
+    run: StageRun,
+    folder: StageFolder,
+    seed: int,
+    out: Path,
+) -> SchemePredictions:
+    """Return the validation and test predictions of ``scheme``, whose last ``run`` lies in ``folder``."""
+    target = prepared.roles[profile.target]
 
-    def _patients(self, part: str) -> list[str]:
-        ids = self._target.pack.table.loc[self._target.rows(part), "patient_id"].astype(str).tolist()
-        if self.profile.patient_ids == "plain":
-            return ids
-        return hashed(ids, patient_key(self._target.settings.dataset))
-
-    def _key(self, part: str) -> str:
-        return digest(
-            {
-                "stage": self.folder.key,
-                "images": self._target.identity(part),
-                "patients": digest(self._patients(part)),
-            }
+    def part(name: str) -> PartPredictions:
+        rows = target.pack.table.loc[target.rows(name)]
+        patients = rows["patient_id"].astype(str).tolist()
+        if profile.patient_ids == "hashed":
+            patients = hashed(patients, patient_key(target.settings.dataset))
+        content = {
+            "stage": folder.key,
+            "images": target.identity(name),
+            "patients": digest(patients),
+            "code": prediction_source(),
+        }
+        return PartPredictions(
+            part=name,
+            path=prediction_path(seed, scheme, name, prepared.fold),
+            key=digest(content),
+            images=target.packed(name),
+            image_ids=rows["image_id"].tolist(),
+            patients=patients,
         )
 
+    return SchemePredictions(
+        out=out,
+        role=profile.target,
+        checkpoint=folder.best,
+        outputs=heads(run, prepared),
+        precision=profile.stage_config(run.stage).precision,
+        parts=tuple(map(part, PARTS)),
+    )
 
-def predict_parts(
-    role: str,
-    checkpoint: Path,
-    outputs: Mapping[str, int],
-    images: Mapping[str, PackedImages],
-    device: torch.device,
-    precision: PrecisionChoice,
-    progress: Progress,
-) -> dict[str, Predicted]:
-    """Return part -> probability of the role's one label for each image, and the seconds it took.
 
-    Parameters
-    ----------
-    outputs: role -> number of labels of ``checkpoint``. images: part -> images.
-    """
-    network = load_network(checkpoint, outputs, device)
-    predicted = {}
-    for part, packed in images.items():
-        progress.start(f"predicting ({part})", len(packed.rows))
-        try:
-            predicted[part] = predict_images(role, network, packed.load(), device, precision)
-        finally:
-            progress.stop()
-    return predicted
+@cache
+def prediction_source() -> str:
+    """Return the digest of the sources that turn a checkpoint into rows: changed code predicts again."""
+    return source_digest(
+        "cxrbench.study.predictions", "cxrbench.training.network", "cxrbench.training.predict"
+    )
 
 
 def join_folds(folds: Sequence[Files], out: Path, seed: int) -> Files:
@@ -178,7 +189,7 @@ def join_folds(folds: Sequence[Files], out: Path, seed: int) -> Files:
     for scheme in folds[0]:
         for part in PARTS:
             sources = [fold[scheme][part] for fold in folds]
-            path = prediction_path(out, seed, scheme, part)
+            path = out / prediction_path(seed, scheme, part)
             key = digest([source.sha256 for source in sources])
             record = _kept(path, key)
             if record is None:

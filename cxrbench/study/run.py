@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +19,16 @@ from cxrbench.study.evaluate import (
     seed_comparison,
     stage_results,
 )
+from cxrbench.study.executor import choose_devices, describe_places, open_places
 from cxrbench.study.finished import RESULTS, FinishedStudy
+from cxrbench.study.graph import Graph
 from cxrbench.study.prepare import prepare
 from cxrbench.study.privacy import patient_key
 from cxrbench.study.profile import Profile
 from cxrbench.study.progress import StudyProgress
 from cxrbench.study.results import Results, save_results
 from cxrbench.study.stages import versions
-from cxrbench.study.work import train_and_predict
-from cxrbench.study.workers import share
-from cxrbench.training.device import choose_precision, describe_device
+from cxrbench.training.device import choose_precision
 
 
 def run_study(
@@ -36,10 +37,9 @@ def run_study(
     *,
     data_root: Path | None,
     schemes: tuple[str, ...],
-    device: torch.device,
     progress: StudyProgress,
+    devices: Sequence[torch.device] | None = None,
     store: Path | None = None,
-    jobs: int | None = 1,
 ) -> FinishedStudy:
     """Run the study of ``profile`` under ``out`` and return it, finished.
 
@@ -50,9 +50,10 @@ def run_study(
     store: a folder for packs, splits, audits and checkpoints apart from ``out``, which several studies may
         share, also at once as long as no two of them train the same seed.
     data_root: the folder that holds the real data sets, where the profile needs any.
-    jobs: how many stages are trained at a time on the CPU, each in a process with its share of the threads;
-        None is one a thread, up to four. With more than one, a script must guard its main module, as for all
-        of :mod:`multiprocessing`.
+    devices: where stages are trained, one at a time on each; a device may be listed several times. By default
+        the CPU, once per thread, up to four times (:func:`~cxrbench.study.executor.choose_devices`). With
+        more than one, each has its own process, and a script must guard its main module, as for all of
+        :mod:`multiprocessing`.
     schemes: the schemes to run, names or NAME=NOTATION; all of the profile's where empty.
 
     Raises
@@ -60,11 +61,9 @@ def run_study(
     CxrbenchError: the data, the profile or the training stop the study; the message says what to do.
     """
     started = time.perf_counter()
-    shared = share(jobs, device)
-    described = describe_device(device)
-    if shared.threads is not None:
-        described = {**described, "threads": shared.threads}
-    profile = profile.with_precision(lambda wanted: choose_precision(wanted, device))
+    devices = tuple(devices) if devices else choose_devices()
+    described, threads = describe_places(devices)
+    profile = profile.with_precision(lambda wanted: choose_precision(wanted, devices[0]))
     if profile.patient_ids == "hashed":
         # The key is needed after the images have been read, which may take an hour: ask for it now.
         patient_key(profile.roles[profile.target].dataset)
@@ -79,17 +78,9 @@ def run_study(
     roles = frozenset(role for scheme in chosen for role in scheme.roles)
     prepared = prepare(profile, roles, store, data_root, progress)
     read = time.perf_counter()
-    trained, files = train_and_predict(
-        profile,
-        plan,
-        prepared,
-        store / "stages",
-        out,
-        device=device,
-        described=described,
-        shared=shared,
-        progress=progress,
-    )
+    graph = Graph(profile, plan, prepared, described, len(devices), store / "stages", out, progress)
+    graph.finish(open_places(devices, threads, progress))
+    trained, files = graph.trained, graph.files()
     computed = time.perf_counter()
     with progress.task("evaluating"):
         first = files[profile.seeds[0]]

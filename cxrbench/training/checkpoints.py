@@ -39,12 +39,16 @@ class EpochRecord:
 
 @dataclass(frozen=True)
 class TrainedStage:
-    """A finished stage run: its key, the file of its selected epoch, and its history."""
+    """A finished stage run: its key, the file of its selected epoch, and its history.
+
+    ``processes`` is how many stages were trained at a time when this one was: its speed depends on that.
+    """
 
     key: str
     path: Path
     best_epoch: int
     history: tuple[EpochRecord, ...]
+    processes: int = 1
 
     @property
     def validation_auc(self) -> float:
@@ -105,16 +109,20 @@ class StageFolder:
         try:
             record = json.loads(self.done.read_text())
             history = tuple(EpochRecord(**epoch) for epoch in record["history"])
-            return TrainedStage(self.key, self.best, record["best_epoch"], history)
+            return TrainedStage(self.key, self.best, record["best_epoch"], history, record["processes"])
         except (ValueError, TypeError, KeyError) as error:
             raise TrainingError(f"{self.done} cannot be read ({error}); delete it to train again") from None
 
-    def finish(self, best_epoch: int, history: tuple[EpochRecord, ...]) -> TrainedStage:
+    def finish(self, best_epoch: int, history: tuple[EpochRecord, ...], processes: int = 1) -> TrainedStage:
         """Mark the run as complete; what was kept for going on is deleted."""
-        record = {"best_epoch": best_epoch, "history": [asdict(epoch) for epoch in history]}
+        record = {
+            "best_epoch": best_epoch,
+            "history": [asdict(epoch) for epoch in history],
+            "processes": processes,
+        }
         write_text_atomic(self.done, json.dumps(record, indent=2))
         self.last.unlink(missing_ok=True)
-        return TrainedStage(self.key, self.best, best_epoch, history)
+        return TrainedStage(self.key, self.best, best_epoch, history, processes)
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], note: Mapping[str, Any]) -> None:

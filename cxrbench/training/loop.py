@@ -49,6 +49,7 @@ class Job:
 
     name: the run's path in the notation, for the progress bar and for deriving its random numbers.
     train, validation: role -> images; pooled where there are several roles.
+    processes: how many stages are trained at a time; the speed depends on it and nothing else.
 
     Raises
     ------
@@ -62,6 +63,7 @@ class Job:
     config: StageConfig
     selection: BestValidationAuc
     seed: int
+    processes: int = 1
 
     def __post_init__(self) -> None:
         where = f"stage {self.name!r}"
@@ -146,7 +148,7 @@ def train_stage(
             if best_epoch == epoch:
                 _save_best(folder, network, job, epoch)
     assert best_epoch is not None
-    return folder.finish(best_epoch, history)
+    return folder.finish(best_epoch, history, job.processes)
 
 
 @contextmanager

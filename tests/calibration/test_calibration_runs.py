@@ -18,8 +18,8 @@ from cxrbench.calibration.calibrate import aims_of
 from cxrbench.calibration.write import FILES
 from cxrbench.cli import main
 from cxrbench.statistics.predictions import read_predictions
+from cxrbench.study.executor import threads_each
 from cxrbench.study.profile import load_profile
-from cxrbench.study.workers import threads_each
 
 SCHEMES = ("--scheme", "control", "--scheme", "findings")
 AIMS = ("--aim", "control=0.6", "--aim", "findings=0.6")
@@ -171,7 +171,7 @@ def test_two_jobs_measure_the_same_seeds_with_their_share_of_the_threads(done, t
     assert [(r["stage"], r["seed"], r["scheme"]) for r in rows] == [
         (r["stage"], int(r["seed"]), r["scheme"]) for r in done.evidence()
     ]
-    assert {r["threads"] for r in rows} == {threads_each(2)}
+    assert {r["threads"] for r in rows} == {threads_each()}
 
 
 @pytest.mark.slow

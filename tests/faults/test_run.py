@@ -82,7 +82,7 @@ class Log(Silent):
 def study(out, scheme, seeds=(0,)):
     profile = parse_profile(PROFILE, "small.toml").with_seeds(seeds)
     return profile, run_study(
-        profile, out, data_root=None, schemes=(scheme,), device=torch.device("cpu"), progress=Silent()
+        profile, out, data_root=None, schemes=(scheme,), devices=(torch.device("cpu"),), progress=Silent()
     )
 
 

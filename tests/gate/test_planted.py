@@ -132,7 +132,7 @@ def study(data_root):
             out,
             data_root=data_root,
             schemes=("direct",),
-            device=torch.device("cpu"),
+            devices=(torch.device("cpu"),),
             progress=Silent(),
         )
 

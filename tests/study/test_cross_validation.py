@@ -13,13 +13,13 @@ from sklearn.metrics import roc_auc_score
 
 from cxrbench.errors import LeakError, ProfileError, TrainingError
 from cxrbench.report import write_report
+from cxrbench.study.executor import torch_threads
 from cxrbench.study.finished import FinishedStudy
 from cxrbench.study.prepare import prepare
 from cxrbench.study.profile import parse_profile
 from cxrbench.study.progress import Silent
 from cxrbench.study.results import load_results
 from cxrbench.study.run import run_study
-from cxrbench.study.workers import torch_threads
 from cxrbench.training.checkpoints import StageFolder
 
 SCHEMES = ("control", "findings")
@@ -60,9 +60,8 @@ def study(profile, out, schemes=SCHEMES, data_root=None, jobs=1):
         out,
         data_root=data_root,
         schemes=schemes,
-        device=torch.device("cpu"),
+        devices=(torch.device("cpu"),) * jobs,
         progress=said,
-        jobs=jobs,
     ).results
     return Crossed(profile, results, out, said.lines)
 

@@ -57,7 +57,7 @@ def test_a_missing_key_is_said_before_anything_is_read(tmp_path, monkeypatch):
             tmp_path / "out",
             data_root=tmp_path / "absent",
             schemes=(),
-            device=torch.device("cpu"),
+            devices=(torch.device("cpu"),),
             progress=Silent(),
         )
     assert not (tmp_path / "out").exists()

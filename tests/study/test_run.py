@@ -166,7 +166,7 @@ def test_a_store_apart_takes_what_studies_share(tiny_profile, tmp_path):
     arguments = {
         "data_root": None,
         "schemes": ("control",),
-        "device": torch.device("cpu"),
+        "devices": (torch.device("cpu"),),
         "progress": Silent(),
         "store": tmp_path / "store",
     }

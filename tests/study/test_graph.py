@@ -23,10 +23,10 @@ def test_packed_images_are_small_until_they_are_read(tiny):
     assert np.array_equal(images.pixels, role.pack.pixels[role.rows("test")])
 
 
-def test_a_stage_is_noted_with_how_many_were_trained_beside_it(tiny):
+def test_a_stage_is_noted_with_how_many_were_trained_at_a_time(tiny):
     for stage in tiny.results.stages:
-        note = tiny.out / "stages" / stage.key[:20] / "beside.json"
-        assert json.loads(note.read_text()) == {"processes": stage.processes} == {"processes": 1}
+        note = tiny.out / "stages" / stage.key[:20] / "done.json"
+        assert json.loads(note.read_text())["processes"] == stage.processes == 1
     assert load_results(tiny.out / "results.json").stages[0].processes == 1
 
 
