@@ -35,6 +35,7 @@ _SHIPPED = {
     "kermany": "cxrbench.datasets.kermany",
     "manifest": "cxrbench.datasets.manifest",
     "chexpert": "cxrbench.datasets.chexpert",
+    "mimic-cxr-jpg": "cxrbench.datasets.mimic_cxr_jpg",
 }
 _GENERATED = ("phantom",)
 _adapters: dict[str, Adapter] = {}

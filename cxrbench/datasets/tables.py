@@ -73,6 +73,8 @@ def read_table(path: Path, required: Sequence[str], *, hint: str) -> pd.DataFram
         raise DatasetError(f"{path}: rows have more cells than the header has names") from None
     except pd.errors.ParserError as error:
         raise DatasetError(f"{path}: is not a CSV table: {' '.join(str(error).split())}") from None
+    except (EOFError, zlib.error, gzip.BadGzipFile):
+        raise DatasetError(f"{path}: is cut or no gzip file; download it again") from None
     except OSError as error:
         raise DatasetError(f"{path}: cannot be read: {error.strerror}") from None
     frame.columns = frame.columns.str.strip()
