@@ -1,0 +1,146 @@
+"""How far does an honest run on another machine part from this one? Measured by imitating other machines.
+
+The study of a profile is run once as it is and once in every other environment: with the instruction sets of
+older processors, with another number of threads, and with every other Python interpreter that is named (one
+per torch version). Their traces are compared number by number; no tolerance is used.
+
+    python benchmarks/trace_tolerances.py --profile phantom-small --out docs/trace/tolerances.json
+    python benchmarks/trace_tolerances.py --python torch-2.9.1=PATH/TO/bin/python …
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from cxrbench.trace.records import StageEntry, Trace, find_trace
+
+AVX2 = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"}
+SSE41 = {"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41"}
+
+
+@dataclass(frozen=True)
+class Environment:
+    """One imitated machine: environment variables, options of ``cxrbench study``, and an interpreter."""
+
+    name: str
+    variables: Mapping[str, str]
+    options: tuple[str, ...] = ()
+    python: str = sys.executable
+
+
+ENVIRONMENTS = (
+    Environment("as it is", {}),
+    Environment("AVX2", AVX2),
+    Environment("SSE 4.1", SSE41),
+    Environment("two threads per stage", {}, ("--jobs", "1")),
+    Environment("AVX2, two threads per stage", AVX2, ("--jobs", "1")),
+)
+
+
+def run(environment: Environment, profile: str, seeds: str, folder: Path) -> Trace:
+    """Run the study in ``environment`` and return its trace."""
+    out = folder / environment.name.replace(" ", "-").replace(",", "")
+    program = "import sys; from cxrbench.cli import main; main(sys.argv[1:])"
+    arguments = ["study", "--profile", profile, "--out", str(out), "--quiet", "--no-report", "--seeds", seeds]
+    subprocess.run(
+        [environment.python, "-c", program, *arguments, *environment.options],
+        env={**os.environ, **environment.variables},
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+    return find_trace(out)
+
+
+def distances(now: Trace, before: Trace) -> Iterator[dict[str, Any]]:
+    """Yield relative distances: what, of a chain's first stage or a later one, step, and how far."""
+    others = {(entry.run, entry.seed, entry.fold): entry for entry in before.stages}
+    for entry in now.stages:
+        yield from _of_stage(entry, others[entry.run, entry.seed, entry.fold])
+    for a, b in zip(now.predictions, before.predictions, strict=True):
+        spread = float(np.std(b.reference))
+        far = max(abs(x - y) for x, y in zip(a.reference, b.reference, strict=True)) / spread
+        yield {"what": "reference logits", "stage": "prediction", "step": None, "relative": far}
+        for what, x, y in (("mean", a.input_mean, b.input_mean), ("SD", a.input_sd, b.input_sd)):
+            relative = abs(x - y) / max(1.0, abs(y))
+            yield {"what": f"{what} of inputs", "stage": "prediction", "step": None, "relative": relative}
+
+
+def _of_stage(now: StageEntry, before: StageEntry) -> Iterator[dict[str, Any]]:
+    stage = "first" if now.parent is None else "later"
+    a, b = now.trace, before.trace
+    for step, (x, y) in enumerate(zip(a.steps, b.steps, strict=True)):
+        for what, u, v in (
+            ("loss", x.loss, y.loss),
+            ("gradient norm", x.gradient_norm, y.gradient_norm),
+            ("learning rate", x.learning_rate, y.learning_rate),
+        ):
+            yield {"what": what, "stage": stage, "step": step, "relative": abs(u - v) / abs(v)}
+    for what, u, v in (
+        ("trunk at the start", a.before.trunk, b.before.trunk),
+        ("heads at the start", a.before.heads, b.before.heads),
+    ):
+        yield {"what": what, "stage": stage, "step": None, "relative": abs(u - v) / abs(v)}
+    for role, moments in a.untrained.items():
+        other = b.untrained[role]
+        scale = max(other.sd, abs(other.mean))
+        for what, u, v in (("mean", moments.mean, other.mean), ("SD", moments.sd, other.sd)):
+            named = f"{what} of validation logits at the start"
+            yield {"what": named, "stage": stage, "step": None, "relative": abs(u - v) / scale}
+
+
+def largest(found: Iterator[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the largest distance of every kind, stage and step."""
+    rows: dict[tuple[str, str, int | None], float] = {}
+    for row in found:
+        key = row["what"], row["stage"], row["step"]
+        rows[key] = max(rows.get(key, 0.0), row["relative"])
+    return [
+        {"what": what, "stage": stage, "step": step, "relative": relative}
+        for (what, stage, step), relative in rows.items()
+    ]
+
+
+@click.command()
+@click.option("--profile", default="phantom-small", show_default=True)
+@click.option("--seeds", default="0", show_default=True)
+@click.option("--python", "pythons", multiple=True, help="NAME=INTERPRETER with another torch.")
+@click.option("--out", type=click.Path(path_type=Path), required=True)
+def main(profile: str, seeds: str, pythons: tuple[str, ...], out: Path) -> None:
+    """Measure how far imitated machines part, and write it to OUT as JSON."""
+    others = [Environment(name, {}, (), python) for name, python in (text.split("=", 1) for text in pythons)]
+    with tempfile.TemporaryDirectory() as folder:
+        first, *rest = (*ENVIRONMENTS, *others)
+        reference = run(first, profile, seeds, Path(folder))
+        measured = []
+        for environment in rest:
+            trace = run(environment, profile, seeds, Path(folder))
+            measured.append(
+                {
+                    "environment": environment.name,
+                    "described": dict(trace.environment),
+                    "largest": largest(distances(trace, reference)),
+                }
+            )
+    found = {
+        "profile": profile,
+        "seeds": seeds,
+        "reference": dict(reference.environment),
+        "measured": measured,
+    }
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
