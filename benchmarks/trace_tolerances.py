@@ -68,10 +68,13 @@ def distances(now: Trace, before: Trace) -> Iterator[dict[str, Any]]:
     for entry in now.stages:
         yield from _of_stage(entry, others[entry.run, entry.seed, entry.fold])
     for a, b in zip(now.predictions, before.predictions, strict=True):
-        spread = float(np.std(b.reference))
-        far = max(abs(x - y) for x, y in zip(a.reference, b.reference, strict=True)) / spread
+        spread = float(np.std(b.path.reference))
+        far = max(abs(x - y) for x, y in zip(a.path.reference, b.path.reference, strict=True)) / spread
         yield {"what": "reference logits", "stage": "prediction", "step": None, "relative": far}
-        for what, x, y in (("mean", a.input_mean, b.input_mean), ("SD", a.input_sd, b.input_sd)):
+        for what, x, y in (
+            ("mean", a.path.inputs.mean, b.path.inputs.mean),
+            ("SD", a.path.inputs.sd, b.path.inputs.sd),
+        ):
             relative = abs(x - y) / max(1.0, abs(y))
             yield {"what": f"{what} of inputs", "stage": "prediction", "step": None, "relative": relative}
 

@@ -19,14 +19,23 @@ def name(entry: PredictionEntry) -> str:
 
 def network_partings(now: PredictionEntry, stage: StageTrace) -> Iterator[Parting]:
     """Yield where the network that predicted is not the one that its stage kept, in one study."""
+    if stage.kept is None:
+        return
+    usually = "another epoch's or stage's checkpoint predicts"
     for what, x, y in (
-        ("norm of the trunk that predicts, against the kept epoch's", now.trunk, stage.trunk_kept),
-        ("norm of the heads that predict, against the kept epoch's", now.heads, stage.heads_kept),
+        (
+            "norm of the trunk that predicts, against the kept epoch's",
+            now.path.network.trunk,
+            stage.kept.trunk,
+        ),
+        (
+            "norm of the heads that predict, against the kept epoch's",
+            now.path.network.heads,
+            stage.kept.heads,
+        ),
     ):
         if x != y:
-            yield numbers(
-                "prediction", name(now), what, x, y, "another epoch's or stage's checkpoint predicts"
-            )
+            yield numbers("prediction", name(now), what, x, y, usually)
 
 
 def path_partings(now: PredictionEntry, before: PredictionEntry, rule: Tolerance) -> Iterator[Parting]:
@@ -34,18 +43,19 @@ def path_partings(now: PredictionEntry, before: PredictionEntry, rule: Tolerance
     if now.images != before.images:
         usually = "a batch is left out, or images are"
         yield Parting("prediction", name(now), "images", str(now.images), str(before.images), usually)
+    a, b = now.path, before.path
     for what, x, y in (
-        ("mean of the inputs", now.input_mean, before.input_mean),
-        ("SD of the inputs", now.input_sd, before.input_sd),
+        ("mean of the inputs", a.inputs.mean, b.inputs.mean),
+        ("SD of the inputs", a.inputs.sd, b.inputs.sd),
     ):
         if not near(x, y, rule.inputs, max(1.0, abs(y))):
             yield numbers("prediction", name(now), what, x, y, "normalisation: another mean or SD, or none")
-    if len(now.reference) != len(before.reference):
-        counts = str(len(now.reference)), str(len(before.reference))
+    if len(a.reference) != len(b.reference):
+        counts = str(len(a.reference)), str(len(b.reference))
         yield Parting("prediction", name(now), "reference logits", *counts, "fewer images")
         return
-    spread = float(np.std(before.reference)) if before.reference else 0.0
-    for image, (x, y) in enumerate(zip(now.reference, before.reference, strict=True)):
+    spread = float(np.std(b.reference)) if b.reference else 0.0
+    for image, (x, y) in enumerate(zip(a.reference, b.reference, strict=True)):
         if not near(x, y, rule.reference, spread):
             usually = "evaluation mode, order of channels, precision, or another network"
             yield numbers("prediction", name(now), f"reference logit of image {image}", x, y, usually)

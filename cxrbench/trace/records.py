@@ -15,10 +15,13 @@ from cxrbench.records import read_record, record, write_record
 
 FORMAT = 1
 NAME = "trace.json"
-FIRST_STEPS = 16
+STEPS = 16
+"""How many of a run's first steps are written down: later, rounding alone has driven two machines apart."""
+
 REFERENCE_IMAGES = 32
 
 Count = Annotated[int, Field(ge=0)]
+NotNegative = Annotated[float, Field(ge=0)]
 
 
 @record
@@ -49,36 +52,44 @@ class PartTrace:
 
 
 @record
-class Step:
-    """One of a stage's first steps: mean loss of the batch, norm of the whole gradient, learning rate."""
+class StepTrace:
+    """One optimiser step: its loss, the norm of all gradients, and the learning rate it was taken with."""
 
     loss: float
-    gradient_norm: float
-    learning_rate: float
+    gradient_norm: NotNegative
+    learning_rate: NotNegative
+
+
+@record
+class Norms:
+    """Euclidean norms of the trunk's parameters and of those of the stage's heads."""
+
+    trunk: NotNegative
+    heads: NotNegative
+
+
+@record
+class Moments:
+    """Mean and standard deviation of some numbers; the deviation is that of the numbers themselves (n)."""
+
+    mean: float
+    sd: NotNegative
 
 
 @record
 class StageTrace:
-    """What a stage run wrote down.
+    """The trace of one stage run, in float64.
 
-    steps: the first :data:`FIRST_STEPS`.
-    validation_mean, validation_sd: of the validation logits before the first step, over roles and labels.
-    trunk_before, heads_before, trunk_after, heads_after: norms of the parameters before the first and after
-        the last step. trunk_kept, heads_kept: of the epoch that was kept.
-    epoch_images, epoch_losses: images trained on and mean loss of every epoch.
+    untrained: role -> the logits of its first validation images before the first step.
+    before, after: norms before the first and after the last step. kept: those of the epoch that was kept.
+    steps: the first :data:`STEPS`.
     """
 
-    steps: tuple[Step, ...]
-    validation_mean: float
-    validation_sd: float
-    trunk_before: float
-    heads_before: float
-    trunk_after: float
-    heads_after: float
-    trunk_kept: float
-    heads_kept: float
-    epoch_images: tuple[Count, ...]
-    epoch_losses: tuple[float, ...]
+    untrained: Mapping[str, Moments]
+    before: Norms
+    steps: tuple[StepTrace, ...] = ()
+    after: Norms | None = None
+    kept: Norms | None = None
 
 
 @record
@@ -87,6 +98,7 @@ class StageEntry:
 
     run, parent: in the schemes' notation; ``parent`` is None for the first stage of a chain.
     roles: those that the stage trains. settings: as resolved, key -> text.
+    epoch_images, epoch_losses: images trained on and mean loss of every epoch.
     """
 
     run: str
@@ -95,19 +107,32 @@ class StageEntry:
     fold: int | None
     roles: tuple[str, ...]
     settings: Mapping[str, str]
+    epoch_images: tuple[Count, ...]
+    epoch_losses: tuple[float, ...]
     trace: StageTrace
+
+
+@record
+class PathTrace:
+    """The path from pixels to logits in one prediction.
+
+    network: norms of the parameters of the network that predicted.
+    inputs: of what enters its first convolution.
+    reference: logits that a fixed random network gives for the first :data:`REFERENCE_IMAGES` images through
+        the same path.
+    """
+
+    network: Norms
+    inputs: Moments
+    reference: tuple[float, ...]
 
 
 @record
 class PredictionEntry:
     """One scheme's predictions of one part with one seed (and in one fold).
 
-    run: the stage run whose network predicted. images: how many scores were written.
-    trunk, heads: norms of the parameters of the network that predicted.
-    input_mean, input_sd: of what enters the first convolution.
-    reference: logits that a fixed random network gives for the first :data:`REFERENCE_IMAGES` images through
-        the same path.
-    scores: digest of the written scores.
+    run: the stage run whose network predicted. images: how many scores were written. scores: digest of the
+    written file.
     """
 
     scheme: str
@@ -116,11 +141,7 @@ class PredictionEntry:
     fold: int | None
     part: str
     images: Count
-    trunk: float
-    heads: float
-    input_mean: float
-    input_sd: float
-    reference: tuple[float, ...]
+    path: PathTrace
     scores: str
 
 

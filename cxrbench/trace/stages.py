@@ -42,27 +42,31 @@ def _start(
     now: StageEntry, before: StageEntry, parent: StageTrace | None, rule: Tolerance
 ) -> Iterator[Parting]:
     a, b = now.trace, before.trace
-    if parent is not None and a.trunk_before != parent.trunk_kept:
+    if parent is not None and (parent.kept is None or a.before.trunk != parent.kept.trunk):
         # Both were measured on one machine, so no rounding is tolerated.
         yield numbers(
             "start",
             name(now),
             "norm of the trunk at the start, against that of the parent's kept epoch",
-            a.trunk_before,
-            parent.trunk_kept,
+            a.before.trunk,
+            parent.kept.trunk if parent.kept else 0.0,
             "the trunk was not handed on, or not from this parent or epoch",
         )
     tolerated = rule.start if parent is None else rule.later_start
-    # A validation logit's size says nothing of its rounding: its spread does.
-    spread = max(b.validation_sd, abs(b.validation_mean))
-    for what, x, y, scale, usually in (
-        ("norm of the trunk at the start", a.trunk_before, b.trunk_before, None, _OTHER_START),
-        ("norm of the heads at the start", a.heads_before, b.heads_before, None, "the heads were not reset"),
-        ("mean validation logit at the start", a.validation_mean, b.validation_mean, spread, _OTHER_LOGITS),
-        ("SD of validation logits at the start", a.validation_sd, b.validation_sd, spread, _OTHER_LOGITS),
+    for what, x, y, usually in (
+        ("norm of the trunk at the start", a.before.trunk, b.before.trunk, _OTHER_START),
+        ("norm of the heads at the start", a.before.heads, b.before.heads, "the heads were not reset"),
     ):
-        if not near(x, y, tolerated, scale):
+        if not near(x, y, tolerated):
             yield numbers("start", name(now), what, x, y, usually)
+    for role in sorted(set(a.untrained) & set(b.untrained)):
+        logits, others = a.untrained[role], b.untrained[role]
+        # A logit's size says nothing of its rounding: its spread does.
+        scale = max(others.sd, abs(others.mean))
+        for moment, x, y in (("mean", logits.mean, others.mean), ("SD", logits.sd, others.sd)):
+            if not near(x, y, tolerated, scale):
+                what = f"{moment} of the validation logits of {role} at the start"
+                yield numbers("start", name(now), what, x, y, _OTHER_LOGITS)
 
 
 def _steps(now: StageEntry, before: StageEntry, rule: Tolerance) -> Iterator[Parting]:
@@ -95,21 +99,17 @@ def _of_loss(step: int) -> str:
 
 
 def _epochs(now: StageEntry, before: StageEntry, rule: Tolerance) -> Iterator[Parting]:
-    a, b = now.trace, before.trace
-    if a.epoch_images != b.epoch_images:
-        counts = [", ".join(map(str, trace.epoch_images)) for trace in (a, b)]
+    if now.epoch_images != before.epoch_images:
+        counts = [", ".join(map(str, entry.epoch_images)) for entry in (now, before)]
         usually = "batches are left out, or another number of epochs"
         yield Parting("training", name(now), "images per epoch", counts[0], counts[1], usually)
     elif rule is EXACT:
         later = "the training changed after its first steps"
-        for epoch, (x, y) in enumerate(zip(a.epoch_losses, b.epoch_losses, strict=False)):
+        for epoch, (x, y) in enumerate(zip(now.epoch_losses, before.epoch_losses, strict=False)):
             if x != y:
                 yield numbers("training", name(now), f"mean loss of epoch {epoch + 1}", x, y, later)
-        for what, x, y in (
-            ("norm of the trunk at the end", a.trunk_after, b.trunk_after),
-            ("norm of the heads at the end", a.heads_after, b.heads_after),
-            ("norm of the trunk of the kept epoch", a.trunk_kept, b.trunk_kept),
-            ("norm of the heads of the kept epoch", a.heads_kept, b.heads_kept),
-        ):
-            if x != y:
-                yield numbers("training", name(now), what, x, y, later)
+        for when in ("after", "kept"):
+            a, b = getattr(now.trace, when), getattr(before.trace, when)
+            if a != b:
+                where = "at the end" if when == "after" else "of the kept epoch"
+                yield numbers("training", name(now), f"norm of the trunk {where}", a.trunk, b.trunk, later)

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from cxrbench.cli import main
-from cxrbench.trace.records import StageEntry, StageTrace, Step, Trace, write_trace
+from cxrbench.trace.records import Norms, StageEntry, StageTrace, StepTrace, Trace, write_trace
 
 ENTRY = StageEntry(
     run="init > covid",
@@ -17,10 +17,12 @@ ENTRY = StageEntry(
     fold=None,
     roles=("covid",),
     settings={"precision": "float32"},
-    trace=StageTrace((Step(0.7, 1.0, 1e-4),), 0.1, 0.2, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, (16,), (0.7,)),
+    epoch_images=(16,),
+    epoch_losses=(0.7,),
+    trace=StageTrace({}, Norms(1.0, 2.0), (StepTrace(0.7, 1.0, 1e-4),), Norms(3.0, 4.0), Norms(3.0, 4.0)),
 )
 TRACE = Trace("tiny", {"type": "cpu"}, {}, "covid", (), (ENTRY,), ())
-FAULTY = replace(TRACE, stages=(replace(ENTRY, trace=replace(ENTRY.trace, heads_before=2.5)),))
+FAULTY = replace(TRACE, stages=(replace(ENTRY, trace=replace(ENTRY.trace, before=Norms(1.0, 2.5))),))
 
 
 @pytest.fixture

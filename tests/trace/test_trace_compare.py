@@ -15,11 +15,14 @@ from cxrbench.errors import RecordError
 from cxrbench.trace.compare import Comparison, compare_traces
 from cxrbench.trace.fingerprints import of_labels, of_pixels, of_texts, packed, unpacked
 from cxrbench.trace.records import (
+    Moments,
+    Norms,
     PartTrace,
+    PathTrace,
     PredictionEntry,
     StageEntry,
     StageTrace,
-    Step,
+    StepTrace,
     Trace,
     read_trace,
     write_trace,
@@ -56,26 +59,20 @@ def part(role: str, name: str, **changed: Any) -> PartTrace:
 
 def stage(run: str, parent: str | None, roles: tuple[str, ...], before: float, kept: float) -> StageEntry:
     trace = StageTrace(
-        steps=tuple(Step(0.7 - i / 100, 1.5 - i / 50, 1e-4 * (i + 1)) for i in range(16)),
-        validation_mean=-0.3,
-        validation_sd=0.1,
-        trunk_before=before,
-        heads_before=0.3,
-        trunk_after=kept + 1,
-        heads_after=0.5,
-        trunk_kept=kept,
-        heads_kept=0.4,
-        epoch_images=(592, 592),
-        epoch_losses=(0.6, 0.5),
+        untrained={role: Moments(-0.3, 0.1) for role in roles},
+        before=Norms(before, 0.3),
+        steps=tuple(StepTrace(0.7 - i / 100, 1.5 - i / 50, 1e-4 * (i + 1)) for i in range(16)),
+        after=Norms(kept + 1, 0.5),
+        kept=Norms(kept, 0.4),
     )
-    return StageEntry(run, parent, 0, None, roles, {"precision": "float32", "epochs": "2"}, trace)
+    settings = {"precision": "float32", "epochs": "2"}
+    return StageEntry(run, parent, 0, None, roles, settings, (592, 592), (0.6, 0.5), trace)
 
 
 def prediction(scheme: str, run: str, name: str, trunk: float) -> PredictionEntry:
     reference = tuple(float(x) for x in np.linspace(-1, 1, 12))
-    return PredictionEntry(
-        scheme, run, 0, None, name, 12, trunk, 0.4, 0.03, 1.1, reference, f"{scheme}{name}"
-    )
+    path = PathTrace(Norms(trunk, 0.4), Moments(0.03, 1.1), reference)
+    return PredictionEntry(scheme, run, 0, None, name, 12, path, f"{scheme}{name}")
 
 
 CONTROL, FINDINGS, BOTH = "init > covid", "init > findings", "init > findings > covid"
@@ -103,11 +100,13 @@ def with_part(role: str, name: str, **changed: Any) -> Trace:
     return replace(TRACE, parts=parts)
 
 
+def with_entry(run: str, **changed: Any) -> Trace:
+    return replace(TRACE, stages=tuple(replace(e, **changed) if e.run == run else e for e in TRACE.stages))
+
+
 def with_stage(run: str, **changed: Any) -> Trace:
-    entries = tuple(
-        replace(e, trace=replace(e.trace, **changed)) if e.run == run else e for e in TRACE.stages
-    )
-    return replace(TRACE, stages=entries)
+    (entry,) = (e for e in TRACE.stages if e.run == run)
+    return with_entry(run, trace=replace(entry.trace, **changed))
 
 
 def with_step(run: str, step: int, **changed: Any) -> Trace:
@@ -119,6 +118,12 @@ def with_step(run: str, step: int, **changed: Any) -> Trace:
 
 def with_predictions(**changed: Any) -> Trace:
     return replace(TRACE, predictions=tuple(replace(p, **changed) for p in TRACE.predictions))
+
+
+def with_path(**changed: Any) -> Trace:
+    """Return the trace with a part of the path changed in every prediction."""
+    entries = tuple(replace(p, path=replace(p.path, **changed)) for p in TRACE.predictions)
+    return replace(TRACE, predictions=entries)
 
 
 def first(comparison: Comparison) -> tuple[str, str, int | None]:
@@ -179,11 +184,11 @@ def test_other_patients_with_the_same_number_of_images_look_like_a_split_by_imag
         (with_step(FINDINGS, 3, loss=0.8), "training", 3),
         (with_step(FINDINGS, 0, gradient_norm=1.6), "training", 0),
         (with_step(FINDINGS, 9, learning_rate=2e-3), "training", 9),
-        (with_stage(FINDINGS, trunk_before=100.1), "start", None),
-        (with_stage(FINDINGS, heads_before=0.5), "start", None),
-        (with_stage(FINDINGS, validation_mean=-0.29), "start", None),
-        (with_stage(FINDINGS, validation_sd=0.2), "start", None),
-        (with_stage(FINDINGS, epoch_images=(576, 576)), "training", None),
+        (with_stage(FINDINGS, before=Norms(100.1, 0.3)), "start", None),
+        (with_stage(FINDINGS, before=Norms(100.0, 0.5)), "start", None),
+        (with_stage(FINDINGS, untrained={"findings": Moments(-0.29, 0.1)}), "start", None),
+        (with_stage(FINDINGS, untrained={"findings": Moments(-0.3, 0.2)}), "start", None),
+        (with_entry(FINDINGS, epoch_images=(576, 576)), "training", None),
     ],
 )
 @pytest.mark.parametrize("environment", [CPU, OTHER_CPU])
@@ -202,8 +207,8 @@ def test_the_first_place_is_named_whatever_the_machine(
     [
         with_step(FINDINGS, 0, loss=0.7 * (1 + 2e-7)),
         with_step(FINDINGS, 12, loss=0.61),
-        with_stage(FINDINGS, epoch_losses=(0.61, 0.52)),
-        with_stage(FINDINGS, trunk_after=103.01),
+        with_entry(FINDINGS, epoch_losses=(0.61, 0.52)),
+        with_stage(FINDINGS, after=Norms(103.01, 0.5)),
     ],
 )
 def test_rounding_of_another_machine_is_no_parting_and_on_the_same_machine_is(now: Trace) -> None:
@@ -216,37 +221,46 @@ def test_rounding_of_another_machine_is_no_parting_and_on_the_same_machine_is(no
 @pytest.mark.parametrize("value", [float("inf")])
 def test_what_is_not_finite_cannot_be_recorded(value: float) -> None:
     with pytest.raises(ValueError, match="finite"):
-        Step(value, 1.0, 1e-4)
+        StepTrace(value, 1.0, 1e-4)
 
 
 @pytest.mark.parametrize("environment", [CPU, OTHER_CPU])
 def test_a_trunk_that_was_not_handed_on_is_seen_on_any_machine(environment: dict[str, str]) -> None:
     # The norm is near the baseline's, so only the study's own parent gives it away.
-    now = replace(with_stage(BOTH, trunk_before=102.0001), environment=environment)
+    now = replace(with_stage(BOTH, before=Norms(102.0001, 0.3)), environment=environment)
     comparison = compare_traces(now, TRACE)
     assert first(comparison) == ("start", f"stage {BOTH!r}, seed 0", None)
     assert "parent" in comparison.partings[0].what
 
 
+SHIFTED = tuple(x + 0.1 for x in TRACE.predictions[0].path.reference)
+
+
 @pytest.mark.parametrize("environment", [CPU, OTHER_CPU])
 @pytest.mark.parametrize(
-    "changed",
+    "now",
     [
-        {"trunk": 99.0},
-        {"heads": 0.41},
-        {"input_mean": 0.49},
-        {"input_sd": 0.25},
-        {"images": 11},
-        {"reference": tuple(x + 0.1 for x in TRACE.predictions[0].reference)},
-        {"reference": ()},
+        with_path(network=Norms(99.0, 0.4)),
+        with_path(inputs=Moments(0.49, 1.1)),
+        with_path(inputs=Moments(0.03, 0.25)),
+        with_path(reference=SHIFTED),
+        with_path(reference=()),
+        with_predictions(images=11),
     ],
 )
-def test_a_fault_of_the_prediction_path_is_named_once(
-    changed: dict[str, Any], environment: dict[str, str]
-) -> None:
-    comparison = compare_traces(replace(with_predictions(**changed), environment=environment), TRACE)
+def test_a_fault_of_the_prediction_path_is_named_once(now: Trace, environment: dict[str, str]) -> None:
+    comparison = compare_traces(replace(now, environment=environment), TRACE)
     assert [p.kind for p in comparison.partings] == ["prediction"]
     assert len(comparison.following) == 3
+
+
+def test_heads_of_another_checkpoint_are_seen() -> None:
+    trunks = {p.run: p.path.network.trunk for p in TRACE.predictions}
+    entries = tuple(
+        replace(p, path=replace(p.path, network=Norms(trunks[p.run], 0.41))) for p in TRACE.predictions
+    )
+    comparison = compare_traces(replace(TRACE, predictions=entries), TRACE)
+    assert "heads" in comparison.partings[0].what
 
 
 def test_scores_that_change_by_themselves_are_seen_on_the_same_machine() -> None:
@@ -272,7 +286,7 @@ def test_another_seed_or_scheme_is_noted_and_no_parting() -> None:
 
 
 def test_partings_can_be_allowed_by_kind() -> None:
-    comparison = compare_traces(with_predictions(input_mean=0.49), TRACE)
+    comparison = compare_traces(with_path(inputs=Moments(0.49, 1.1)), TRACE)
     assert comparison.changed() == comparison.partings
     assert comparison.changed(["prediction"]) == ()
     assert comparison.changed(["labels"]) == comparison.partings
