@@ -36,6 +36,7 @@ _SHIPPED = {
     "manifest": "cxrbench.datasets.manifest",
     "chexpert": "cxrbench.datasets.chexpert",
     "mimic-cxr-jpg": "cxrbench.datasets.mimic_cxr_jpg",
+    "padchest": "cxrbench.datasets.padchest",
 }
 _GENERATED = ("phantom",)
 _adapters: dict[str, Adapter] = {}

@@ -1,0 +1,205 @@
+"""PadChest.
+
+Bustos et al., "PadChest: a large chest x-ray image dataset with multi-label annotated reports", Medical Image
+Analysis 2020; 160,861 images of 67,625 patients, Hospital San Juan de Alicante, 2007 to 2017. Columns and
+values as in the table that torchxrayvision carries. More in docs/datasets/padchest.md.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from cxrbench.cohort.table import Cohort
+from cxrbench.datasets.folder import FILE_MISSING, Selection, make_cohort, walk_images
+from cxrbench.datasets.projections import keep_views
+from cxrbench.datasets.registry import register
+from cxrbench.datasets.tables import (
+    has_columns,
+    read_table,
+    refuse_empty,
+    refuse_rows,
+    sexes,
+    views,
+)
+from cxrbench.errors import DatasetError
+from cxrbench.text import did_you_mean
+
+FINDINGS: dict[str, tuple[str, ...]] = {
+    "atelectasis": (
+        "laminar atelectasis",
+        "lobar atelectasis",
+        "segmental atelectasis",
+        "atelectasis basal",
+        "total atelectasis",
+        "round atelectasis",
+    ),
+    "cardiomegaly": (),
+    "consolidation": (),
+    "pulmonary edema": (),
+    "pleural effusion": ("loculated pleural effusion", "loculated fissural effusion"),
+    "emphysema": (),
+    "pulmonary fibrosis": (),
+    "hiatal hernia": (),
+    "infiltrates": (),
+    "nodule": ("multiple nodules",),
+    "pulmonary mass": (),
+    "pleural thickening": ("apical pleural thickening", "calcified pleural thickening"),
+    "pneumonia": ("atypical pneumonia",),
+    "pneumothorax": ("hydropneumothorax",),
+}
+"""The labels of the cohort unless others are named: PadChest's word -> narrower words that count as it."""
+
+_TABLES = "PADCHEST_chest_x_ray_images_labels_160K*.csv*"
+_NEEDED = (
+    "ImageID",
+    "StudyDate_DICOM",
+    "PatientID",
+    "PatientBirth",
+    "PatientSex_DICOM",
+    "Projection",
+    "Labels",
+)
+_HINT = "download PADCHEST_chest_x_ray_images_labels_160K_01.02.19.csv and put it beside the images"
+_LIST = re.compile(r"\[\s*('[^']*'\s*(,\s*'[^']*'\s*)*)?\]")
+# Words that are no finding: of the report ("unchanged" since a report that is not here), or of the film.
+_UNCHANGED, _EXCLUDE, _NORMAL = "unchanged", "exclude", "normal"
+
+
+def recognises(folder: Path) -> bool:
+    """Return whether the folder holds the table of labels."""
+    return _table(folder) is not None
+
+
+@register(
+    "padchest",
+    title="PadChest",
+    marker="PADCHEST_chest_x_ray_images_labels_160K_01.02.19.csv",
+    recognises=recognises,
+    licence="the dataset's research use agreement",
+    page="datasets/padchest.md",
+)
+def load(root: Path, laterals: bool = False, labels: Sequence[str] | None = None) -> Cohort:
+    """Read the table of labels and the PNG files, in numbered folders or all in one.
+
+    A finding that an image's list names is positive; others are negative, unless the list says "unchanged",
+    which leaves them unknown. Images without any word, and those marked "exclude", are left out. The age is
+    the year of the study less the year of birth. The columns ``label_method`` (Physician or RNN_model) and
+    ``study`` are carried along. There is no official split.
+
+    Parameters
+    ----------
+    root: the folder of the table; images lie in it or in folders below it.
+    laterals: keep lateral views.
+    labels: PadChest's words to use as labels instead of :data:`FINDINGS`; one that is a key of it counts its
+        narrower words too.
+
+    Raises
+    ------
+    DatasetError: no table or no image, a column missing, a list of labels that cannot be read, or a label
+        that no image has.
+    """
+    path = _table(root)
+    if path is None:
+        raise DatasetError(f"{root}: no {_TABLES.replace('*', '')}; {_HINT}")
+    frame = read_table(path, _NEEDED, hint=_HINT)
+    refuse_empty(path, frame, ("ImageID", "PatientID"))
+    refuse_rows(path, frame["ImageID"].duplicated(keep=False), "an image stands twice")
+    here = walk_images(root, [""], (".png",)).by_name()
+    if not here:
+        raise DatasetError(f"{root}: no PNG files in it or below it; unpack the images there")
+    codes, words = _words(path, frame["Labels"])
+    chosen = _chosen(path, words, labels)
+    projection = frame["Projection"].replace({"AP_horizontal": "AP supine", "UNK": None})
+    blank = pd.Series(None, frame.index, dtype=object)
+    years = frame["StudyDate_DICOM"].str.extract(r"^(\d{4})\d{4}$")[0].astype(np.float64)
+    age = years - pd.to_numeric(frame["PatientBirth"], errors="coerce")
+    selection = Selection(
+        pd.DataFrame(
+            {
+                "image_id": frame["ImageID"],
+                "patient_id": frame["PatientID"],
+                "view": views(projection),
+                "sex": sexes(frame["PatientSex_DICOM"]),
+                "age": age.where(age.between(0, 120)),
+                "source": "Hospital San Juan de Alicante",
+                "path": frame["ImageID"].map(here),
+            }
+        )
+        .join(_findings(words, chosen, codes, frame.index))
+        .assign(label_method=frame.get("MethodLabel", blank), study=frame.get("StudyID", blank))
+    )
+    keep_views(selection, projection, laterals)
+    for reason, rows in (
+        ("no label", [not word for word in words]),
+        ("marked 'exclude'", [_EXCLUDE in word for word in words]),
+    ):
+        of_rows = pd.Series(np.array(rows, dtype=bool)[codes], frame.index)
+        selection.leave_out(of_rows.loc[selection.frame.index], reason)
+    missing = selection.leave_out(selection.frame["path"].isna(), FILE_MISSING)
+    both = np.array([_NORMAL in word and len(word) > 1 for word in words], dtype=bool)[codes]
+    notes = [f"images that are called normal and have a further label: {int(both.sum()):,}"]
+    return make_cohort(
+        dataset="padchest",
+        root=root,
+        selection=selection,
+        labels=tuple(chosen),
+        missing=missing["image_id"],
+        unlisted=sorted(here[name] for name in set(here).difference(frame["ImageID"])),
+        notes=notes if both.any() else (),
+    )
+
+
+def _table(folder: Path) -> Path | None:
+    found = sorted(path for path in folder.glob(_TABLES) if has_columns(path, ("ImageID", "Labels")))
+    return found[-1] if found else None
+
+
+def _words(path: Path, texts: pd.Series) -> tuple[np.ndarray, list[frozenset[str]]]:
+    """Return each row's place in the distinct lists of labels, and these lists as sets of words.
+
+    Many words begin with a blank in the original. A cell that is empty or ``nan`` has no words.
+    """
+    texts = texts.fillna("nan")
+    codes, distinct = pd.factorize(texts)
+    wrong = [text for text in distinct if text != "nan" and not _LIST.fullmatch(text)]
+    refuse_rows(path, texts.isin(wrong), "column 'Labels' must be a list such as ['pneumonia', 'nodule']")
+    words = [frozenset(word.strip() for word in re.findall(r"'([^']*)'", text)) - {""} for text in distinct]
+    return codes, words
+
+
+def _chosen(
+    path: Path, words: Sequence[frozenset[str]], labels: Sequence[str] | None
+) -> dict[str, frozenset[str]]:
+    """Return label -> the words that make it positive.
+
+    Raises
+    ------
+    DatasetError: a label that no image has.
+    """
+    if labels is None:
+        return {label: frozenset((label, *narrower)) for label, narrower in FINDINGS.items()}
+    if isinstance(labels, str) or not labels:
+        raise DatasetError(f"{path}: labels must be a list of words, such as ['pneumonia'], not {labels!r}")
+    known = frozenset().union(*words)
+    chosen = {label: frozenset((label, *FINDINGS.get(label, ()))) for label in labels}
+    for label, any_of in chosen.items():
+        if not any_of & known:
+            raise DatasetError(f"{path}: no image is labelled {label!r}{did_you_mean(label, sorted(known))}")
+    return chosen
+
+
+def _findings(
+    words: Sequence[frozenset[str]], chosen: dict[str, frozenset[str]], codes: np.ndarray, index: pd.Index
+) -> pd.DataFrame:
+    values = np.array(
+        [
+            [1.0 if any_of & said else np.nan if _UNCHANGED in said else 0.0 for any_of in chosen.values()]
+            for said in words
+        ]
+    )
+    return pd.DataFrame(values[codes], index=index, columns=list(chosen))
