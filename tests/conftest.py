@@ -9,51 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import tiny_study
 import torch
 
 from cxrbench.study.finished import FinishedStudy
-from cxrbench.study.profile import Profile, parse_profile
+from cxrbench.study.profile import Profile
 from cxrbench.study.progress import Silent
 from cxrbench.study.results import Results
 from cxrbench.study.run import run_study
 
 pytest_plugins = ["pytester"]
-
-TINY = """
-[study]
-name = "tiny"
-title = "Tiny"
-image_size = 32
-init = { kind = "random" }
-data_seed = 5
-seeds = [0]
-target = "covid"
-label = "COVID-19"
-
-[roles.findings]
-dataset = "phantom"
-validation = 0.3
-labels = ["Effusion", "Infiltration"]
-
-[roles.covid]
-dataset = "phantom"
-validation = 0.3
-
-[phantom.findings]
-n_images = 60
-
-[phantom.covid]
-n_images = 80
-n_test_images = 60
-
-[stages.default]
-epochs = 1
-batch_size = 16
-
-[targets.control]
-at_least = 0.01
-source = "an AUC that any network has"
-"""
 
 
 @dataclass(frozen=True)
@@ -93,7 +58,7 @@ def run(profile: Profile, out: Path, schemes: tuple[str, ...] = (), log: Log | N
 
 @pytest.fixture(scope="session")
 def tiny_profile() -> Profile:
-    return parse_profile(TINY, "tiny.toml")
+    return tiny_study.profile()
 
 
 @pytest.fixture(scope="session")
@@ -109,7 +74,7 @@ def log() -> Log:
 
 @pytest.fixture(scope="session")
 def tiny_text() -> str:
-    return TINY
+    return tiny_study.profile_text()
 
 
 @pytest.fixture(scope="session")

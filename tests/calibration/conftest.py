@@ -3,48 +3,20 @@
 from __future__ import annotations
 
 import pytest
+from tiny_study import profile_text
 
 from cxrbench.calibration.records import Row
 
-TINY = """\
-# Above everything.
-[study]
-name = "tiny"
-title = "Tiny"
-image_size = 32
-init = { kind = "random" }
-data_seed = 5
-seeds = [0]
-target = "covid"
-label = "COVID-19"
-
-[roles.findings]
-dataset = "phantom"
-validation = 0.3
-labels = ["Effusion", "Infiltration"]
-
-[roles.covid]
-dataset = "phantom"
-validation = 0.3
-
-[phantom.findings]
-n_images = 40
-
-[phantom.covid]
-n_images = 50
-n_test_images = 40
-severity_median = 0.75  # the main dial
-
-[stages.default]
-epochs = 1
-batch_size = 16
-precision = "float32"
-
-# Above the targets.
-[targets.control]
-at_least = 0.01
-source = "an AUC that any network has"
-"""
+# With comments, which a calibration keeps.
+TINY = "# Above everything.\n" + profile_text(
+    {
+        "phantom.findings.n_images": 40,
+        "phantom.covid": {"n_images": 50, "n_test_images": 40, "severity_median": 0.75},
+        "stages.default.precision": "float32",
+    }
+).replace("severity_median = 0.75", "severity_median = 0.75  # the main dial").replace(
+    "[targets.control]", "# Above the targets.\n[targets.control]"
+)
 
 
 def row(scheme, seed, auc, knobs=None, stage="confirm", se=0.005, clustered=0.008):

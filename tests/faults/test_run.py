@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import torch
 from sklearn.metrics import roc_auc_score
+from tiny_study import profile_text
 
 from cxrbench.errors import TrainingError
 from cxrbench.faults.catalogue import FAULTS, NO_NORMALISATION, OTHER_SEED, PLAIN, SAME_SEED
@@ -26,47 +27,16 @@ BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "test_sensitivity.py"
 
 # Margin and test part are so large that no difference between two hardly trained networks fails the gate:
 # what is seen of a fault is not the question here.
-PROFILE = """
-[study]
-name = "small"
-title = "Small"
-image_size = 32
-init = { kind = "random" }
-data_seed = 5
-seeds = [0]
-target = "covid"
-label = "COVID-19"
-gate_margin = 0.49
-
-[roles.findings]
-dataset = "phantom"
-validation = 0.3
-labels = ["Effusion", "Infiltration"]
-
-[roles.pneumonia]
-dataset = "phantom"
-validation = 0.3
-
-[roles.covid]
-dataset = "phantom"
-validation = 0.3
-
-[phantom.findings]
-n_images = 40
-
-[phantom.pneumonia]
-n_images = 40
-
-[phantom.covid]
-n_images = 60
-n_test_images = 300
-images_per_test_patient = 1.0
-
-[stages.default]
-epochs = 1
-batch_size = 16
-precision = "float32"
-"""
+PROFILE = profile_text(
+    {
+        "study.gate_margin": 0.49,
+        "phantom.findings.n_images": 40,
+        "phantom.covid": {"n_images": 60, "n_test_images": 300, "images_per_test_patient": 1.0},
+        "stages.default.precision": "float32",
+        "targets": None,
+    },
+    roles=("findings", "pneumonia", "covid"),
+)
 
 
 class Log(Silent):

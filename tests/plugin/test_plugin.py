@@ -6,6 +6,7 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+from tiny_study import profile_text
 
 # pytester forgets what a run has imported, and numpy and torch cannot be imported twice.
 for _module in ("cxrbench.study.run", "cxrbench.gate.rules", "cxrbench.report.write", "sklearn.metrics"):
@@ -14,37 +15,21 @@ for _module in ("cxrbench.study.run", "cxrbench.gate.rules", "cxrbench.report.wr
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 QUIET = ("-p", "no:cacheprovider", "-p", "no:benchmark")
 
-PROFILE = """
-[study]
-name = "outside"
-title = "Outside"
-image_size = 32
-init = { kind = "random" }
-data_seed = 5
-seeds = [0]
-target = "covid"
-label = "COVID-19"
-
-[roles.covid]
-dataset = "phantom"
-validation = 0.3
-
-[phantom.covid]
-n_images = 60
-n_test_images = 40
-
-[stages.default]
-epochs = 1
-batch_size = 16
-
-[schemes]
-again = "init > covid > covid"
-"""
+PROFILE = profile_text(
+    {
+        "study.title": "Outside",
+        "phantom.covid": {"n_images": 60, "n_test_images": 40},
+        "targets": None,
+        "schemes": {"again": "init > covid > covid"},
+    },
+    roles=("covid",),
+)
 
 VERDICTS = """
 from importlib import import_module
 
 import pytest
+from tiny_study import profile_text
 
 # pytester forgets what a run has imported, and numpy and torch cannot be imported twice.
 for _module in ("cxrbench.study.run", "cxrbench.gate.rules", "cxrbench.report.write", "sklearn.metrics"):
@@ -116,7 +101,7 @@ def test_schemes_and_pairs_are_those_of_the_profile(outside):
         (["--cxr-scheme", "contrl"], "*no scheme 'contrl'; did you mean 'control'*"),
         (["--cxr-seeds", "one"], "*--cxr-seeds takes whole numbers*"),
         (["--cxr-profile", "outside.toml", "--cxr-scheme", "findings"], "*'findings' needs role 'findings'*"),
-        (["--cxr-profile", "latin.toml"], "*profile latin.toml: line 4 is not UTF-8*"),
+        (["--cxr-profile", "latin.toml"], "*profile latin.toml: line 3 is not UTF-8*"),
         (["--cxr-profile", "latin.toml", "--cxr-seeds", "one"], "*--cxr-seeds takes whole numbers*"),
     ],
 )

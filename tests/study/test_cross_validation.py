@@ -7,9 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import pytest
+import tiny_study
 import torch
 from PIL import Image
 from sklearn.metrics import roc_auc_score
+from tiny_study import MANIFEST, profile_text
 
 from cxrbench.errors import LeakError, ProfileError, TrainingError
 from cxrbench.report import write_report
@@ -27,11 +29,13 @@ FOLDS = (1, 2, 3)
 
 
 @pytest.fixture(scope="module")
-def text(tiny_text):
-    return (
-        tiny_text.replace("validation = 0.3\n\n[phantom.findings]", "folds = 3\n\n[phantom.findings]")
-        .replace("n_test_images = 60", "n_test_images = 0")
-        .replace("epochs = 1", 'epochs = 1\nprecision = "float32"')
+def text():
+    return profile_text(
+        {
+            "roles.covid": {"dataset": "phantom", "folds": 3},
+            "phantom.covid.n_test_images": 0,
+            "stages.default.precision": "float32",
+        }
     )
 
 
@@ -195,32 +199,14 @@ def test_an_official_test_list_is_not_trained_on(text, tmp_path):
 
 # Leaks.
 
-COPIES = """
-[study]
-name = "copies"
-title = "Copies"
-image_size = 64
-init = { kind = "random" }
-data_seed = 1
-seeds = [0]
-target = "covid"
-label = "COVID-19"
-patient_ids = "plain"
-on_leak = "ACTION"
-
-[roles.findings]
-dataset = "manifest"
-validation = 0.25
-options = { file = "findings.csv", labels = ["Mass"] }
-
-[roles.covid]
-dataset = "manifest"
-folds = 3
-options = { file = "covid.csv", labels = ["COVID-19"] }
-
-[stages.default]
-epochs = 1
-"""
+COPIES = {
+    **MANIFEST,
+    "roles.covid": {
+        "dataset": "manifest",
+        "folds": 3,
+        "options": {"file": "covid.csv", "labels": ["COVID-19"]},
+    },
+}
 
 
 @pytest.fixture(scope="module")
@@ -254,7 +240,7 @@ def films(tmp_path_factory):
 
 
 def turns(films, action):
-    profile = parse_profile(COPIES.replace("ACTION", action), "copies.toml")
+    profile = tiny_study.profile({**COPIES, "study.on_leak": action})
     return prepare(profile, frozenset({"findings", "covid"}), films / action, films / "data", Silent())
 
 

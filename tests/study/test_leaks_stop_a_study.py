@@ -6,39 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from tiny_study import MANIFEST, profile
 
 from cxrbench.errors import LeakError
 from cxrbench.study.prepare import prepare
-from cxrbench.study.profile import parse_profile
 from cxrbench.study.progress import Silent
-
-PROFILE = """
-[study]
-name = "copies"
-title = "Copies"
-image_size = 64
-init = { kind = "random" }
-data_seed = 1
-seeds = [0]
-target = "covid"
-label = "COVID-19"
-patient_ids = "plain"
-on_leak = "ACTION"
-
-[roles.findings]
-dataset = "manifest"
-validation = 0.25
-options = { file = "findings.csv", labels = ["Mass"] }
-
-[roles.covid]
-dataset = "manifest"
-validation = 0.25
-test = 0.5
-options = { file = "covid.csv", labels = ["COVID-19"] }
-
-[stages.default]
-epochs = 1
-"""
 
 
 @pytest.fixture
@@ -63,9 +35,9 @@ def copies(tmp_path):
 
 
 def prepared(copies, action):
-    profile = parse_profile(PROFILE.replace("ACTION", action), "copies.toml")
+    study = profile({**MANIFEST, "study.on_leak": action})
     roles = frozenset({"findings", "covid"})
-    (only,) = prepare(profile, roles, copies / "out", copies / "data", Silent())
+    (only,) = prepare(study, roles, copies / "out", copies / "data", Silent())
     return only
 
 

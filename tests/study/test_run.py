@@ -7,11 +7,11 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+import tiny_study
 import torch
 from sklearn.metrics import roc_auc_score
 
 from cxrbench.errors import ProfileError, TrainingError
-from cxrbench.study.profile import parse_profile
 from cxrbench.study.progress import Silent
 from cxrbench.study.results import load_results
 from cxrbench.study.run import run_study
@@ -122,8 +122,8 @@ def test_another_seed_trains_again_on_the_same_split(tiny, tmp_path, run_tiny):
     assert not np.allclose(here["score"], there["score"])
 
 
-def test_changed_training_settings_train_again(tiny, run_tiny, log, tiny_text):
-    changed = parse_profile(tiny_text.replace("batch_size = 16", "batch_size = 20"), "tiny.toml")
+def test_changed_training_settings_train_again(tiny, run_tiny, log):
+    changed = tiny_study.profile({"stages.default.batch_size": 20})
     run_tiny(changed, tiny.out, ("control",), log)
     assert "kept" not in log.lines[0]
 
@@ -144,22 +144,22 @@ def test_a_target_gives_a_verdict_and_none_is_inconclusive(tiny):
     assert "states no target" in tiny.results.scheme("findings").verdict.sentence
 
 
-def test_real_data_without_a_data_root_is_refused(tmp_path, run_tiny, tiny_text):
-    text = tiny_text.replace('dataset = "phantom"', 'dataset = "chestxray14"', 1)
+def test_real_data_without_a_data_root_is_refused(tmp_path, run_tiny):
+    profile = tiny_study.profile({"roles.findings.dataset": "chestxray14"})
     with pytest.raises(ProfileError, match=r"'chestxray14' for role 'findings'.*--data-root"):
-        run_tiny(parse_profile(text, "tiny.toml"), tmp_path, ("findings",))
+        run_tiny(profile, tmp_path, ("findings",))
 
 
-def test_a_label_that_the_data_set_does_not_have_is_refused(tmp_path, run_tiny, tiny_text):
-    text = tiny_text.replace('"Effusion"', '"Efusion"')
+def test_a_label_that_the_data_set_does_not_have_is_refused(tmp_path, run_tiny):
+    profile = tiny_study.profile({"roles.findings.labels": ["Efusion", "Infiltration"]})
     with pytest.raises(ProfileError, match="has no label 'Efusion'"):
-        run_tiny(parse_profile(text, "tiny.toml"), tmp_path, ("findings",))
+        run_tiny(profile, tmp_path, ("findings",))
 
 
-def test_missing_initial_parameters_stop_the_study(tmp_path, run_tiny, tiny_text):
-    text = tiny_text.replace('{ kind = "random" }', '{ kind = "file", path = "nowhere.safetensors" }')
+def test_missing_initial_parameters_stop_the_study(tmp_path, run_tiny):
+    profile = tiny_study.profile({"study.init": {"kind": "file", "path": "nowhere.safetensors"}})
     with pytest.raises(TrainingError, match=r"nowhere\.safetensors"):
-        run_tiny(parse_profile(text, "tiny.toml"), tmp_path, ("control",))
+        run_tiny(profile, tmp_path, ("control",))
 
 
 def test_a_store_apart_takes_what_studies_share(tiny_profile, tmp_path):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
+import tiny_study
 
 from cxrbench.report.content import reach, short_target
 from cxrbench.statistics.verdicts import Target, verdict
-from cxrbench.study.profile import parse_profile
 
 MEASURED = Target(
     source="a calibration", auc=0.75, tolerance=0.1, sd=0.02, seeds=5, measured_on="0123456789abcdef"
@@ -34,20 +34,25 @@ def test_a_target_that_was_measured_on_no_images_holds_on_all():
     assert paper.on("0123456789abcdef") == paper.on("") == paper
 
 
-def stated(text, sample):
-    table = "auc = 0.5\ntolerance = 0.4\nsd = 0.01\nseeds = 5"
-    return text.replace("at_least = 0.01", f'{table}\nmeasured_on = "{sample}"')
-
-
-def test_a_study_knows_its_test_images_by_ids_and_labels(tiny, tiny_text, tmp_path, run_tiny):
+def test_a_study_knows_its_test_images_by_ids_and_labels(tiny, tmp_path, run_tiny):
     sample = tiny.results.sample
     assert len(sample) == 16
     assert int(sample, 16) >= 0
     # Another difficulty shows other pixels on the same films; another seed of the data draws other films.
-    harder = tiny_text.replace("n_test_images = 60", "n_test_images = 60\nseverity_median = 0.3")
-    same = run_tiny(parse_profile(stated(harder, sample), "a.toml"), tmp_path / "a", ("control",))
-    drawn = harder.replace("data_seed = 5", "data_seed = 6")
-    other = run_tiny(parse_profile(stated(drawn, sample), "b.toml"), tmp_path / "b", ("control",))
+    stated = {
+        "targets.control": {
+            "source": "a calibration",
+            "auc": 0.5,
+            "tolerance": 0.4,
+            "sd": 0.01,
+            "seeds": 5,
+            "measured_on": sample,
+        }
+    }
+    harder = {**stated, "phantom.covid.severity_median": 0.3}
+    same = run_tiny(tiny_study.profile(harder), tmp_path / "a", ("control",))
+    drawn = {**stated, "study.data_seed": 6}
+    other = run_tiny(tiny_study.profile(drawn), tmp_path / "b", ("control",))
     assert same.sample == sample != other.sample
     assert same.scheme("control").verdict.outcome == "pass"
     assert reach(same, same.scheme("control")) is not None
