@@ -1,7 +1,8 @@
 """Writing files so that no half-written one is ever read back, and keys made of what a result depends on.
 
-A file or folder is written under a temporary name beside its final one, flushed to the disk, and renamed.
-A process that is killed leaves at most a temporary name (see :data:`TEMPORARY`), which nothing reads.
+A file or folder is written in a temporary folder beside its final place, flushed to the disk, and renamed. A
+process that is killed leaves at most its temporary folder (see :data:`TEMPORARY`), which nothing reads and
+which :func:`sweep` removes.
 """
 
 from __future__ import annotations
@@ -11,52 +12,56 @@ import hashlib
 import importlib.util
 import json
 import os
+import platform
 import secrets
 import shutil
+import time
 from collections.abc import Iterator, Mapping, Sequence, Set
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 
 TEMPORARY = ".partial-"
-"""What every temporary name starts with, so that leftovers of a killed process can be told and removed."""
+"""The start of every temporary folder's name; the machine and the process that write in it follow."""
+
+_ABANDONED = 24 * 60 * 60
+"""Seconds without a change after which nobody can be writing any more, wherever the process is."""
+
+_ours: set[str] = set()
+"""The temporary folders that this process writes in."""
 
 
 @contextmanager
 def atomic_path(path: Path | str) -> Iterator[Path]:
-    """Yield a temporary path beside ``path``; what is written there becomes ``path`` on a clean exit.
+    """Yield a temporary path; what is written there becomes ``path`` on a clean exit.
 
-    The temporary name keeps the suffix of ``path`` (some writers look at it). The parent folder is made where
-    missing. On an exception nothing changes at ``path`` and the temporary file is removed.
+    It has the name of ``path`` (some writers look at it) and lies in a folder of its own beside it. The
+    parent folder is made where missing. On an exception nothing changes at ``path`` and nothing is left.
 
     Raises
     ------
     FileNotFoundError: the block ended without having written the temporary file.
     """
     final = Path(path)
-    temporary = _temporary(final)
-    try:
+    with _temporary(final) as temporary:
         yield temporary
         _flush_file(temporary)
         temporary.replace(final)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
     _flush_folder(final.parent)
 
 
 @contextmanager
 def atomic_directory(path: Path | str) -> Iterator[Path]:
-    """Yield an empty temporary folder beside ``path``; on a clean exit it becomes ``path``.
+    """Yield an empty temporary folder; on a clean exit it becomes ``path``.
 
     For folders whose name says what is in them (a key): where ``path`` is there already, made meanwhile by
     another process, that one stays and ours is removed. On an exception the temporary folder is removed.
     """
     final = Path(path)
-    temporary = _temporary(final)
-    temporary.mkdir()
-    try:
+    with _temporary(final) as temporary:
+        temporary.mkdir()
         yield temporary
         for file in sorted(temporary.rglob("*")):
             if file.is_file():
@@ -67,10 +72,24 @@ def atomic_directory(path: Path | str) -> Iterator[Path]:
         except OSError:
             if not final.is_dir():
                 raise
-    finally:
-        # After the rename there is nothing under the temporary name any more.
-        shutil.rmtree(temporary, ignore_errors=True)
     _flush_folder(final.parent)
+
+
+def sweep(folder: Path | str, deep: bool = True) -> None:
+    """Remove what killed processes left in ``folder``, or anywhere below it (``deep``), while they wrote.
+
+    Safe while others write there. A temporary folder is removed where the process that it names is gone. Of
+    a process on another machine (or in another container) nothing is known: its folder is removed when
+    nothing in it has changed for a day. What cannot be removed stays.
+    """
+    for place, folders, _ in os.walk(folder):
+        for name in [name for name in folders if name.startswith(TEMPORARY)]:
+            folders.remove(name)
+            leftover = Path(place, name)
+            if name not in _ours and (_writer_is_gone(name) or _age(leftover) > _ABANDONED):
+                shutil.rmtree(leftover, ignore_errors=True)
+        if not deep:
+            return
 
 
 def write_bytes_atomic(path: Path | str, content: bytes) -> None:
@@ -173,9 +192,58 @@ def plain(value: object) -> object:
     raise TypeError(f"no JSON text for a {type(value).__name__}")
 
 
-def _temporary(final: Path) -> Path:
+@contextmanager
+def _temporary(final: Path) -> Iterator[Path]:
+    """Yield a path of the name of ``final`` in a new folder beside it, which is removed at the end."""
     final.parent.mkdir(parents=True, exist_ok=True)
-    return final.with_name(f"{TEMPORARY}{secrets.token_hex(4)}-{final.name}")
+    folder = final.with_name(f"{TEMPORARY}{_machine()}-{os.getpid()}-{secrets.token_hex(4)}")
+    _ours.add(folder.name)
+    try:
+        folder.mkdir()
+        yield folder / final.name
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        _ours.discard(folder.name)
+
+
+@cache
+def _machine() -> str:
+    """Return what tells this machine from others, and a container from others on it: 8 hex digits."""
+    try:
+        # Numbers of processes mean something only within one of these.
+        within = Path("/proc/self/ns/pid").stat().st_ino
+    except OSError:
+        within = 0
+    return hashlib.sha256(f"{platform.node()} {within}".encode()).hexdigest()[:8]
+
+
+def _writer_is_gone(name: str) -> bool:
+    """Return whether the process that a temporary folder is named by was on this machine and has ended."""
+    machine, _, rest = name.removeprefix(TEMPORARY).partition("-")
+    process = rest.partition("-")[0]
+    # Only POSIX can be asked by a signal that does nothing.
+    if machine != _machine() or not process.isascii() or not process.isdigit() or os.name != "posix":
+        return False
+    if int(process) == os.getpid():
+        # Not among ours: of an earlier process of our number.
+        return True
+    try:
+        os.kill(int(process), 0)
+    except (ProcessLookupError, OverflowError):
+        return True
+    except OSError:
+        pass
+    return False
+
+
+def _age(folder: Path) -> float:
+    """Return the seconds since anything in ``folder`` was changed; none where it has just gone."""
+    changed = 0.0
+    for place, _, files in os.walk(folder):
+        for path in (place, *(os.path.join(place, name) for name in files)):  # noqa: PTH118
+            with suppress(OSError):
+                changed = max(changed, os.stat(path).st_mtime)  # noqa: PTH116
+    return time.time() - changed if changed else 0.0
 
 
 def _flush_file(path: Path) -> None:

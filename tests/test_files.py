@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -21,6 +23,7 @@ from cxrbench.files import (
     canonical_json,
     digest,
     source_digest,
+    sweep,
     write_bytes_atomic,
     write_text_atomic,
 )
@@ -44,11 +47,11 @@ def test_bytes_replace_what_was_there(tmp_path: Path) -> None:
     assert path.read_bytes() == b"new"
 
 
-def test_the_temporary_path_lies_beside_and_keeps_the_suffix(tmp_path: Path) -> None:
+def test_the_temporary_path_lies_in_a_folder_beside_and_keeps_the_name(tmp_path: Path) -> None:
     with atomic_path(tmp_path / "w.npy") as temporary:
-        assert temporary.parent == tmp_path
-        assert temporary.suffix == ".npy"
-        assert temporary.name.startswith(TEMPORARY)
+        assert temporary.name == "w.npy"
+        assert temporary.parent.parent == tmp_path
+        assert temporary.parent.name.startswith(TEMPORARY)
         np.save(temporary, np.arange(3))
     assert np.load(tmp_path / "w.npy").tolist() == [0, 1, 2]
 
@@ -133,6 +136,73 @@ def test_a_killed_process_leaves_only_a_temporary_name(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "x")], check=False)
     assert done.returncode == -signal.SIGKILL
     assert [n.startswith(TEMPORARY) for n in names(tmp_path)] == [True]
+
+
+def leftover_of_a_killed_process(folder: Path) -> Path:
+    """Have a process killed while it writes into ``folder``, and return what it leaves."""
+    code = (
+        "import os, signal, sys\n"
+        "from cxrbench.files import atomic_path\n"
+        "with atomic_path(sys.argv[1]) as t:\n"
+        "    t.write_bytes(b'half')\n"
+        "    t.with_name('.tmp-of-a-library').write_bytes(b'half')\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    subprocess.run([sys.executable, "-c", code, str(folder / "x")], check=False)
+    (left,) = folder.glob(f"{TEMPORARY}*")
+    return left
+
+
+def test_what_a_killed_process_left_is_swept(tmp_path: Path) -> None:
+    left = leftover_of_a_killed_process(tmp_path / "a" / "b")
+    assert names(left) == [".tmp-of-a-library", "x"]
+    (tmp_path / "a" / "kept.txt").write_text("kept")
+    sweep(tmp_path)
+    assert names(tmp_path / "a") == ["b", "kept.txt"]
+    assert names(tmp_path / "a" / "b") == []
+
+
+def test_what_is_being_written_is_not_swept(tmp_path: Path) -> None:
+    with atomic_path(tmp_path / "x") as ours, atomic_directory(tmp_path / "y") as other:
+        ours.write_bytes(b"half")
+        sweep(tmp_path)
+        assert ours.exists()
+        assert other.exists()
+    assert names(tmp_path) == ["x", "y"]
+
+
+def test_another_process_that_is_alive_is_left_to_write(tmp_path: Path) -> None:
+    code = (
+        "import sys\n"
+        "from cxrbench.files import atomic_path\n"
+        "with atomic_path(sys.argv[1]) as t:\n"
+        "    t.write_bytes(b'whole')\n"
+        "    print('writing', flush=True)\n"
+        "    sys.stdin.read()\n"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "x")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as writer:
+        assert writer.stdout is not None
+        writer.stdout.readline()
+        sweep(tmp_path)
+        writer.communicate()
+    assert names(tmp_path) == ["x"]
+
+
+def test_what_another_machine_left_is_swept_after_a_day(tmp_path: Path) -> None:
+    left = tmp_path / f"{TEMPORARY}0000feed-1-00000000"
+    left.mkdir()
+    (left / "x").write_bytes(b"half")
+    sweep(tmp_path)
+    assert left.exists()
+    yesterday = time.time() - 2 * 24 * 60 * 60
+    os.utime(left, (yesterday, yesterday))
+    # The file in it is still being written.
+    sweep(tmp_path)
+    assert left.exists()
+    os.utime(left / "x", (yesterday, yesterday))
+    sweep(tmp_path)
+    assert not left.exists()
 
 
 @dataclass(frozen=True)

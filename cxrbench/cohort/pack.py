@@ -30,7 +30,7 @@ import pandas as pd
 from cxrbench.cohort.jsonlines import dump_table, parse_table
 from cxrbench.cohort.table import BatchSource, Cohort, VersionedSource, resolve
 from cxrbench.errors import CohortError, RadiographError
-from cxrbench.files import TEMPORARY, atomic_directory, canonical_json, digest
+from cxrbench.files import atomic_directory, canonical_json, digest, sweep
 from cxrbench.text import first_of
 
 FORMAT = 1
@@ -143,6 +143,7 @@ def pack(
     recipe = _Recipe.of(cohort, size)
     name = f"{re.sub(r'[^A-Za-z0-9._-]', '-', cohort.dataset)}-{size}px-{recipe.key[:16]}"
     final = Path(directory) / name
+    sweep(directory)
     found = _read(final, recipe.key)
     if found is None:
         try:
@@ -195,9 +196,8 @@ def _make(
         found = _read(final, recipe.key)
         if found is not None:
             return found
-        # Nobody else is at work under this name: what lies there is damaged, or left by a killed process.
-        for leftover in (final, *final.parent.glob(f"{TEMPORARY}*-{final.name}")):
-            shutil.rmtree(leftover, ignore_errors=True)
+        # Nobody else is at work under this name: what lies there is damaged.
+        shutil.rmtree(final, ignore_errors=True)
         with atomic_directory(final) as temporary:
             _write(temporary, recipe, _images(recipe.cohort, recipe.size, workers), on_bad, progress)
         made = _read(final, recipe.key)

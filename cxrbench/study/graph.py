@@ -10,9 +10,10 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
+from cxrbench.errors import CxrbenchError
 from cxrbench.schemes import Plan, StageRun
 from cxrbench.study.executor import Place, Task, completed
-from cxrbench.study.predictions import Files, SchemePredictions, join_folds, scheme_predictions
+from cxrbench.study.predictions import PARTS, Files, SchemePredictions, join_folds, scheme_predictions
 from cxrbench.study.prepare import Prepared
 from cxrbench.study.profile import Profile
 from cxrbench.study.progress import StudyProgress
@@ -104,6 +105,12 @@ class Graph:
                 for turn in self.turns
                 if turn.seed == seed
             ]
+            for scheme, parts in [item for fold in folds for item in fold.items()]:
+                if len(parts) < len(PARTS):
+                    raise CxrbenchError(
+                        f"{self.out}: the predictions of scheme {scheme!r} with seed {seed} were overwritten "
+                        "while this study ran: give studies of other settings folders of their own"
+                    )
             files[seed] = join_folds(folds, self.out, seed) if len(folds) > 1 else folds[0]
         return files
 

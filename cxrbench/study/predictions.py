@@ -19,7 +19,7 @@ from cxrbench.statistics.predictions import read_predictions, write_predictions
 from cxrbench.study.prepare import PackedImages, Prepared
 from cxrbench.study.privacy import hashed, patient_key
 from cxrbench.study.profile import Profile
-from cxrbench.study.stages import heads
+from cxrbench.study.stages import heads, only_one
 from cxrbench.training.checkpoints import StageFolder
 from cxrbench.training.config import PrecisionChoice
 from cxrbench.training.data import LabelledImages, pool
@@ -58,8 +58,11 @@ def prediction_path(seed: int, scheme: str, part: str, fold: int | None = None) 
 
     Those of one fold alone lie in ``predictions/seed-S/fold-K/PART/SCHEME.csv``.
     """
-    within = f"fold-{fold}/" if fold else ""
-    return f"predictions/seed-{seed}/{within}{part}/{scheme}.csv"
+    return f"{_folder(seed, fold)}/{part}/{scheme}.csv"
+
+
+def _folder(seed: int, fold: int | None) -> str:
+    return f"predictions/seed-{seed}" + (f"/fold-{fold}" if fold else "")
 
 
 @dataclass(frozen=True)
@@ -82,10 +85,11 @@ class SchemePredictions:
     """The predictions of one scheme with one seed: of all images, or of one fold's.
 
     Small enough to be handed to another process. checkpoint: the scheme's last stage. outputs: role ->
-    number of labels of it. processes: how many work at a time.
+    number of labels of it. processes: how many work at a time. lock: a file, relative to the study's folder.
     """
 
     out: Path
+    lock: str
     role: str
     checkpoint: Path
     outputs: Mapping[str, int]
@@ -109,9 +113,13 @@ class SchemePredictions:
         return replace(self, parts=parts, processes=processes)
 
     def work(self, device: torch.device, progress: Progress) -> None:
-        """Predict on ``device`` and write one file per part."""
+        """Predict on ``device`` and write one file per part that another study has not written meanwhile."""
+        with only_one(self.out / self.lock, "predicting", progress):
+            self._predict(device, progress)
+
+    def _predict(self, device: torch.device, progress: Progress) -> None:
         network = load_network(self.checkpoint, self.outputs, device)
-        for part in self.parts:
+        for part in self.missing(self.processes).parts:
             progress.start(f"predicting ({part.part})", len(part.images.rows))
             try:
                 scores, seconds = predict_images(
@@ -120,7 +128,6 @@ class SchemePredictions:
             finally:
                 progress.stop()
             path = self.out / part.path
-            path.parent.mkdir(parents=True, exist_ok=True)
             write_predictions(path, part.image_ids, part.patients, part.images.labels[:, 0], scores)
             _record(path, self.out, part.key, len(part.image_ids), seconds, self.processes)
 
@@ -159,6 +166,7 @@ def scheme_predictions(
 
     return SchemePredictions(
         out=out,
+        lock=f"{_folder(seed, prepared.fold)}/.{scheme}.lock",
         role=profile.target,
         checkpoint=folder.best,
         outputs=heads(run, prepared),

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from cxrbench.errors import ProfileError
+from cxrbench.files import sweep
 from cxrbench.schemes import make_plan
 from cxrbench.study.evaluate import (
     role_results,
@@ -75,6 +76,9 @@ def run_study(
             folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ProfileError(f"the study's folder {folder} cannot be made: {error.strerror}") from None
+    sweep(out, deep=False)
+    for place in (out / "predictions", store / "splits", store / "audits", store / "stages"):
+        sweep(place)
     roles = frozenset(role for scheme in chosen for role in scheme.roles)
     prepared = prepare(profile, roles, store, data_root, progress)
     read = time.perf_counter()

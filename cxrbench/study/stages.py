@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cache
 from importlib.metadata import version
@@ -11,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from filelock import FileLock, Timeout
 
-from cxrbench.files import TEMPORARY, source_digest
+from cxrbench.files import source_digest
 from cxrbench.schemes import StageRun
 from cxrbench.study.prepare import PackedImages, Prepared
 from cxrbench.study.profile import Profile
@@ -69,11 +71,31 @@ class Stage:
         )
 
     def work(self, device: torch.device, progress: Progress) -> TrainedStage:
-        """Train the stage on ``device``, or go on with it; raises what ``train_stage`` does."""
-        # Of a process that was killed while it wrote.
-        for leftover in self.folder.path.glob(f"{TEMPORARY}*"):
-            leftover.unlink(missing_ok=True)
-        return train_stage(self.job(), self.start, self.folder, device, progress)
+        """Train the stage on ``device``, or go on with it; raises what ``train_stage`` does.
+
+        Where another study trains it at the same time, wait for it and take what it has made.
+        """
+        with only_one(self.folder.path / ".lock", self.name, progress):
+            trained = self.folder.finished()
+            return trained or train_stage(self.job(), self.start, self.folder, device, progress)
+
+
+@contextmanager
+def only_one(lock: Path, name: str, progress: Progress) -> Iterator[None]:
+    """Wait until no other process holds ``lock``, and hold it; one that is killed lets go of it."""
+    held = FileLock(lock)
+    try:
+        held.acquire(blocking=False)
+    except Timeout:
+        progress.start(f"{name}: waiting for another study that works on it", 0)
+        try:
+            held.acquire()
+        finally:
+            progress.stop()
+    try:
+        yield
+    finally:
+        held.release()
 
 
 def initial(profile: Profile) -> Initial:

@@ -68,9 +68,9 @@ def job(
 class KeepingFolder(StageFolder):
     """A stage folder that keeps what was kept for going on, so that a test can look at all of it."""
 
-    def finish(self, best_epoch: int, history: tuple[EpochRecord, ...]) -> TrainedStage:
+    def finish(self, best_epoch: int, history: tuple[EpochRecord, ...], processes: int = 1) -> TrainedStage:
         shutil.copy(self.last, self.path / "kept.safetensors")
-        return super().finish(best_epoch, history)
+        return super().finish(best_epoch, history, processes)
 
 
 def folder(store: Path) -> KeepingFolder:
