@@ -26,7 +26,7 @@ def fit(rows: Sequence[Row], sweep: Mapping[str, tuple[float, ...]], aims: Mappi
     Parameters
     ----------
     rows: the sweep's rows; every aimed-at scheme at every point.
-    sweep: PART.KNOB -> the values that were tried.
+    sweep: ROLE.OPTION -> the values that were tried.
     aims: scheme -> AUC aimed at.
     """
     low = np.array([min(values) for values in sweep.values()])

@@ -12,7 +12,7 @@ from cxrbench.errors import ProfileError
 from cxrbench.statistics.verdicts import Target
 
 Knobs = Mapping[str, float]
-"""PART.KNOB -> value, such as ``{"covid.severity_median": 0.75}``."""
+"""ROLE.OPTION -> value, such as ``{"covid.severity_median": 0.75}``."""
 Stage = Literal["sweep", "confirm"]
 
 
@@ -24,7 +24,7 @@ class Request:
     ----------
     profile: the name that the profile is called by, for messages and for the source of its targets.
     text: the profile's TOML.
-    sweep: PART.KNOB -> the values to try; empty where the profile's knobs are kept.
+    sweep: ROLE.OPTION -> the values to try; empty where the profile's knobs are kept.
     sweep_seeds, seeds: training seeds of the sweep and of the confirmation.
     aims: scheme -> the AUC aimed at.
     schemes: the schemes to confirm, names or NAME=NOTATION; all of the profile's where empty.

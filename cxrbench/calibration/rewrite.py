@@ -8,6 +8,7 @@ from typing import Any
 
 import tomlkit
 
+from cxrbench.calibration.knobs import split_knob
 from cxrbench.calibration.records import Knobs
 from cxrbench.statistics.verdicts import Target
 
@@ -25,8 +26,11 @@ def calibrated_profile(
     """
     document = tomlkit.parse(text)
     for name, value in knobs.items():
-        part, _, knob = name.partition(".")
-        _table(_table(document, "phantom"), part)[knob] = value
+        role, *tables, option = split_knob(name)
+        table = _table(document, "roles")
+        for step in (role, "options", *tables):
+            table = _table(table, step)
+        table[option] = value
     for scheme, notation in added.items():
         _table(document, "schemes")[scheme] = notation
     for scheme, target in targets.items():

@@ -23,7 +23,7 @@ def _sweep(
         knob, equals, numbers = text.partition("=")
         if not equals or knob in swept:
             raise click.BadParameter(
-                f"{text!r}: write PART.KNOB=V1,V2, such as covid.severity_median=0.7,0.8, each knob once"
+                f"{text!r}: write ROLE.OPTION=V1,V2, such as covid.severity_median=0.7,0.8, each knob once"
             )
         try:
             swept[knob.strip()] = tuple(float(number) for number in numbers.split(","))
@@ -53,8 +53,8 @@ def _aims(
     "--sweep",
     callback=_sweep,
     multiple=True,
-    metavar="PART.KNOB=V1,V2",
-    help="Values of a knob of the phantom to try; of several knobs, all combinations.",
+    metavar="ROLE.OPTION=V1,V2",
+    help="Values to try of an option of a role's data set; of several, all combinations.",
 )
 @click.option(
     "--sweep-seeds", callback=seeds_option, default="0", show_default=True, help="Seeds of the sweep."

@@ -17,9 +17,17 @@ Every command finds it where an installed package names it, in its ``pyproject.t
 
 It is private unless it says ``public=True``: its patients are hashed under a key of the user's.
 
-The phantom (:mod:`cxrbench.datasets.phantom`) is made on the spot; without a folder, it is not registered.
+The phantom (:mod:`cxrbench.datasets.phantom`) is one of them that is generated: it has no folder.
 """
 
-from cxrbench.datasets.registry import Adapter, adapter, dataset_names, discover, load, register
+from cxrbench.datasets.registry import (
+    Adapter,
+    adapter,
+    check_options,
+    dataset_names,
+    discover,
+    load,
+    register,
+)
 
-__all__ = ["Adapter", "adapter", "dataset_names", "discover", "load", "register"]
+__all__ = ["Adapter", "adapter", "check_options", "dataset_names", "discover", "load", "register"]

@@ -29,6 +29,7 @@ GROUP = "cxrbench.datasets"
 """The entry point group in which an installed package names its data sets."""
 
 _SHIPPED = {
+    "phantom": "cxrbench.datasets.phantom.adapter",
     "chestxray14": "cxrbench.datasets.chestxray14",
     "rsna-pneumonia": "cxrbench.datasets.rsna_pneumonia",
     "covid-image-collection": "cxrbench.datasets.covid_image_collection",
@@ -38,7 +39,9 @@ _SHIPPED = {
     "mimic-cxr-jpg": "cxrbench.datasets.mimic_cxr_jpg",
     "padchest": "cxrbench.datasets.padchest",
 }
-_GENERATED = ("phantom",)
+_GIVEN = ("seed", "device")
+"""Parameters of a loader that are no options: a study gives them to every data set that takes them."""
+
 _adapters: dict[str, Adapter] = {}
 
 
@@ -51,8 +54,11 @@ class Adapter:
     name: what profiles and the command line call it.
     title: what people call it.
     marker: what its folder holds, for messages.
-    loader: ``loader(root, **options) -> Cohort``.
-    recognises: ``recognises(folder, **options) -> bool``: does the folder look like this data set?
+    loader: ``loader(root, **options) -> Cohort``; of generated images ``loader(**options) -> Cohort``, which
+        may also take ``seed`` (the profile's ``data_seed``) and ``device`` (where to draw, ``"cpu"`` or
+        ``"cuda"``).
+    recognises: ``recognises(folder, **options) -> bool``: does the folder look like this data set? None where
+        the images are generated and there is no folder.
     public: whether anybody can get the same data, so that its patient ids are no secret. What is not declared
         public is private.
     synthetic: whether its images are made by a program, so that a result says nothing about patients.
@@ -60,39 +66,56 @@ class Adapter:
     page: its page in the documentation, relative to ``docs/``; "" where there is none.
     findings: label as the data set spells it -> the finding's common name, for labels that the vocabulary
         (``cxrbench.datasets.vocabulary``) does not know, or knows as something else.
+    check: called with the options before anything is read; raises DatasetError where one cannot be.
     """
 
     name: str
     title: str
     marker: str
     loader: Loader
-    recognises: Recogniser
+    recognises: Recogniser | None
     public: bool = False
     synthetic: bool = False
     licence: str = ""
     page: str = ""
     findings: Mapping[str, str] = field(default_factory=dict)
+    check: Callable[..., object] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "findings", MappingProxyType(dict(self.findings)))
 
     @property
+    def generated(self) -> bool:
+        """Whether the images are made on the spot: there is no folder to look for."""
+        return self.recognises is None
+
+    @property
     def options(self) -> tuple[str, ...]:
-        """Names of the options that the loader takes besides the folder."""
-        return tuple(inspect.signature(self.loader).parameters)[1:]
+        """Names of the options that the loader takes."""
+        names = tuple(self._parameters) if self.generated else tuple(self._parameters)[1:]
+        return tuple(name for name in names if name not in _GIVEN)
+
+    @property
+    def _parameters(self) -> dict[str, inspect.Parameter]:
+        return {
+            name: parameter
+            for name, parameter in inspect.signature(self.loader).parameters.items()
+            if parameter.kind is not inspect.Parameter.VAR_KEYWORD
+        }
 
 
 def register(
     name: str,
     *,
     title: str,
-    marker: str,
-    recognises: Recogniser,
+    marker: str = "",
+    recognises: Recogniser | None,
     public: bool = False,
     synthetic: bool = False,
     licence: str = "",
     page: str = "",
     findings: Mapping[str, str] = MappingProxyType({}),
+    check: Callable[..., object] | None = None,
 ) -> Callable[[Loader], Loader]:
     """Register the decorated ``load(root, **options) -> Cohort`` under ``name``; see :class:`Adapter`.
 
@@ -102,11 +125,10 @@ def register(
     """
 
     def decorate(loader: Loader) -> Loader:
-        taken = name in _adapters or name in _GENERATED
-        if taken or (name in _SHIPPED and loader.__module__ != _SHIPPED[name]):
+        if name in _adapters or (name in _SHIPPED and loader.__module__ != _SHIPPED[name]):
             raise DatasetError(f"data set {name!r} is registered already; choose another name")
         _adapters[name] = Adapter(
-            name, title, marker, loader, recognises, public, synthetic, licence, page, findings
+            name, title, marker, loader, recognises, public, synthetic, licence, page, findings, check
         )
         return loader
 
@@ -114,7 +136,7 @@ def register(
 
 
 def dataset_names() -> tuple[str, ...]:
-    """Return the names of the data sets that lie in folders: those that ship, installed ones, the others."""
+    """Return the names of the data sets: those that ship, those of installed packages, the others."""
     return tuple(dict.fromkeys((*_SHIPPED, *_installed(), *_adapters)))
 
 
@@ -128,23 +150,25 @@ def adapter(name: str) -> Adapter:
     """
     if name not in _adapters and name in _SHIPPED:
         importlib.import_module(_SHIPPED[name])
-    elif name not in _adapters and name not in _GENERATED and (entry := _installed().get(name)):
+    elif name not in _adapters and (entry := _installed().get(name)):
         _import(entry)
     if name in _adapters:
         return _adapters[name]
-    if name in _GENERATED:
-        raise DatasetError(f"{name!r} is made on the spot: it has no folder to read or check")
     known = dataset_names()
     within = [other for other in known if name and name.lower() in other]
     hint = f"; did you mean {' or '.join(within)}?" if within else did_you_mean(name, known)
     raise DatasetError(f"no data set is called {name!r}{hint} (known: {', '.join(known)})")
 
 
-def load(name: str, root: Path | str, **options: Any) -> Cohort:
-    """Read the data set ``name`` in the folder ``root``. No image is opened.
+def load(
+    name: str, root: Path | str | None = None, *, seed: int = 0, device: str = "cpu", **options: Any
+) -> Cohort:
+    """Read the data set ``name`` in the folder ``root``, or generate it. No image is opened.
 
     Parameters
     ----------
+    root: the folder; None for a data set that is generated.
+    seed, device: of generated images, and where they are drawn; others have no use for them.
     options: what the adapter takes, such as ``labels`` and ``file`` for ``manifest``.
 
     Raises
@@ -154,25 +178,37 @@ def load(name: str, root: Path | str, **options: Any) -> Cohort:
     """
     found = adapter(name)
     check_options(found, options)
+    given = {"seed": seed, "device": device}
+    takes = inspect.signature(found.loader).parameters
+    options |= {key: value for key, value in given.items() if key in takes}
+    if found.generated:
+        return found.loader(**options)
+    if root is None:
+        raise DatasetError(f"data set {name!r} is read from a folder; name the folder")
     root = Path(root)
     _check_folder(root)
     return found.loader(root, **options)
 
 
 def check_options(found: Adapter, options: Mapping[str, Any]) -> None:
-    """Refuse options that the data set does not have.
+    """Refuse options that the data set does not have, or whose values cannot be, before anything is read.
 
     Raises
     ------
     DatasetError: the message names the nearest option.
     """
+    kinds = [parameter.kind for parameter in inspect.signature(found.loader).parameters.values()]
+    # A loader with **kwargs has options of its own, and `check` to look at them.
+    any_other = inspect.Parameter.VAR_KEYWORD in kinds
     for option in options:
-        if option not in found.options:
+        if option in _GIVEN or not (any_other or option in found.options):
             takes = f"takes {', '.join(found.options)}" if found.options else "takes no options"
             raise DatasetError(
-                f"data set {found.name!r} has no option {option!r}"
-                f"{did_you_mean(option, found.options)} (it {takes})"
+                f"data set {found.name!r} has no option {option!r}{did_you_mean(option, found.options)} "
+                f"(it {takes})"
             )
+    if found.check is not None:
+        found.check(**options)
 
 
 def discover(data_root: Path | str, name: str, **options: Any) -> Path:
@@ -184,19 +220,22 @@ def discover(data_root: Path | str, name: str, **options: Any) -> Path:
 
     Raises
     ------
-    DatasetError: no such folder, or several; the message names them.
+    DatasetError: no such folder, or several (the message names them); or the data set is generated.
     """
     found = adapter(name)
+    recognises = found.recognises
+    if recognises is None:
+        raise DatasetError(f"{name!r} is made on the spot: it has no folder to read or check")
     data_root = Path(data_root)
     _check_folder(data_root)
-    takes = inspect.signature(found.recognises).parameters
+    takes = inspect.signature(recognises).parameters
     known = {option: value for option, value in options.items() if option in takes}
-    if found.recognises(data_root, **known):
+    if recognises(data_root, **known):
         return data_root
     children = sorted(
         child for child in data_root.iterdir() if child.is_dir() and not child.name.startswith(".")
     )
-    matches = [child for child in children if found.recognises(child, **known)]
+    matches = [child for child in children if recognises(child, **known)]
     if len(matches) == 1:
         return matches[0]
     if matches:

@@ -146,7 +146,7 @@ def _bench(
     schemes = profile.select(tuple(f"{scheme.name}={scheme.notation}" for scheme in results.schemes))
     # All roles, as in the study: what the leak audit finds is read from its store and not searched again.
     roles = frozenset(role for each in schemes for role in each.roles)
-    turns = prepare(profile, roles, out, data_root, progress)
+    turns = prepare(profile, roles, out, data_root, progress, str(device))
     (prepared,) = turns
     plan = make_plan(schemes)
     keys = {(stage.run, stage.seed): stage.key for stage in results.stages}

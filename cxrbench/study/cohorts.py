@@ -1,4 +1,4 @@
-"""The cohort that plays a role: from a folder under the data root, or from the phantom."""
+"""The cohort that plays a role: from a folder under the data root, or generated."""
 
 from __future__ import annotations
 
@@ -7,13 +7,17 @@ from pathlib import Path
 import numpy as np
 
 from cxrbench.cohort.table import Cohort
-from cxrbench.datasets import discover, load
+from cxrbench.datasets import adapter, discover, load
 from cxrbench.errors import ProfileError
-from cxrbench.study.profile import PHANTOM, Profile
+from cxrbench.study.profile import Profile
 
 
-def role_cohort(profile: Profile, role: str, data_root: Path | None) -> Cohort:
+def role_cohort(profile: Profile, role: str, data_root: Path | None, device: str = "cpu") -> Cohort:
     """Return the cohort that plays ``role``, with the labels and the limit that the profile states.
+
+    Parameters
+    ----------
+    device: where images that are generated are drawn, ``"cpu"`` or ``"cuda"``.
 
     Raises
     ------
@@ -21,19 +25,15 @@ def role_cohort(profile: Profile, role: str, data_root: Path | None) -> Cohort:
     DatasetError, CohortError: the folder is not there or not as published.
     """
     settings = profile.roles[role]
-    if settings.dataset == PHANTOM:
-        # Imported here because it renders with torch, and a command that looks at folders needs none.
-        from cxrbench.datasets.phantom import PhantomConfig, phantom_cohort
-
-        cohort = phantom_cohort(role, PhantomConfig.from_mapping(profile.phantom), profile.data_seed)
-    else:
+    folder = None
+    if not adapter(settings.dataset).generated:
         if data_root is None:
             raise ProfileError(
                 f"profile {profile.name!r} reads the data set {settings.dataset!r} for role {role!r}: name "
                 "the folder that holds it with --data-root"
             )
         folder = discover(data_root, settings.dataset, **settings.options)
-        cohort = load(settings.dataset, folder, **settings.options)
+    cohort = load(settings.dataset, folder, seed=profile.data_seed, device=device, **settings.options)
     labels = (profile.label,) if role == profile.target else settings.labels or cohort.labels
     unknown = [label for label in labels if label not in cohort.labels]
     if unknown:

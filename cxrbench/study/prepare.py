@@ -98,8 +98,11 @@ def prepare(
     out: Path,
     data_root: Path | None,
     progress: StudyProgress,
+    device: str = "cpu",
 ) -> tuple[Prepared, ...]:
     """Load, pack, split and audit the cohorts of ``roles``.
+
+    ``device`` draws the images that are generated.
 
     Packs and splits are written under ``out`` and reused where nothing that they depend on has changed.
 
@@ -113,7 +116,7 @@ def prepare(
     LeakError: an image that is trained on is tested on under another name (``on_leak = "stop"``).
     CohortError, DatasetError, ProfileError: the data is not as the profile says.
     """
-    data = {role: _role(profile, role, out, data_root, progress) for role in sorted(roles)}
+    data = {role: _role(profile, role, out, data_root, progress, device) for role in sorted(roles)}
     target = data.pop(profile.target)
     turns = [target]
     if target.folds:
@@ -164,10 +167,10 @@ def _number(data: RoleData) -> int | None:
 
 
 def _role(
-    profile: Profile, role: str, out: Path, data_root: Path | None, progress: StudyProgress
+    profile: Profile, role: str, out: Path, data_root: Path | None, progress: StudyProgress, device: str
 ) -> RoleData:
     settings = profile.roles[role]
-    cohort = role_cohort(profile, role, data_root)
+    cohort = role_cohort(profile, role, data_root, device)
     with progress.task(f"reading {role}", len(cohort)) as step:
         packed = pack(cohort, profile.image_size, out / "packs", on_bad=profile.on_bad_file, progress=step)
     if settings.folds:

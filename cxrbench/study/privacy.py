@@ -31,7 +31,7 @@ def patient_key(dataset: str, environment: Mapping[str, str] = os.environ) -> by
     key = environment.get(VARIABLE, "")
     if key:
         return key.encode()
-    if dataset != "phantom" and not adapter(dataset).public:
+    if not adapter(dataset).public:
         raise ProfileError(
             f"data set {dataset!r} is not declared public, so its patient ids are written as keyed hashes: "
             f"set {VARIABLE} to a secret of yours (keep it, to compare with later runs), or set "

@@ -1,8 +1,7 @@
 """The profile: a TOML file that pins everything of a study.
 
 [study]     name, title, image_size, init, data_seed, seeds, target, label, …
-[roles.X]   which data set plays the role X, and how it is split
-[phantom]   knobs of the synthetic radiographs, where a role's data set is the phantom
+[roles.X]   which data set plays the role X, with what options, and how it is split
 [stages]    training settings: `default`, and by a stage's notation where one differs
 [schemes]   a user's own schemes, name = "notation"
 [targets.X] the AUC that scheme X must reach, and where that number comes from
@@ -19,14 +18,14 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from cxrbench.cohort.folds import FEWEST
-from cxrbench.errors import ProfileError, SchemeError
+from cxrbench.datasets import adapter, check_options
+from cxrbench.errors import DatasetError, ProfileError, SchemeError
 from cxrbench.schemes import SIX, Registry, Scheme, Stage, parse
 from cxrbench.settings import as_table, from_mapping, refuse_unknown
 from cxrbench.statistics.verdicts import Target
 from cxrbench.text import did_you_mean
 from cxrbench.training.config import Precision, PrecisionChoice, StageConfig
 
-PHANTOM = "phantom"
 _SUCH_STAGE = "of training settings such as epochs = 4"
 
 
@@ -105,7 +104,6 @@ class Profile:
     default_stage: StageConfig
     schemes: Registry
     targets: Mapping[str, Target]
-    phantom: Mapping[str, Any]
     on_bad_file: Literal["stop", "leave-out"]
     on_leak: Literal["stop", "drop-train"]
     patient_ids: Literal["hashed", "plain"]
@@ -114,8 +112,8 @@ class Profile:
 
     @property
     def synthetic(self) -> bool:
-        """Whether any role is played by the phantom: then a result says nothing about patients."""
-        return any(role.dataset == PHANTOM for role in self.roles.values())
+        """Whether any role's images are made by a program: then a result says nothing about patients."""
+        return any(adapter(role.dataset).synthetic for role in self.roles.values())
 
     def stage_config(self, stage: Stage) -> StageConfig:
         """Return the training settings of ``stage``."""
@@ -225,7 +223,7 @@ def parse_profile(text: str, where: str) -> Profile:
     except tomllib.TOMLDecodeError as error:
         raise ProfileError(f"profile {where}: not TOML: {error}") from None
     where = f"profile {where}"
-    refuse_unknown(toml, ["study", "roles", "phantom", "stages", "schemes", "targets"], where)
+    refuse_unknown(toml, ["study", "roles", "stages", "schemes", "targets"], where)
     for table in ("study", "roles", "stages"):
         if not isinstance(toml.get(table), dict) or not toml[table]:
             raise ProfileError(f"{where}: the table [{table}] is missing")
@@ -246,6 +244,10 @@ def parse_profile(text: str, where: str) -> Profile:
     if study.target not in roles:
         raise ProfileError(f"{where}: [study] target {study.target!r} is no role (roles: {', '.join(roles)})")
     for name, role in roles.items():
+        try:
+            check_options(adapter(role.dataset), role.options)
+        except DatasetError as error:
+            raise ProfileError(f"{where}: [roles.{name}]: {error}") from None
         if role.folds and name != study.target:
             raise ProfileError(
                 f"{where}: [roles.{name}]: only the target ({study.target!r}) is tested, so only it can have "
@@ -292,7 +294,6 @@ def parse_profile(text: str, where: str) -> Profile:
         default_stage=default,
         schemes=registry,
         targets=MappingProxyType(targets),
-        phantom=MappingProxyType(dict(optional("phantom", "for each role, such as [phantom.covid]"))),
         on_bad_file=study.on_bad_file,
         on_leak=study.on_leak,
         patient_ids=study.patient_ids,

@@ -80,7 +80,7 @@ def run_study(
     for place in (out / "predictions", store / "splits", store / "audits", store / "stages"):
         sweep(place)
     roles = frozenset(role for scheme in chosen for role in scheme.roles)
-    prepared = prepare(profile, roles, store, data_root, progress)
+    prepared = prepare(profile, roles, store, data_root, progress, str(devices[0]))
     read = time.perf_counter()
     graph = Graph(profile, plan, prepared, described, len(devices), store / "stages", out, progress)
     graph.finish(open_places(devices, threads, progress))

@@ -10,8 +10,13 @@ from cxrbench.calibration.records import Row
 # With comments, which a calibration keeps.
 TINY = "# Above everything.\n" + profile_text(
     {
-        "phantom.findings.n_images": 40,
-        "phantom.covid": {"n_images": 50, "n_test_images": 40, "severity_median": 0.75},
+        "roles.findings.options.n_images": 40,
+        "roles.covid.options": {
+            "cohort": "covid",
+            "n_images": 50,
+            "n_test_images": 40,
+            "severity_median": 0.75,
+        },
         "stages.default.precision": "float32",
     }
 ).replace("severity_median = 0.75", "severity_median = 0.75  # the main dial").replace(

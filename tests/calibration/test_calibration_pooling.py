@@ -60,8 +60,10 @@ def test_the_settings_are_the_profiles(table, column):
         assert (int(passes), float(rate)) == (config.epochs, config.learning_rate)
     assert int(table["passes of `findings + pneumonia`"][column]) == stages["findings + pneumonia"].epochs
     severity = table["severity of the target's positives (less is harder)"][column]
-    assert float(severity) == profile.phantom["covid"]["severity_median"]
-    assert int(table["test images"][column].replace(",", "")) == profile.phantom["covid"]["n_test_images"]
+    assert float(severity) == profile.roles["covid"].options["severity_median"]
+    assert (
+        int(table["test images"][column].replace(",", "")) == profile.roles["covid"].options["n_test_images"]
+    )
 
 
 @pytest.fixture(scope="module")

@@ -34,7 +34,7 @@ def test_comments_stay_and_the_rest_is_as_it_was(calibration_text):
     new = calibrated_profile(calibration_text, {"covid.severity_median": 0.712}, {"control": TARGET}, {})
     assert comments(new) == comments(calibration_text) != []
     expected = tomllib.loads(calibration_text)
-    expected["phantom"]["covid"]["severity_median"] = 0.712
+    expected["roles"]["covid"]["options"]["severity_median"] = 0.712
     expected["targets"]["control"] = AS_TOML
     assert tomllib.loads(new) == expected
 
@@ -43,28 +43,24 @@ def test_the_profile_that_ships_can_be_rewritten():
     text = profile_text("phantom")
     new = calibrated_profile(
         text,
-        {"covid.severity_median": 0.7, "imaging.noise": 1.5},
+        {"covid.severity_median": 0.7, "covid.imaging.noise": 1.5},
         {"control": TARGET, "pooled-all": TARGET},
         {},
     )
     assert comments(new) == comments(text)
     was, now = tomllib.loads(text), tomllib.loads(new)
-    assert now["phantom"] == {
-        **was["phantom"],
-        "covid": {**was["phantom"]["covid"], "severity_median": 0.7},
-        "imaging": {"noise": 1.5},
-    }
+    options = was["roles"]["covid"]["options"]
+    expected = {**options, "severity_median": 0.7, "imaging": {"noise": 1.5}}
+    assert now["roles"] == {**was["roles"], "covid": {**was["roles"]["covid"], "options": expected}}
     assert now["targets"] == {**was.get("targets", {}), "control": AS_TOML, "pooled-all": AS_TOML}
-    assert {key: now[key] for key in ("study", "roles", "stages")} == {
-        key: was[key] for key in ("study", "roles", "stages")
-    }
+    assert {key: now[key] for key in ("study", "stages")} == {key: was[key] for key in ("study", "stages")}
 
 
 def test_tables_that_the_profile_has_not_are_made():
     new = calibrated_profile("[study]\nname = 'x'\n", {"covid.severity_median": 0.7}, {"control": TARGET}, {})
     assert tomllib.loads(new) == {
         "study": {"name": "x"},
-        "phantom": {"covid": {"severity_median": 0.7}},
+        "roles": {"covid": {"options": {"severity_median": 0.7}}},
         "targets": {"control": AS_TOML},
     }
 

@@ -94,7 +94,9 @@ def test_a_stage_that_the_knob_does_not_touch_is_trained_once_a_seed(done):
 def test_the_profile_has_the_knobs_and_the_targets_of_the_confirmation(done):
     profile = tomllib.loads((done.folder / "profile.toml").read_text())
     content = done.content()
-    assert profile["phantom"]["covid"]["severity_median"] == content["knobs"]["covid.severity_median"]
+    assert (
+        profile["roles"]["covid"]["options"]["severity_median"] == content["knobs"]["covid.severity_median"]
+    )
     for scheme in ("control", "findings"):
         aucs = [float(r["auc"]) for r in done.evidence() if (r["stage"], r["scheme"]) == ("confirm", scheme)]
         target = profile["targets"][scheme]
@@ -158,7 +160,7 @@ def test_without_a_sweep_the_knobs_are_kept_and_only_the_targets_measured(tmp_pa
     assert content["aims"] == {"control": 0.757}
     assert {row["stage"] for row in content["rows"]} == {"confirm"}
     profile = tomllib.loads((tmp_path / "profile.toml").read_text())
-    assert profile["phantom"]["covid"]["severity_median"] == 0.75
+    assert profile["roles"]["covid"]["options"]["severity_median"] == 0.75
     assert list(profile["targets"]) == ["control", "twice"]
     assert profile["schemes"] == content["added"] == {"twice": "init > covid > covid"}
     assert content["command"].endswith("--scheme control --scheme 'twice=init > covid > covid'")
@@ -206,7 +208,7 @@ def test_the_papers_aims_go_to_the_schemes_that_are_run_on_phantoms():
     ("arguments", "message"),
     [
         (["phantm"], "did you mean 'phantom'"),
-        (["phantom", "--sweep", "covid.severity_median"], "write PART.KNOB=V1,V2"),
+        (["phantom", "--sweep", "covid.severity_median"], "write ROLE.OPTION=V1,V2"),
         (["phantom", "--sweep", "covid.severity_median=a,b"], "must be numbers"),
         (["phantom", "--sweep", "covid.severity_median=0.7"], "two or more different values"),
         (["phantom", "--sweep", "covid.severity_mediann=0.7,0.8"], "did you mean 'severity_median'"),
@@ -223,7 +225,7 @@ def test_the_papers_aims_go_to_the_schemes_that_are_run_on_phantoms():
             ["phantom", "--scheme", "findings", "--sweep", "covid.severity_median=0.7,0.8"],
             "something to aim at",
         ),
-        (["public-small", "--sweep", "covid.severity_median=0.7,0.8"], "draws no phantom"),
+        (["public-small", "--sweep", "covid.severity_median=0.7,0.8"], "has no option 'severity_median'"),
         (["public-small"], "--data-root"),
     ],
 )

@@ -40,7 +40,7 @@ def confirmed():
 
 
 def test_the_profile_draws_the_target_as_the_evidence_did(confirmed):
-    severity = load_profile("phantom").phantom["covid"]["severity_median"]
+    severity = load_profile("phantom").roles["covid"].options["severity_median"]
     assert {row.knobs[KNOB] for row in confirmed} == {severity}
 
 

@@ -7,10 +7,10 @@ import pytest
 from click.testing import CliRunner
 
 from cxrbench.cli import main
-from cxrbench.datasets import adapter, dataset_names, discover, load, register, registry
+from cxrbench.datasets import adapter, check_options, dataset_names, discover, load, register, registry
 from cxrbench.errors import DatasetError
 
-SHIPPED = tuple(registry._SHIPPED)
+FOLDERS = tuple(name for name in registry._SHIPPED if name != "phantom")
 
 
 @pytest.fixture
@@ -18,12 +18,12 @@ def own_registry(monkeypatch):
     monkeypatch.setattr(registry, "_adapters", dict(registry._adapters))
 
 
-def test_the_folder_data_sets_are_known_by_name():
+def test_the_data_sets_that_ship_are_known_by_name():
     five = ("chestxray14", "rsna-pneumonia", "covid-image-collection", "kermany", "manifest")
-    assert dataset_names()[:5] == SHIPPED[:5] == five
+    assert dataset_names()[:6] == ("phantom", *five)
 
 
-@pytest.mark.parametrize("name", SHIPPED)
+@pytest.mark.parametrize("name", FOLDERS)
 def test_every_shipped_data_set_is_found_among_the_fixtures_and_loads(name, fixtures):
     folder = discover(fixtures, name)
     cohort = load(name, folder)
@@ -41,8 +41,10 @@ def test_every_shipped_data_set_is_found_among_the_fixtures_and_loads(name, fixt
         ("chest-xray-14", "did you mean 'chestxray14'?"),
         ("covid", "did you mean covid-image-collection?"),
         ("RSNA", "did you mean rsna-pneumonia?"),
-        ("padchest-zzz", "known: chestxray14, rsna-pneumonia, covid-image-collection, kermany, manifest"),
-        ("phantom", "made on the spot"),
+        (
+            "padchest-zzz",
+            "known: phantom, chestxray14, rsna-pneumonia, covid-image-collection, kermany, manifest",
+        ),
     ],
 )
 def test_an_unknown_name_gets_the_nearest_ones(name, hint):
@@ -65,7 +67,7 @@ def test_a_users_own_data_set_is_registered_with_a_decorator(fixtures, tmp_path)
         return load("kermany", fixtures / part)
 
     (tmp_path / "ours.txt").touch()
-    assert dataset_names() == (*SHIPPED, "ours")
+    assert dataset_names() == ("phantom", *FOLDERS, "ours")
     assert discover(tmp_path, "ours") == tmp_path
     assert len(load("ours", tmp_path)) == 14
     assert len(load("ours", tmp_path, part="kermany/chest_xray")) == 14
@@ -143,7 +145,7 @@ def test_no_package_takes_the_place_of_a_data_set_that_ships(installed):
     assert dataset_names().count("kermany") == 1
 
 
-@pytest.mark.parametrize("name", SHIPPED)
+@pytest.mark.parametrize("name", FOLDERS)
 def test_every_shipped_data_set_says_whether_it_is_public_and_its_licence(name):
     found = adapter(name)
     # The others are one's own list, and archives that are given only to those who sign an agreement.
@@ -160,6 +162,38 @@ def test_a_taken_name_cannot_be_registered_again(name):
         register(name, title="", marker="", recognises=bool)(load)
 
 
+def test_a_generated_data_set_has_no_folder_and_is_told_seed_and_device():
+    with pytest.raises(DatasetError, match="'phantom' is made on the spot: it has no folder"):
+        discover(".", "phantom")
+    options = {"cohort": "covid", "n_images": 4, "n_test_images": 0}
+    first, again, other = (load("phantom", seed=seed, **options) for seed in (1, 1, 2))
+    assert first.pixels.fingerprint() == again.pixels.fingerprint() != other.pixels.fingerprint()
+    assert load("phantom", device="cuda:1", **options).pixels.device == "cuda:1"
+    assert adapter("phantom").synthetic
+
+
+@pytest.mark.parametrize(
+    ("options", "hint"),
+    [
+        ({}, "option 'cohort' must be one of findings, pneumonia, covid, not None"),
+        ({"cohort": "covit"}, "not 'covit'; did you mean 'covid'?"),
+        ({"cohort": "covid", "n_imagse": 3}, "unknown knob 'n_imagse'; did you mean 'n_images'?"),
+        ({"cohort": "covid", "imaging": {"nois": 1}}, "unknown knob 'nois'; did you mean 'noise'?"),
+        ({"cohort": "covid", "imaging": 1}, "phantom.imaging must be a table"),
+        ({"cohort": "covid", "seed": 1}, "no option 'seed'"),
+    ],
+)
+def test_the_phantoms_options_are_checked_before_anything_is_drawn(options, hint):
+    with pytest.raises(DatasetError) as raised:
+        check_options(adapter("phantom"), options)
+    assert hint in str(raised.value)
+
+
+def test_a_data_set_that_lies_in_a_folder_asks_for_it():
+    with pytest.raises(DatasetError, match="'kermany' is read from a folder; name the folder"):
+        load("kermany")
+
+
 def test_an_unknown_option_is_refused(fixtures):
     with pytest.raises(
         DatasetError, match=r"no option 'label'; did you mean 'labels'\? \(it takes file, labels"
@@ -169,7 +203,7 @@ def test_an_unknown_option_is_refused(fixtures):
         load("kermany", fixtures / "kermany", labels=["Pneumonia"])
 
 
-@pytest.mark.parametrize("name", SHIPPED)
+@pytest.mark.parametrize("name", FOLDERS)
 def test_a_folder_that_is_not_there_or_a_file_is_refused(name, tmp_path):
     with pytest.raises(DatasetError, match="no such folder"):
         load(name, tmp_path / "nowhere")
@@ -180,7 +214,7 @@ def test_a_folder_that_is_not_there_or_a_file_is_refused(name, tmp_path):
         discover(tmp_path / "nowhere", name)
 
 
-@pytest.mark.parametrize("name", SHIPPED)
+@pytest.mark.parametrize("name", FOLDERS)
 def test_an_empty_folder_is_refused_in_one_line(name, tmp_path):
     with pytest.raises(DatasetError) as raised:
         load(name, tmp_path)

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from cxrbench.cohort.table import COLUMNS
 from cxrbench.datasets.phantom import (
+    COHORTS,
     FINDINGS,
-    ROLES,
     CovidConfig,
     FindingsConfig,
     ImagingConfig,
@@ -48,7 +48,7 @@ def covid():
     return phantom_cohort("covid", PhantomConfig(covid=CovidConfig(n_test_images=3000)))
 
 
-@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("role", COHORTS)
 def test_the_table_keeps_the_contract(role):
     cohort = phantom_cohort(role, SMALL)
     table = cohort.table
@@ -260,20 +260,20 @@ def test_the_fingerprint_changes_with_seed_role_and_kind_of_device_but_not_with_
     again = phantom_cohort("covid", SMALL, 3)
     noisy = phantom_cohort("covid", replace(SMALL, covid=replace(SMALL.covid, label_noise=0.2)), 3)
     assert before.pixels.fingerprint() == again.pixels.fingerprint() == noisy.pixels.fingerprint()
-    prints = {phantom_cohort(role, SMALL, seed).pixels.fingerprint() for role in ROLES for seed in (3, 4)}
+    prints = {phantom_cohort(role, SMALL, seed).pixels.fingerprint() for role in COHORTS for seed in (3, 4)}
     cuda = phantom_cohort("covid", SMALL, 3, device="cuda").pixels.fingerprint()
     assert len(prints | {cuda}) == 7
     assert cuda == phantom_cohort("covid", SMALL, 3, device="cuda:1").pixels.fingerprint()
 
 
-@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("role", COHORTS)
 def test_equal_seeds_give_equal_tables_and_others_do_not(role):
     one, two, other = (phantom_cohort(role, SMALL, seed).table for seed in (1, 1, 2))
     pd.testing.assert_frame_equal(one, two, check_exact=True)
     assert not one["severity"].equals(other["severity"])
 
 
-@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("role", COHORTS)
 def test_two_images_are_the_smallest_cohort(role):
     config = PhantomConfig(
         findings=FindingsConfig(n_images=2),
@@ -288,7 +288,7 @@ def test_two_images_are_the_smallest_cohort(role):
 @pytest.mark.parametrize(
     ("role", "seed", "message"),
     [
-        ("cats", 0, "^the phantom has no role 'cats'; choose one of findings, pneumonia, covid$"),
+        ("cats", 0, "^the phantom has no cohort 'cats'; choose one of findings, pneumonia, covid$"),
         ("covid", -1, "^the phantom's seed must be a whole number of 0 or more, not -1$"),
         ("covid", 1.5, "not 1.5$"),
     ],

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cxrbench.datasets.phantom import (
-    ROLES,
+    COHORTS,
     CovidConfig,
     FindingsConfig,
     ImagingConfig,
@@ -123,7 +123,7 @@ def test_drawing_leaves_torchs_global_seed_and_gradient_mode_alone(pixels):
     assert torch.is_grad_enabled()
 
 
-@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("role", COHORTS)
 def test_grey_values_use_the_range_and_do_not_saturate(role):
     films = phantom_cohort(role, CONFIG).pixels.read_batch(range(200), 64)
     assert (films == 255).mean() < 0.001
@@ -140,7 +140,7 @@ def test_no_two_images_are_alike(whole):
 
 def test_seeds_and_roles_give_other_images():
     films = [
-        phantom_cohort(role, CONFIG, seed).pixels.read(0, 32).tobytes() for role in ROLES for seed in (0, 1)
+        phantom_cohort(role, CONFIG, seed).pixels.read(0, 32).tobytes() for role in COHORTS for seed in (0, 1)
     ]
     assert len(set(films)) == 6
 

@@ -30,8 +30,13 @@ BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "test_sensitivity.py"
 PROFILE = profile_text(
     {
         "study.gate_margin": 0.49,
-        "phantom.findings.n_images": 40,
-        "phantom.covid": {"n_images": 60, "n_test_images": 300, "images_per_test_patient": 1.0},
+        "roles.findings.options.n_images": 40,
+        "roles.covid.options": {
+            "cohort": "covid",
+            "n_images": 60,
+            "n_test_images": 300,
+            "images_per_test_patient": 1.0,
+        },
         "stages.default.precision": "float32",
         "targets": None,
     },

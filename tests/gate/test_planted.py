@@ -54,7 +54,6 @@ PROFILE = {
         "test": 0.6,
         "options": {"labels": ["positive"]},
     },
-    "phantom": None,
     "targets": None,
     "stages.default": {"epochs": 6, "batch_size": 16, "learning_rate": 1e-3, "precision": "float32"},
     "stages.default.augmentation": dict.fromkeys(

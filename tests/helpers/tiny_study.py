@@ -23,14 +23,22 @@ _STUDY = {
     "label": "COVID-19",
 }
 _ROLES: dict[str, dict[str, Any]] = {
-    "findings": {"dataset": "phantom", "validation": 0.3, "labels": ["Effusion", "Infiltration"]},
-    "pneumonia": {"dataset": "phantom", "validation": 0.3},
-    "covid": {"dataset": "phantom", "validation": 0.3},
-}
-_PHANTOM = {
-    "findings": {"n_images": 60},
-    "pneumonia": {"n_images": 40},
-    "covid": {"n_images": 80, "n_test_images": 60},
+    "findings": {
+        "dataset": "phantom",
+        "validation": 0.3,
+        "labels": ["Effusion", "Infiltration"],
+        "options": {"cohort": "findings", "n_images": 60},
+    },
+    "pneumonia": {
+        "dataset": "phantom",
+        "validation": 0.3,
+        "options": {"cohort": "pneumonia", "n_images": 40},
+    },
+    "covid": {
+        "dataset": "phantom",
+        "validation": 0.3,
+        "options": {"cohort": "covid", "n_images": 80, "n_test_images": 60},
+    },
 }
 _STAGES = {"default": {"epochs": 1, "batch_size": 16}}
 _TARGETS = {"control": {"at_least": 0.01, "source": "an AUC that any network has"}}
@@ -41,14 +49,13 @@ def profile_text(
 ) -> str:
     """Return a profile of phantoms at 32 px, of one epoch and one seed, as TOML.
 
-    ``changes``: where a value stands, with dots (``"phantom.covid.n_images"``), -> the value to be there
+    ``changes``: where a value stands, with dots (``"roles.covid.validation"``), -> the value to be there
     instead; None takes it out.
     """
     tables: dict[str, Any] = copy.deepcopy(
         {
             "study": _STUDY,
             "roles": {role: _ROLES[role] for role in roles},
-            "phantom": {role: _PHANTOM[role] for role in roles},
             "stages": _STAGES,
             "targets": _TARGETS,
         }
@@ -75,7 +82,6 @@ def profile(
 MANIFEST = {
     "study.image_size": 64,
     "study.patient_ids": "plain",
-    "phantom": None,
     "roles.findings": {
         "dataset": "manifest",
         "validation": 0.25,

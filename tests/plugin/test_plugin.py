@@ -18,7 +18,7 @@ QUIET = ("-p", "no:cacheprovider", "-p", "no:benchmark")
 PROFILE = profile_text(
     {
         "study.title": "Outside",
-        "phantom.covid": {"n_images": 60, "n_test_images": 40},
+        "roles.covid.options": {"cohort": "covid", "n_images": 60, "n_test_images": 40},
         "targets": None,
         "schemes": {"again": "init > covid > covid"},
     },
@@ -186,7 +186,8 @@ def cxr_study(pytestconfig, cxr_profile):
 
 def test_the_time_of_a_scheme_is_found_however_its_pools_are_ordered(outside):
     roles = "".join(
-        f"[roles.{r}]\ndataset = 'phantom'\nvalidation = 0.3\n" for r in ("findings", "pneumonia")
+        f"[roles.{r}]\ndataset = 'phantom'\nvalidation = 0.3\noptions = {{ cohort = '{r}' }}\n"
+        for r in ("findings", "pneumonia")
     )
     outside.makefile(".toml", outside=PROFILE + roles)
     outside.makeconftest(STUDY_OF_NOTHING)

@@ -32,8 +32,9 @@ FOLDS = (1, 2, 3)
 def text():
     return profile_text(
         {
-            "roles.covid": {"dataset": "phantom", "folds": 3},
-            "phantom.covid.n_test_images": 0,
+            "roles.covid.folds": 3,
+            "roles.covid.validation": None,
+            "roles.covid.options.n_test_images": 0,
             "stages.default.precision": "float32",
         }
     )

@@ -25,10 +25,12 @@ label = "COVID-19"
 
 [roles.findings]
 dataset = "phantom"
+options = { cohort = "findings" }
 validation = 0.1
 
 [roles.covid]
 dataset = "phantom"
+options = { cohort = "covid" }
 validation = 0.2
 
 [stages.default]
@@ -219,7 +221,11 @@ def test_an_unknown_scheme_is_refused_with_the_nearest():
             "labels must be a list of texts, not 'Mass'",
         ),
         ("validation = 0.1", "validation = 0.1\nlabels = [1]", r"labels must be a list of texts, not \[1\]"),
-        ("validation = 0.1", "validation = 0.1\noptions = ['a']", r"options must be a table, not \['a'\]"),
+        ('cohort = "covid"', 'cohort = "covit"', r"\[roles\.covid\]: .* not 'covit'; did you mean 'covid'"),
+        ('cohort = "covid"', 'cohort = "covid", n_imagse = 9', "did you mean 'n_images'"),
+        ('"phantom"\noptions = { cohort = "covid" }', '"phantm"', "did you mean 'phantom'"),
+        ('"phantom"\noptions = { cohort = "covid" }', '"manifest"\noptions = { lables = [] }', "'labels'"),
+        ('options = { cohort = "findings" }', "options = ['a']", r"options must be a table, not \['a'\]"),
     ],
 )
 def test_a_mistake_is_named(old, new, message):
@@ -229,7 +235,7 @@ def test_a_mistake_is_named(old, new, message):
     assert str(caught.value).startswith("profile mine.toml")
 
 
-@pytest.mark.parametrize("table", ["phantom", "schemes", "targets"])
+@pytest.mark.parametrize("table", ["schemes", "targets"])
 def test_a_value_in_place_of_a_table_is_named(table):
     start = GOOD.index(f"[{table}") if f"[{table}" in GOOD else len(GOOD)
     # A key outside of any table stands first.

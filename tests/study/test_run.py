@@ -12,6 +12,8 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 from cxrbench.errors import ProfileError, TrainingError
+from cxrbench.study.cohorts import role_cohort
+from cxrbench.study.prepare import prepare
 from cxrbench.study.progress import Silent
 from cxrbench.study.results import load_results
 from cxrbench.study.run import run_study
@@ -145,7 +147,7 @@ def test_a_target_gives_a_verdict_and_none_is_inconclusive(tiny):
 
 
 def test_real_data_without_a_data_root_is_refused(tmp_path, run_tiny):
-    profile = tiny_study.profile({"roles.findings.dataset": "chestxray14"})
+    profile = tiny_study.profile({"roles.findings": {"dataset": "chestxray14", "validation": 0.3}})
     with pytest.raises(ProfileError, match=r"'chestxray14' for role 'findings'.*--data-root"):
         run_tiny(profile, tmp_path, ("findings",))
 
@@ -178,3 +180,21 @@ def test_a_store_apart_takes_what_studies_share(tiny_profile, tmp_path):
     assert first.results.schemes[0].seeds[0].sha256 == second.results.schemes[0].seeds[0].sha256
     for out in ("a", "b"):
         assert sorted(path.name for path in (tmp_path / out).iterdir()) == ["predictions", "results.json"]
+
+
+def test_a_role_may_have_any_name_and_its_images_are_drawn_where_the_study_says():
+    options = {"cohort": "findings", "n_images": 4}
+    profile = tiny_study.profile(
+        {"roles.others": {"dataset": "phantom", "validation": 0.3, "options": options}}, roles=("covid",)
+    )
+    assert profile.synthetic
+    cohort = role_cohort(profile, "others", None)
+    assert (cohort.dataset, len(cohort), cohort.pixels.device) == ("phantom-findings", 4, "cpu")
+    assert role_cohort(profile, "others", None, "cuda:0").pixels.device == "cuda:0"
+
+
+def test_the_device_of_a_study_reaches_what_draws(tiny_profile, tmp_path):
+    (prepared,) = prepare(tiny_profile, frozenset({"covid"}), tmp_path, None, Silent(), "cpu")
+    assert prepared.roles["covid"].cohort.pixels.device == "cpu"
+    with pytest.raises(RuntimeError, match="nonsense"):
+        prepare(tiny_profile, frozenset({"covid"}), tmp_path, None, Silent(), "nonsense")

@@ -49,7 +49,7 @@ def test_a_study_knows_its_test_images_by_ids_and_labels(tiny, tmp_path, run_tin
             "measured_on": sample,
         }
     }
-    harder = {**stated, "phantom.covid.severity_median": 0.3}
+    harder = {**stated, "roles.covid.options.severity_median": 0.3}
     same = run_tiny(tiny_study.profile(harder), tmp_path / "a", ("control",))
     drawn = {**stated, "study.data_seed": 6}
     other = run_tiny(tiny_study.profile(drawn), tmp_path / "b", ("control",))

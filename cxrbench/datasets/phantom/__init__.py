@@ -3,7 +3,7 @@
 It says nothing about COVID-19. Making a cohort does not import torch; reading its pixels does.
 """
 
-from cxrbench.datasets.phantom.cohorts import ROLES, PhantomPixels, phantom_cohort
+from cxrbench.datasets.phantom.cohorts import COHORTS, PhantomPixels, phantom_cohort
 from cxrbench.datasets.phantom.config import (
     CovidConfig,
     FindingsConfig,
@@ -14,8 +14,8 @@ from cxrbench.datasets.phantom.config import (
 from cxrbench.datasets.phantom.latents import FINDINGS, Latents
 
 __all__ = [
+    "COHORTS",
     "FINDINGS",
-    "ROLES",
     "CovidConfig",
     "FindingsConfig",
     "ImagingConfig",

@@ -25,7 +25,7 @@ from cxrbench.datasets.phantom.keys import Floats, Keys, bell, child_keys, name_
 from cxrbench.datasets.phantom.latents import COVID, DRAWN, FINDINGS, SITES, Latents
 from cxrbench.errors import DatasetError
 
-ROLES = ("findings", "pneumonia", "covid")
+COHORTS = ("findings", "pneumonia", "covid")
 
 LUNG_OPACITY = "Lung Opacity"
 NOT_NORMAL = "No Lung Opacity / Not Normal"
@@ -90,13 +90,13 @@ _COMORBIDITIES = {
 
 
 def phantom_cohort(
-    role: str, config: PhantomConfig | None = None, seed: int = 0, *, device: str = "cpu"
+    name: str, config: PhantomConfig | None = None, seed: int = 0, *, device: str = "cpu"
 ) -> Cohort:
     """Make one of the phantom's cohorts.
 
     Parameters
     ----------
-    role: ``"findings"``, ``"pneumonia"`` or ``"covid"``.
+    name: ``"findings"``, ``"pneumonia"`` or ``"covid"``.
     config: the knobs; ``None`` for the defaults.
     seed: of this cohort; equal seeds give equal images and labels.
     device: where pixels are drawn, ``"cpu"`` or ``"cuda"``.
@@ -109,16 +109,16 @@ def phantom_cohort(
 
     Raises
     ------
-    DatasetError: the role is unknown or the seed is not a whole number of 0 or more.
+    DatasetError: the name is unknown or the seed is not a whole number of 0 or more.
     """
     config = PhantomConfig() if config is None else config
-    if role not in ROLES:
-        raise DatasetError(f"the phantom has no role {role!r}; choose one of {', '.join(ROLES)}")
+    if name not in COHORTS:
+        raise DatasetError(f"the phantom has no cohort {name!r}; choose one of {', '.join(COHORTS)}")
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
         raise DatasetError(f"the phantom's seed must be a whole number of 0 or more, not {seed!r}")
-    if role == "findings":
+    if name == "findings":
         return _findings(config.imaging, config.findings, int(seed), device)
-    if role == "pneumonia":
+    if name == "pneumonia":
         return _pneumonia(config.imaging, config.pneumonia, int(seed), device)
     return _covid(config.imaging, config.covid, int(seed), device)
 
@@ -285,11 +285,11 @@ def _with_noise(labels: npt.NDArray[np.bool_], keys: Keys, share: float, name: s
 
 
 def _cohort(
-    role: str, table: pd.DataFrame, labels: Sequence[str], pixels: PhantomPixels, test: Sequence[str] = ()
+    name: str, table: pd.DataFrame, labels: Sequence[str], pixels: PhantomPixels, test: Sequence[str] = ()
 ) -> Cohort:
     first = ["image_id", "patient_id", "view", "sex", "age", "source", "path", *labels]
     return Cohort(
-        dataset=f"phantom-{role}",
+        dataset=f"phantom-{name}",
         table=table[first + [c for c in table.columns if c not in first]],
         labels=tuple(labels),
         pixels=pixels,
