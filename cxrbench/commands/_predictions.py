@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-INTERVALS = ("logit", "wald")
+INTERVALS = ("newcombe", "logit", "wald")
 ADJUSTMENTS = ("holm", "bonferroni", "fdr_bh", "none")
 
 
@@ -53,9 +53,10 @@ def prediction_options(function: F) -> F:
             click.option(
                 "--interval",
                 type=click.Choice(INTERVALS),
-                default="logit",
+                default="newcombe",
                 show_default=True,
-                help="Kind of confidence interval of an AUC; differences have Wald intervals.",
+                help="Kind of confidence intervals: newcombe holds in small samples; logit and wald are the "
+                "large-sample ones of other programs (differences: Wald).",
             ),
             click.option(
                 "--level", type=float, default=0.95, show_default=True, help="Confidence of the intervals."

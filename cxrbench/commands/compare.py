@@ -58,7 +58,7 @@ def command(
     label_column: str,
     score_columns: tuple[str, ...],
     patient_column: str,
-    interval: Literal["logit", "wald"],
+    interval: Literal["newcombe", "logit", "wald"],
     level: float,
     as_json: bool,
 ) -> None:
@@ -131,7 +131,7 @@ def _unpaired(
     columns: Columns,
     clustered: bool,
     margin: float | None,
-    interval: Literal["logit", "wald"],
+    interval: Literal["newcombe", "logit", "wald"],
     level: float,
 ) -> Comparison:
     from cxrbench.errors import StatisticsError
@@ -164,6 +164,7 @@ def _unpaired(
         groups_two,
         names=names,
         margin=margin,
+        interval=interval,
         level=level,
     )
     known = one.patients is not None and two.patients is not None

@@ -49,7 +49,7 @@ def command(
     label_column: str,
     score_columns: tuple[str, ...],
     patient_column: str,
-    interval: Literal["logit", "wald"],
+    interval: Literal["newcombe", "logit", "wald"],
     level: float,
     as_json: bool,
     validation: Path | None,
@@ -131,7 +131,7 @@ def _subgroups(
     scores: Any,
     column: str,
     clustered: bool,
-    interval: Literal["logit", "wald"],
+    interval: Literal["newcombe", "logit", "wald"],
     level: float,
 ) -> dict[str, Any]:
     from dataclasses import asdict

@@ -6,7 +6,13 @@ import dataclasses
 
 import numpy as np
 
-from cxrbench.statistics.delong import Components, delong_components, deviations, require_two
+from cxrbench.statistics.delong import (
+    Components,
+    delong_components,
+    deviations,
+    require_two,
+    satterthwaite,
+)
 from cxrbench.statistics.inputs import BoolArray, FloatArray, Groups, IntArray
 
 
@@ -61,7 +67,13 @@ def clustered_components(labels: BoolArray, scores: FloatArray, groups: Groups) 
         [np.sqrt(f) * (a + b), np.sqrt(f_positive - f) * a, np.sqrt(f_negative - f) * b], axis=1
     )
     pairs = min(with_positive, with_negative, groups.n_groups // 2)
-    return Components(wins, factor, positives, negatives, pairs)
+    degrees = satterthwaite(
+        f_positive * np.einsum("kl,kl->k", a, a),
+        f_negative * np.einsum("kl,kl->k", b, b),
+        with_positive,
+        with_negative,
+    )
+    return Components(wins, factor, positives, negatives, pairs, degrees, _image_variance(labels, numerators))
 
 
 def components(labels: BoolArray, scores: FloatArray, groups: Groups | None) -> Components:
@@ -95,6 +107,15 @@ def subset_components(
         whole[:, :, np.unique(groups.codes[keep])] = part.factor.reshape(curves, 3, -1)
         factor = whole.reshape(curves, -1)
     return dataclasses.replace(part, factor=factor)
+
+
+def _image_variance(labels: BoolArray, numerators: IntArray) -> FloatArray:
+    """Return DeLong's variance (K,) of each curve, from its deviations times 2MN."""
+    positives = int(np.count_nonzero(labels))
+    negatives = labels.size - positives
+    terms = np.where(labels, positives * (positives - 1.0), negatives * (negatives - 1.0))
+    weights = 1 / (terms * (2.0 * positives * negatives) ** 2)
+    return np.array([np.square(row, dtype=np.float64) @ weights for row in numerators])
 
 
 def _sum_by_patient(values: IntArray, keep: BoolArray, groups: Groups) -> FloatArray:

@@ -8,24 +8,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtr
 
 from cxrbench.errors import StatisticsError
 from cxrbench.statistics.adjust import Adjustment, adjust_p_values, check_adjustment
 from cxrbench.statistics.clustered import components, subset_components
 from cxrbench.statistics.delong import Components
+from cxrbench.statistics.differences import Difference, Side, rank_alike
 from cxrbench.statistics.inputs import FloatArray, Groups, Sample, as_groups, as_sample
-from cxrbench.statistics.intervals import (
-    IntervalMethod,
-    auc_intervals,
-    hoeffding_interval,
-    hoeffding_tail,
-    normal_quantile,
-)
+from cxrbench.statistics.intervals import IntervalMethod, auc_intervals, check_interval, moderated
 from cxrbench.statistics.omnibus import wald_test
 from cxrbench.statistics.records import Comparison, Curve, MarginTest, Pair
 
@@ -40,7 +34,7 @@ def auc(
     groups: npt.ArrayLike | None = None,
     *,
     name: str = "scores",
-    interval: IntervalMethod = "logit",
+    interval: IntervalMethod = "newcombe",
     level: float = 0.95,
 ) -> Curve:
     """Return the area under the ROC curve with its standard error and confidence interval.
@@ -52,7 +46,8 @@ def auc(
     groups: (n,) the patient of each image; given, the standard error allows for images of one patient being
         correlated (Obuchowski 1997), otherwise images count as independent (DeLong et al. 1988).
     name: carried to the record.
-    interval: ``"logit"`` (default: keeps its coverage near 1 and in small samples) or ``"wald"``.
+    interval: ``"newcombe"`` (default: holds its promise in small samples and near 1), or ``"logit"`` or
+        ``"wald"``, the large-sample intervals that other programs give.
     level: confidence of the interval.
 
     Raises
@@ -74,6 +69,7 @@ def compare(
     *,
     names: tuple[str, str] = ("a", "b"),
     margin: float | None = None,
+    interval: IntervalMethod = "newcombe",
     level: float = 0.95,
 ) -> Pair:
     """Return the difference of the AUCs of two curves on the same images, a minus b, and its paired test.
@@ -86,7 +82,9 @@ def compare(
     """
     if names[0] == names[1]:
         raise StatisticsError(f"names: the two curves need different names, not {names[0]!r} twice")
-    whole = compare_all(labels, {names[0]: a, names[1]: b}, groups, "none", margin=margin, level=level)
+    whole = compare_all(
+        labels, {names[0]: a, names[1]: b}, groups, "none", margin=margin, interval=interval, level=level
+    )
     return replace(whole.pairs[0], note=_join(whole.pairs[0].note, *whole.notes))
 
 
@@ -97,7 +95,7 @@ def compare_all(
     adjust: Adjustment = "holm",
     *,
     margin: float | None = None,
-    interval: IntervalMethod = "logit",
+    interval: IntervalMethod = "newcombe",
     level: float = 0.95,
 ) -> Comparison:
     """Compare the AUCs of any number of curves on the same images.
@@ -110,7 +108,9 @@ def compare_all(
     adjust: how p-values are adjusted over all pairs: ``"holm"``, ``"bonferroni"``, ``"fdr_bh"`` or
         ``"none"``.
     margin: given, each pair also gets the one-sided tests of non-inferiority and superiority of a over b.
-    interval: of the single AUCs, ``"logit"`` or ``"wald"``; differences have Wald intervals.
+    interval: ``"newcombe"`` (default): of the AUCs as in :func:`auc`, and of differences, with their margin
+        tests, as in :mod:`~cxrbench.statistics.differences`. ``"logit"`` or ``"wald"``: of the AUCs, and
+        Wald's for differences.
     level: confidence of the intervals; one-sided tests hold at (1 - level) / 2.
 
     Returns
@@ -130,7 +130,7 @@ def compare_all(
         notes.append(SINGLETONS_NOTE)
     return Comparison(
         curves=curves,
-        pairs=_pairs(sample, parts, adjust, margin, level),
+        pairs=_pairs(sample, parts, adjust, margin, level, interval != "newcombe"),
         omnibus=None if len(curves) < 2 else wald_test(*_from_first(parts)),
         n_images=sample.labels.size,
         n_positive=parts.n_positive,
@@ -152,6 +152,7 @@ def compare_unpaired(
     *,
     names: tuple[str, str] = ("a", "b"),
     margin: float | None = None,
+    interval: IntervalMethod = "newcombe",
     level: float = 0.95,
 ) -> Pair:
     """Return the difference of two AUCs measured on different test samples, a minus b, and its test.
@@ -163,6 +164,7 @@ def compare_unpaired(
     ------
     StatisticsError: the input allows no honest number, or patients are given for one sample only.
     """
+    check_interval(interval)
     if (groups_a is None) != (groups_b is None):
         raise StatisticsError("groups: give the patients of both samples or of neither")
     first = as_sample(labels_a, {names[0]: a})
@@ -179,103 +181,52 @@ def compare_unpaired(
     part_a = subset_components(labels, scores, groups, in_first)
     part_b = subset_components(labels, scores, groups, ~in_first)
     contrast = part_a.factor[0] - part_b.factor[0]
-    auc_a, auc_b = float(part_a.auc[0]), float(part_b.auc[0])
-    pair = _Difference(
-        names[0],
-        names[1],
-        auc_a - auc_b,
+    product = float(part_a.se[0] * part_b.se[0])
+    pair = Difference(
+        _sides(part_a)[0],
+        _sides(part_b)[0],
         math.sqrt(contrast @ contrast),
+        float(part_a.factor[0] @ part_b.factor[0]) / product if product > 0 else 0.0,
         min(part_a.independent_pairs, part_b.independent_pairs),
         same_order=False,
-        all_pairs_agree=auc_a == auc_b and auc_a in (0.0, 1.0),
+        large_sample=interval != "newcombe",
     )
     p_value = pair.p_value()
     tests = _margin_tests([pair], "none", margin, level)
-    return pair.record(p_value, p_value, tests[0], level)
+    return _record(pair, names, p_value, p_value, tests[0], level)
 
 
-@dataclass(frozen=True)
-class _Difference:
-    """A difference of two AUCs and what its tests need.
+def _sides(parts: Components) -> list[Side]:
+    se, degrees = moderated(parts)
+    return [
+        Side(parts.auc[k : k + 1], se[k : k + 1], degrees[k : k + 1], parts.independent_pairs)
+        for k in range(parts.wins.size)
+    ]
 
-    Where ``se`` is zero a normal test does not exist. What is reported then: for curves that rank every image
-    alike a difference of exactly nothing; otherwise Hoeffding's bounds (see intervals.py) on the mean of D =
-    psi_a - psi_b over ``independent_pairs`` pairs, D lying in [-1, 1]; and where both curves are right (or
-    wrong) on all pairs, so that D was 0 each time, the bound on how often it may be anything else.
-    """
 
-    a: str
-    b: str
-    difference: float
-    se: float
-    independent_pairs: int
-    same_order: bool
-    all_pairs_agree: bool
-
-    def interval(self, level: float) -> tuple[float, float]:
-        if self.se > 0:
-            margin = normal_quantile(level) * self.se
-            return max(self.difference - margin, -1.0), min(self.difference + margin, 1.0)
-        if self.same_order:
-            return 0.0, 0.0
-        if self.all_pairs_agree:
-            most = 1 - hoeffding_interval(1.0, self.independent_pairs, level)[0]
-            return -most, most
-        low, high = hoeffding_interval((1 + self.difference) / 2, self.independent_pairs, level)
-        return 2 * low - 1, 2 * high - 1
-
-    def z(self, null: float = 0.0) -> float | None:
-        if self.se > 0:
-            return (self.difference - null) / self.se
-        return 0.0 if self.difference == null == 0 else None
-
-    def p_value(self) -> float:
-        """Two-sided, for a difference of 0."""
-        if self.difference == 0:
-            return 1.0
-        if self.se > 0:
-            return float(2 * ndtr(-abs(self.difference) / self.se))
-        return min(1.0, 2 * hoeffding_tail((1 + abs(self.difference)) / 2, 0.5, self.independent_pairs))
-
-    def p_above(self, null: float) -> float:
-        """One-sided, for a difference of at most ``null``."""
-        if self.se > 0:
-            return float(ndtr((null - self.difference) / self.se))
-        if self.same_order or self.all_pairs_agree:
-            if null >= 0:
-                return 1.0
-            return 0.0 if self.same_order else hoeffding_tail(1.0, 1 + null, self.independent_pairs)
-        return hoeffding_tail((1 + self.difference) / 2, (1 + null) / 2, self.independent_pairs)
-
-    def note(self) -> str | None:
-        if self.se > 0:
-            return None
-        if self.same_order:
-            return f"{self.a} and {self.b} rank every image alike: there is no difference to test"
-        return (
-            "the difference has no variance on these images: interval and p-values are Hoeffding's bounds "
-            f"for {self.independent_pairs} independent pairs of images"
-        )
-
-    def record(
-        self, p_value: float, p_adjusted: float, tests: tuple[MarginTest, MarginTest] | None, level: float
-    ) -> Pair:
-        low, high = self.interval(level)
-        noninferiority, superiority = tests or (None, None)
-        return Pair(
-            self.a,
-            self.b,
-            self.difference,
-            self.se,
-            low,
-            high,
-            self.z(),
-            p_value,
-            p_adjusted,
-            noninferiority,
-            superiority,
-            self.note(),
-        )
+def _record(
+    pair: Difference,
+    names: tuple[str, str],
+    p_value: float,
+    p_adjusted: float,
+    tests: tuple[MarginTest, MarginTest] | None,
+    level: float,
+) -> Pair:
+    low, high = pair.interval(level)
+    noninferiority, superiority = tests or (None, None)
+    return Pair(
+        *names,
+        pair.difference,
+        pair.se,
+        low,
+        high,
+        pair.z(),
+        p_value,
+        p_adjusted,
+        noninferiority,
+        superiority,
+        pair.note(names),
+    )
 
 
 def _from_first(parts: Components) -> tuple[FloatArray, FloatArray]:
@@ -313,35 +264,46 @@ def _why_no_variance(value: float, pairs: int) -> str:
 
 
 def _pairs(
-    sample: Sample, parts: Components, adjust: Adjustment, margin: float | None, level: float
+    sample: Sample,
+    parts: Components,
+    adjust: Adjustment,
+    margin: float | None,
+    level: float,
+    large_sample: bool,
 ) -> tuple[Pair, ...]:
     curves = len(sample.names)
     indices = [(i, j) for i in range(curves) for j in range(i + 1, curves)]
     if not indices:
         return ()
-    differences = [
-        _Difference(
-            sample.names[i],
-            sample.names[j],
-            float(difference),
-            float(se),
-            parts.independent_pairs,
-            same_order=se == 0 and _same_order(sample.scores[i], sample.scores[j]),
-            all_pairs_agree=difference == 0 and float(parts.auc[i]) in (0.0, 1.0),
+    _, errors = parts.differences(indices)
+    sides, se = _sides(parts), parts.se
+    differences = []
+    for (i, j), error in zip(indices, errors.tolist(), strict=True):
+        product = float(se[i] * se[j])
+        differences.append(
+            Difference(
+                sides[i],
+                sides[j],
+                error,
+                float(parts.factor[i] @ parts.factor[j]) / product if product > 0 else 0.0,
+                parts.independent_pairs,
+                same_order=error == 0 and rank_alike(sample.scores[[i]], sample.scores[[j]]),
+                large_sample=large_sample,
+            )
         )
-        for (i, j), difference, se in zip(indices, *parts.differences(indices), strict=True)
-    ]
     p_values = [pair.p_value() for pair in differences]
     adjusted = adjust_p_values(p_values, adjust)
     tests = _margin_tests(differences, adjust, margin, level)
     return tuple(
-        pair.record(p, p_adjusted, test, level)
-        for pair, p, p_adjusted, test in zip(differences, p_values, adjusted, tests, strict=True)
+        _record(pair, (sample.names[i], sample.names[j]), p, p_adjusted, test, level)
+        for (i, j), pair, p, p_adjusted, test in zip(
+            indices, differences, p_values, adjusted, tests, strict=True
+        )
     )
 
 
 def _margin_tests(
-    pairs: list[_Difference], adjust: Adjustment, margin: float | None, level: float
+    pairs: list[Difference], adjust: Adjustment, margin: float | None, level: float
 ) -> list[tuple[MarginTest, MarginTest] | None]:
     if margin is None:
         return [None] * len(pairs)
@@ -358,13 +320,6 @@ def _margin_tests(
             ]
         )
     return list(zip(*sides, strict=True))
-
-
-def _same_order(a: FloatArray, b: FloatArray) -> bool:
-    """Whether two curves rank every image alike, ties included."""
-    order = np.argsort(a)
-    step_a, step_b = np.diff(a[order]), np.diff(b[order])
-    return bool(np.array_equal(np.sign(step_a), np.sign(step_b)))
 
 
 def _join(*notes: str | None) -> str | None:

@@ -55,6 +55,10 @@ class Components:
     n_positive, n_negative: images of each class.
     independent_pairs: the largest number of disjoint (positive, negative) pairs of different patients: what
         the intervals for zero variance rest on.
+    degrees: (K,) Satterthwaite's degrees of freedom of the variances, from their two parts, positive and
+        negative: between the smaller class's units (images or patients) - 1 and all units - 2.
+    image_variance: (K,) DeLong's variances, as if each image were a patient: what a variance over patients is
+        held against.
     """
 
     wins: IntArray
@@ -62,6 +66,8 @@ class Components:
     n_positive: int
     n_negative: int
     independent_pairs: int
+    degrees: FloatArray
+    image_variance: FloatArray
 
     @property
     def auc(self) -> FloatArray:
@@ -153,7 +159,35 @@ def delong_components(labels: BoolArray, scores: FloatArray) -> Components:
     # (V - theta) / sqrt(M (M - 1)): its square is one term of the sum above.
     scale = np.where(labels, np.sqrt(positives * (positives - 1.0)), np.sqrt(negatives * (negatives - 1.0)))
     factor = numerators / (2 * positives * negatives * scale)
-    return Components(wins, factor, positives, negatives, min(positives, negatives))
+    of_positive, of_negative = class_parts(labels, factor)
+    degrees = satterthwaite(of_positive, of_negative, positives, negatives)
+    return Components(
+        wins,
+        factor,
+        positives,
+        negatives,
+        min(positives, negatives),
+        degrees,
+        of_positive + of_negative,
+    )
+
+
+def class_parts(labels: BoolArray, factor: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return sums of squares (K,) of ``factor`` (K, n) over the positive and over the negative images."""
+    whole: FloatArray = np.einsum("kl,kl->k", factor, factor)
+    of_positive: FloatArray = np.einsum("kl,kl,l->k", factor, factor, labels.astype(np.float64))
+    return of_positive, np.maximum(whole - of_positive, 0.0)
+
+
+def satterthwaite(a: FloatArray, b: FloatArray, n_a: int, n_b: int) -> FloatArray:
+    """Return the degrees of freedom of the sums of two variances ``a`` and ``b`` (K,) of means of n each.
+
+    Satterthwaite (Biometrics Bulletin 2:110-114, 1946). Where both are zero, those of the smaller class.
+    """
+    uncertainty = a**2 / (n_a - 1) + b**2 / (n_b - 1)
+    fewest = np.full(a.shape, float(min(n_a, n_b) - 1))
+    degrees: FloatArray = np.divide((a + b) ** 2, uncertainty, out=fewest, where=uncertainty > 0)
+    return degrees
 
 
 def require_two(positives: int, negatives: int, unit: str) -> None:

@@ -11,27 +11,27 @@ that comes from the seed alone (see :mod:`cxrbench.statistics.seeds`), for :math
       = \lVert \bar F_a - \bar F_b \rVert^2
       + \frac{\widehat{\operatorname{var}}(\tau_a)}{n_a} + \frac{\widehat{\operatorname{var}}(\tau_b)}{n_b}
 
-with Student's t on Satterthwaite's degrees of freedom; where neither side's seeds differ by more than the
-sample explains, the last two terms are 0 and the interval is normal. One seed on a side shows nothing of
-the spread between seeds: the variance is then the first term alone, and the margin of a gate has to leave
-room for the rest.
+The interval adds up squares as :mod:`cxrbench.statistics.differences` does: the distance of the difference
+from its limits through the test sample, the very limits of a paired comparison, and the seeds' part, with
+Student's t on Satterthwaite's degrees of freedom. Where neither side's seeds differ by more than the sample
+explains, that part is 0. One seed on a side shows nothing of the spread between seeds: the interval is then
+the test sample's alone, and the margin of a gate has to leave room for the rest.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtr, stdtr, stdtrit
 
 from cxrbench.errors import StatisticsError
 from cxrbench.statistics.clustered import components
+from cxrbench.statistics.differences import Difference, rank_alike
 from cxrbench.statistics.inputs import as_sample, check_level
-from cxrbench.statistics.intervals import normal_quantile
-from cxrbench.statistics.seeds import degrees_of_freedom, seed_variance
+from cxrbench.statistics.seeds import degrees_of_freedom, mean_side, seed_variance
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,8 @@ class MeanDifference:
     var_sample: variance of the difference that comes from the test sample.
     var_seeds_a, var_seeds_b: variance of one seed's AUC that comes from the seed alone; both None where a
         side has one seed: then ``se`` is the test sample's alone.
-    df: degrees of freedom of Student's t; None where the interval is normal.
+    df: degrees of freedom of Student's t for the seeds' part; None where it is 0.
+    tested: the difference with its limits and tests; :func:`compare_means` always gives it.
     """
 
     mean_a: float
@@ -63,26 +64,21 @@ class MeanDifference:
     var_seeds_a: float | None = None
     var_seeds_b: float | None = None
     df: float | None = None
+    tested: Difference | None = field(default=None, repr=False, compare=False)
 
     @property
     def p_value(self) -> float:
-        """Two-sided, for the two means being equal."""
-        if self.se > 0:
-            return 2 * self._tail(-abs(self.difference))
-        return 1.0 if self.difference == 0 else 0.0
+        """Two-sided, for the two means being equal: DeLong's test, with the seeds' variance where known."""
+        assert self.tested is not None
+        return self.tested.p_value()
 
     def p_below(self, null: float) -> float:
         """Return the one-sided p-value for "the true difference is below ``null``".
 
-        Where the difference has no variance it is what it is: p is 0 or 1.
+        It is below a tail exactly where the upper limit that errs with that tail lies below ``null``.
         """
-        if self.se > 0:
-            return self._tail(self.difference - null)
-        return 0.0 if self.difference < null else 1.0
-
-    def _tail(self, distance: float) -> float:
-        t = distance / self.se
-        return float(ndtr(t) if self.df is None else stdtr(self.df, t))
+        assert self.tested is not None
+        return self.tested.reversed().p_above(-null)
 
 
 def compare_means(
@@ -114,39 +110,48 @@ def compare_means(
     unknown = [name for name in (*a, *b) if name not in scores]
     if unknown or not a or not b:
         raise StatisticsError(f"no curve {unknown[0]!r}" if unknown else "both sides need at least one curve")
-    tail = 0.5 + check_level(level) / 2
+    check_level(level)
     sample = as_sample(labels, scores, groups)
     parts = components(sample.labels, sample.scores, sample.groups)
     rows = [[sample.names.index(name) for name in side] for side in (a, b)]
-    (mean_a, factor_a), (mean_b, factor_b) = (
-        (float(parts.auc[side].mean()), np.mean(parts.factor[side], axis=0)) for side in rows
-    )
+    factor_a, factor_b = (np.mean(parts.factor[side], axis=0) for side in rows)
     contrast = factor_a - factor_b
-    variance = var_sample = float(contrast @ contrast)
+    var_sample = float(contrast @ contrast)
+    product = math.sqrt(factor_a @ factor_a) * math.sqrt(factor_b @ factor_b)
     var_seeds: tuple[float | None, float | None] = (None, None)
-    df = math.inf
+    added, df = 0.0, math.inf
     if len(a) > 1 and len(b) > 1:
         # Seeds of the same number on both sides are not paired. A seed fixes the first parameters and the
         # order of images, but training is chaotic: after the smallest change in code or data two runs of one
         # seed drift as far apart as two seeds. Runs that did stay together would be credited with too much
         # variance, never with too little.
         seeds = [seed_variance(parts.auc[side], parts.factor[side]) for side in rows]
-        variance += sum(side.own / side.n for side in seeds)
-        df = degrees_of_freedom(variance, seeds)
+        added = sum(side.own / side.n for side in seeds)
+        df = degrees_of_freedom(var_sample + added, seeds)
         var_seeds = (seeds[0].own, seeds[1].own)
-    se = math.sqrt(variance)
-    difference = mean_a - mean_b
-    quantile = float(stdtrit(df, tail)) if math.isfinite(df) else normal_quantile(level)
+    side_a, side_b = (mean_side(parts, side) for side in rows)
+    tested = Difference(
+        side_a,
+        side_b,
+        math.sqrt(var_sample),
+        float(factor_a @ factor_b) / product if product > 0 else 0.0,
+        parts.independent_pairs,
+        same_order=var_sample == 0 and rank_alike(sample.scores[rows[0]], sample.scores[rows[1]]),
+        seeds_variance=added,
+        seeds_degrees=df,
+    )
+    low, high = tested.interval(level)
     return MeanDifference(
-        mean_a,
-        mean_b,
-        difference,
-        se,
-        difference - quantile * se,
-        difference + quantile * se,
+        float(side_a.auc[0]),
+        float(side_b.auc[0]),
+        tested.difference,
+        tested.total_se,
+        low,
+        high,
         len(a),
         len(b),
         var_sample,
         *var_seeds,
         df if math.isfinite(df) else None,
+        tested,
     )

@@ -14,6 +14,7 @@ from scipy.special import ndtr, ndtri
 
 from cxrbench.errors import StatisticsError
 from cxrbench.statistics.inputs import check_level
+from cxrbench.statistics.intervals import hanley_mcneil_variance
 
 Hypothesis = Literal["difference", "noninferiority", "superiority"]
 """What is to be shown: two AUCs differ (two-sided), or one of the one-sided claims with a margin."""
@@ -131,14 +132,8 @@ def planned_se(
         )
     if not -1 < correlation < 1:
         raise StatisticsError(f"correlation: must lie strictly between -1 and 1, not {correlation:g}")
-    a, b = (_hanley_mcneil_variance(value, n_positive, n_negative) for value in (auc_a, auc_b))
+    a, b = (float(hanley_mcneil_variance(value, n_positive, n_negative)) for value in (auc_a, auc_b))
     return math.sqrt(a + b - 2 * correlation * math.sqrt(a * b))
-
-
-def _hanley_mcneil_variance(auc: float, positives: int, negatives: int) -> float:
-    q1, q2 = auc / (2 - auc), 2 * auc**2 / (1 + auc)
-    spread = auc * (1 - auc) + (positives - 1) * (q1 - auc**2) + (negatives - 1) * (q2 - auc**2)
-    return spread / (positives * negatives)
 
 
 def _effect(difference: float, hypothesis: Hypothesis, margin: float) -> float:

@@ -16,8 +16,9 @@ diagonal. Hence
       = \frac{1}{n^2}\sum_{s,t} S_{st} + \frac{\widehat{\operatorname{var}}(\tau)}{n}
 
 the first term being the variance of the mean through the test sample and the second that through the seeds.
-Adding :math:`s^2_{\text{seeds}}/n` instead would count :math:`\epsilon` twice. Only the seeds' part is
-estimated from few observations, so that the interval is Student's, with Satterthwaite's degrees of freedom.
+Adding :math:`s^2_{\text{seeds}}/n` instead would count :math:`\epsilon` twice. The interval adds up squares:
+the distance of the mean from its limits through the test sample (moderated logit-t, see intervals.py)
+and the seeds' part with Student's t on Satterthwaite's degrees of freedom.
 """
 
 from __future__ import annotations
@@ -32,8 +33,10 @@ from scipy.special import stdtrit
 
 from cxrbench.errors import StatisticsError
 from cxrbench.statistics.clustered import components
+from cxrbench.statistics.delong import Components
+from cxrbench.statistics.differences import Side
 from cxrbench.statistics.inputs import FloatArray, as_sample, check_level
-from cxrbench.statistics.intervals import hoeffding_interval
+from cxrbench.statistics.intervals import moderated
 
 
 @dataclass(frozen=True)
@@ -49,8 +52,7 @@ class SeedSpread:
     var_sample: variance of the mean that comes from the test sample.
     se: standard error of the mean as an estimate for new seeds and new patients: sqrt(var_sample + var_seeds
         / n).
-    ci_low, ci_high: interval of the mean, from Student's t with Satterthwaite's degrees of freedom;
-        Hoeffding's bound (see intervals.py) where ``se`` is 0.
+    ci_low, ci_high: interval of the mean; Hoeffding's bound (see intervals.py) where ``se`` is 0.
     """
 
     aucs: tuple[tuple[str, float], ...]
@@ -83,7 +85,7 @@ def across_seeds(
     ------
     StatisticsError: fewer than two seeds, or the input allows no honest number; rows are named.
     """
-    tail = 0.5 + check_level(level) / 2
+    tail = (1 - check_level(level)) / 2
     sample = as_sample(labels, scores, groups)
     n = len(sample.names)
     if n < 2:
@@ -94,10 +96,10 @@ def across_seeds(
     var_sample = float(mean_factor @ mean_factor)
     variance = var_sample + seeds.own / n
     mean = float(parts.auc.mean())
-    margin = float(stdtrit(degrees_of_freedom(variance, [seeds]), tail)) * math.sqrt(variance)
-    low, high = max(0.0, mean - margin), min(1.0, mean + margin)
-    if variance == 0:
-        low, high = hoeffding_interval(mean, parts.independent_pairs, level)
+    ends = mean_side(parts, list(range(n))).limits(tail)
+    part = -float(stdtrit(degrees_of_freedom(variance, [seeds]), tail)) * math.sqrt(seeds.own / n)
+    low, high = (float(end[0]) for end in ends)
+    low, high = max(0.0, mean - math.hypot(mean - low, part)), min(1.0, mean + math.hypot(high - mean, part))
     return SeedSpread(
         tuple(zip(sample.names, parts.auc.tolist(), strict=True)),
         mean,
@@ -107,6 +109,27 @@ def across_seeds(
         math.sqrt(variance),
         low,
         high,
+    )
+
+
+def mean_side(parts: Components, rows: Sequence[int]) -> Side:
+    """Return the mean AUC of some curves with what its limits through the test sample need.
+
+    How far the curves' variances are moderated, and their degrees of freedom, are properties of the sample:
+    the mean takes the most careful of its curves'.
+    """
+    chosen = list(rows)
+    factor = parts.factor[chosen].mean(axis=0)
+    moderate, degrees = moderated(parts)
+    with np.errstate(invalid="ignore"):
+        ratios = moderate[chosen] / parts.se[chosen]
+    careful = float(np.nanmax(ratios)) if np.any(parts.se[chosen] > 0) else 1.0
+    se = math.sqrt(factor @ factor) * careful
+    return Side(
+        np.array([parts.auc[chosen].mean()]),
+        np.array([se]),
+        np.array([degrees[chosen].min()]),
+        parts.independent_pairs,
     )
 
 

@@ -83,7 +83,7 @@ def subgroup_aucs(
     *,
     by: str = "subgroup",
     minimum: int = MINIMUM,
-    interval: IntervalMethod = "logit",
+    interval: IntervalMethod = "newcombe",
     level: float = 0.95,
 ) -> SubgroupReport:
     """Return the AUC within each subgroup and test whether it differs between them.

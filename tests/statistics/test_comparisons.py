@@ -133,7 +133,9 @@ def test_a_against_b_is_the_exact_negative_of_b_against_a(seed, clustered):
     assert forward.z == -backward.z
     assert forward.se == backward.se
     assert forward.p_value == backward.p_value
-    assert (forward.ci_low, forward.ci_high) == (-backward.ci_high, -backward.ci_low)
+    assert (forward.ci_low, forward.ci_high) == pytest.approx(
+        (-backward.ci_high, -backward.ci_low), abs=1e-13
+    )
 
 
 def test_margin_tests_are_one_sided_and_named(ovarian, three):
@@ -142,9 +144,49 @@ def test_margin_tests_are_one_sided_and_named(ovarian, three):
     assert found.superiority.hypothesis == "superiority"
     assert found.noninferiority.z == (found.difference + 0.05) / found.se
     assert found.superiority.z == (found.difference - 0.05) / found.se
+    assert found.p_value == pytest.approx(2 * norm.sf(found.difference / found.se))
+
+
+def test_wald_margin_tests_are_those_of_other_programs(ovarian, three):
+    found = compare(ovarian["y"], three["albumin"], three["total_protein"], margin=0.05, interval="wald")
     assert found.noninferiority.p_value == pytest.approx(norm.sf((found.difference + 0.05) / found.se))
     assert found.superiority.p_value == pytest.approx(norm.sf((found.difference - 0.05) / found.se))
-    assert found.p_value == pytest.approx(2 * norm.sf(found.difference / found.se))
+    assert found.ci_low == pytest.approx(found.difference - 1.959964 * found.se, abs=1e-7)
+    assert found.ci_high == pytest.approx(found.difference + 1.959964 * found.se, abs=1e-7)
+
+
+@pytest.mark.parametrize("groups", [None, np.arange(43) // 2], ids=["independent", "clustered"])
+@pytest.mark.parametrize("margin", [0.02, 0.1, 0.15])
+def test_margin_p_values_are_those_tails_at_which_the_limit_reaches_the_margin(
+    ovarian, three, groups, margin
+):
+    curves = three["albumin"], three["total_protein"]
+    for test, sign in (("noninferiority", -1), ("superiority", 1)):
+        p = getattr(compare(ovarian["y"], *curves, groups, margin=margin), test).p_value
+        assert 0 < p < 1
+        tail = min(p, 1 - p)
+        end = compare(ovarian["y"], *curves, groups, level=1 - 2 * tail)
+        assert (end.ci_low if p < 0.5 else end.ci_high) == pytest.approx(sign * margin, abs=1e-9)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10**9), st.integers(2, 12), st.integers(2, 40), st.floats(0, 4))
+def test_an_interval_holds_its_difference_and_grows_with_its_level(seed, positives, negatives, shift):
+    rng = np.random.default_rng(seed)
+    labels = np.arange(positives + negatives) < positives
+    a, b = np.round(rng.normal(size=(2, labels.size)) + shift * labels, 1)
+    narrow, wide = (compare(labels, a, b, level=level) for level in (0.8, 0.99))
+    assert -1 <= wide.ci_low <= narrow.ci_low <= narrow.difference
+    assert narrow.difference <= narrow.ci_high <= wide.ci_high <= 1
+
+
+def test_limits_of_a_difference_are_those_of_large_samples_in_large_samples():
+    rng = np.random.default_rng(8)
+    labels = np.arange(20_000) % 2 == 0
+    shared = rng.normal(size=20_000)
+    a, b = shared + rng.normal(size=(2, 20_000)) + labels
+    found, wald = (compare(labels, a, b, interval=kind) for kind in ("newcombe", "wald"))
+    assert (found.ci_low, found.ci_high) == pytest.approx((wald.ci_low, wald.ci_high), abs=2e-4)
 
 
 @pytest.mark.parametrize("margin", [0.0, 0.01, 0.02, 0.021, 0.05, 0.3])

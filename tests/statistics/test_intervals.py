@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import stats
 from scipy.stats import beta
 
 from cxrbench.errors import StatisticsError
@@ -12,10 +13,47 @@ from cxrbench.statistics.intervals import hoeffding_interval, hoeffding_tail, no
 
 
 def test_logit_interval_of_the_ovarian_data(ovarian):
-    found = auc(ovarian["y"], ovarian["albumin"])
+    found = auc(ovarian["y"], ovarian["albumin"], interval="logit")
     # logit(0.736559) = 1.028261; SE / (auc (1 - auc)) = 0.477705; times 1.959964.
     assert found.ci_low == pytest.approx(0.522951, abs=5e-7)
     assert found.ci_high == pytest.approx(0.877014, abs=5e-7)
+
+
+def test_newcombe_limits_solve_the_equation_of_method_5():
+    rng = np.random.default_rng(5)
+    m, n = 12, 40
+    labels = np.arange(m + n) < m
+    found = auc(labels, rng.normal(size=m + n) + 1.2 * labels)
+
+    def variance(theta):
+        mean = (m + n) / 2 - 1
+        return theta * (1 - theta) / (m * n) * (1 + mean * ((1 - theta) / (2 - theta) + theta / (1 + theta)))
+
+    # The sample's own variance, even with Student's t on the fewest degrees of freedom, is the smaller one.
+    assert found.se * stats.t.ppf(0.975, m - 1) < 1.959964 * np.sqrt(variance(found.auc))
+    for end in (found.ci_low, found.ci_high):
+        assert abs(found.auc - end) == pytest.approx(1.959964 * np.sqrt(variance(end)), rel=1e-6)
+
+
+def test_newcombe_limits_are_widened_where_the_samples_own_variance_is_larger():
+    """A fifth of the positives is missed altogether, which exponential scores do not do."""
+    rng = np.random.default_rng(5)
+    labels = np.arange(2200) < 200
+    scores = rng.normal(size=2200) + np.where(labels & (np.arange(2200) % 5 > 0), 3.0, 0.0)
+    found = auc(labels, scores)
+    assert found.ci_high - found.ci_low == pytest.approx(2 * 1.96 * found.se, rel=0.03)
+
+
+def test_newcombe_limits_know_of_patients():
+    rng = np.random.default_rng(6)
+    patients = np.repeat(np.arange(60), 3)
+    labels = patients % 2 == 0
+    scores = rng.normal(size=60)[patients] + 0.1 * rng.normal(size=180) + labels
+    plain, clustered = auc(labels, scores), auc(labels, scores, patients)
+    assert clustered.ci_high - clustered.ci_low > 1.4 * (plain.ci_high - plain.ci_low)
+    # One image a patient is the same as images that are independent.
+    alone = auc(labels, scores, np.arange(180))
+    assert (alone.ci_low, alone.ci_high) == pytest.approx((plain.ci_low, plain.ci_high), rel=1e-9)
 
 
 def test_wald_interval_of_the_ovarian_data(ovarian):
@@ -36,7 +74,7 @@ def test_a_higher_level_gives_a_wider_interval(ovarian):
     assert wide.ci_low < narrow.ci_low < narrow.auc < narrow.ci_high < wide.ci_high
 
 
-@pytest.mark.parametrize("interval", ["logit", "wald"])
+@pytest.mark.parametrize("interval", ["newcombe", "logit", "wald"])
 @pytest.mark.parametrize(("n", "low"), [(2, 0.158114), (10, 0.691503), (100, 0.963783)])
 def test_perfect_separation_gets_the_clopper_pearson_bound_and_says_so(interval, n, low):
     found = auc([0] * n + [1] * n, range(2 * n), interval=interval)
@@ -98,5 +136,5 @@ def test_a_level_that_is_no_confidence_is_refused(level):
 
 
 def test_an_unknown_interval_is_refused():
-    with pytest.raises(StatisticsError, match="interval: must be one of logit, wald, not 'exact'"):
+    with pytest.raises(StatisticsError, match="interval: must be one of newcombe, logit, wald, not 'exact'"):
         auc([0, 0, 1, 1], [1, 3, 2, 4], interval="exact")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -33,8 +35,31 @@ def test_one_curve_a_side_is_the_paired_comparison(sample, grouped):
     assert means.difference == pytest.approx(pair.difference, abs=1e-15)
     assert means.se == pytest.approx(pair.se, rel=1e-12)
     assert (means.ci_low, means.ci_high) == pytest.approx((pair.ci_low, pair.ci_high), abs=1e-12)
-    assert 2 * min(means.p_below(0), 1 - means.p_below(0)) == pytest.approx(pair.p_value, rel=1e-9)
     assert means.p_value == pytest.approx(pair.p_value, rel=1e-9)
+
+
+@pytest.mark.parametrize("null", [-0.1, -0.03, 0.0, 0.02])
+def test_the_one_sided_p_value_is_below_a_tail_exactly_where_its_limit_excludes_the_value(sample, null):
+    labels, curves, patients = sample
+    means = compare_means(labels, curves, ["a", "b"], ["c", "d"], patients)
+    p = means.p_below(null)
+    assert 1e-12 < p < 1
+    for level in (1 - 2.002 * p, 1 - 1.998 * p) if p < 0.5 else ():
+        found = compare_means(labels, curves, ["a", "b"], ["c", "d"], patients, level=level)
+        assert (found.ci_high < null) == ((1 - level) / 2 > p)
+
+
+def test_perfect_separation_on_both_sides_is_no_certainty():
+    # Eight images of four patients: two pairs of different patients.
+    labels, patients = [1, 1, 1, 1, 0, 0, 0, 0], [1, 1, 2, 2, 3, 3, 4, 4]
+    curves = {"now": [8, 7, 6, 5, 4, 3, 2, 1], "before": [5, 6, 7, 8, 1, 2, 3, 4]}
+    means = compare_means(labels, curves, ["now"], ["before"], patients)
+    pair = compare(labels, curves["now"], curves["before"], patients)
+    assert (means.difference, means.se) == (0, 0)
+    assert (means.ci_low, means.ci_high) == (pair.ci_low, pair.ci_high)
+    assert means.ci_low == pytest.approx(-(1 - 0.025 ** (1 / 2)))
+    assert means.p_below(0) == 1
+    assert means.p_below(0.9) == pytest.approx(0.1**2)
 
 
 def test_averaging_curves_averages_aucs_and_narrows_the_interval(sample):
@@ -89,11 +114,12 @@ def test_the_seeds_chance_by_its_definition():
     assert means.se**2 == pytest.approx(means.var_sample + a.var_seeds / 3 + b.var_seeds / 4, rel=1e-12)
     seeds = (a.sd_between_seeds**2 / 3) ** 2 / 2 + (b.sd_between_seeds**2 / 4) ** 2 / 3
     assert means.df == pytest.approx(means.se**4 / seeds, rel=1e-12)
-    half = stats.t.ppf(0.975, means.df) * means.se
-    assert means.ci_high - means.difference == pytest.approx(half, rel=1e-9)
-    assert means.difference - means.ci_low == pytest.approx(half, rel=1e-9)
+    # One curve a side has the limits through the sample alone; the seeds' part comes on top, squared.
+    low, high = replace(means.tested, seeds_variance=0.0).interval(0.95)
+    part = stats.t.ppf(0.975, means.df) * np.sqrt(a.var_seeds / 3 + b.var_seeds / 4)
+    assert means.ci_low == pytest.approx(means.difference - np.hypot(means.difference - low, part))
+    assert means.ci_high == pytest.approx(means.difference + np.hypot(high - means.difference, part))
     t = means.difference / means.se
-    assert means.p_below(0) == pytest.approx(stats.t.cdf(t, means.df), rel=1e-9)
     assert means.p_value == pytest.approx(2 * stats.t.sf(abs(t), means.df), rel=1e-9)
 
 
@@ -141,6 +167,7 @@ def test_seeds_held_against_themselves_keep_their_degrees_of_freedom():
         if means.df is not None:
             assert means.df >= 2
             assert means.ci_high == pytest.approx(stats.t.ppf(0.975, means.df) * means.se)
+            assert means.ci_low == -means.ci_high
         found.append(means.df)
     # Both kinds are among them: seeds with a part of their own, and without.
     assert None in found
