@@ -1,0 +1,100 @@
+"""Tables of docs/calibration.md and docs/public.md."""
+
+from __future__ import annotations
+
+from evidence import CALIBRATION, PUBLIC, UNSEEN, markdown, rows
+
+from cxrbench.calibration.calibrate import PAPER, supplemental
+from cxrbench.calibration.fit import fit as fitted
+from cxrbench.calibration.knobs import knobs_text
+from cxrbench.calibration.records import Row
+from cxrbench.calibration.statements import statements as made_of
+from cxrbench.calibration.targets import summaries, tolerance
+from cxrbench.statistics.verdicts import verdict
+from cxrbench.study.profile import load_profile
+
+
+def fit() -> str:
+    """What the sweep made of the knobs."""
+    sweep = rows(CALIBRATION, "sweep")
+    (knob,) = sweep[0].knobs
+    values = tuple(sorted({row.knobs[knob] for row in sweep}))
+    found = fitted(sweep, {knob: values}, PAPER)
+    body = [
+        (scheme, f"{aim:.3f}", f"{found.expected[scheme]:.3f}", f"{found.residual[scheme]:.4f}")
+        for scheme, aim in PAPER.items()
+    ]
+    table = markdown(("scheme", "aim", "AUC expected", "sweep's distance from the model"), body)
+    return f"Fitted: `{knobs_text(found.knobs)}`.\n\n{table}"
+
+
+def schemes() -> str:
+    """AUC by scheme and seed, spread and standard errors, and the band of the target."""
+    return _schemes(rows(CALIBRATION), whole=True)
+
+
+def unseen() -> str:
+    """AUC by scheme and seed, of seeds that the calibration never saw."""
+    return _schemes(rows(UNSEEN), whole=False)
+
+
+def public() -> str:
+    """The same for the profile public-small."""
+    return _schemes(rows(PUBLIC), whole=True)
+
+
+def statements() -> str:
+    """Each statement, true or false, with its numbers."""
+    confirmed = rows(CALIBRATION)
+    profile = load_profile("phantom")
+    trained = supplemental(profile.select(()), profile.target)
+    made = made_of(summaries(confirmed), _seeds(confirmed), PAPER, confirmed, trained)
+    return "\n".join(f"- **{'true' if s.holds else 'false'}**: {s.claim} ({s.numbers})" for s in made)
+
+
+def verdicts() -> str:
+    """Where one seed passes and fails the targets of the profile phantom."""
+    return _verdicts("phantom")
+
+
+def public_verdicts() -> str:
+    """Where one seed passes and fails the targets of the profile public-small."""
+    return _verdicts("public-small")
+
+
+def _schemes(confirmed: list[Row], whole: bool) -> str:
+    headers = ["scheme", *(f"seed {seed}" for seed in _seeds(confirmed)), "mean"]
+    body = [
+        [scheme.scheme, *(f"{number:.4f}" for number in (*scheme.aucs, scheme.mean))]
+        for scheme in summaries(confirmed)
+    ]
+    if whole:
+        headers += ["SD", "SE, images", "SE, clustered", "tolerance"]
+        for cells, scheme in zip(body, summaries(confirmed), strict=True):
+            cells += [f"{number:.4f}" for number in (scheme.sd, scheme.se_image, scheme.se_clustered)]
+            cells += [f"{tolerance(scheme.sd, len(scheme.aucs)):.3f}"]
+    return markdown(headers, body)
+
+
+def _seeds(confirmed: list[Row]) -> list[int]:
+    return list(dict.fromkeys(row.seed for row in confirmed))
+
+
+def _verdicts(profile: str) -> str:
+    body = []
+    for scheme, target in load_profile(profile).targets.items():
+        found = {auc: verdict(target, auc, auc, auc).outcome for auc in (n / 1000 for n in range(1001))}
+        passes = [auc for auc, outcome in found.items() if outcome == "pass"]
+        fails = [auc for auc, outcome in found.items() if outcome == "fail"]
+        below = [auc for auc in fails if auc < passes[0]]
+        above = [auc for auc in fails if auc > passes[-1]]
+        body.append(
+            (
+                scheme,
+                f"{passes[0]:.3f}",
+                f"{passes[-1]:.3f}",
+                f"{below[-1]:.3f}" if below else "never",
+                f"{above[0]:.3f}" if above else "never",
+            )
+        )
+    return markdown(("scheme", "passes from", "to", "fails up to", "fails from"), body)

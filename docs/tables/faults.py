@@ -1,0 +1,36 @@
+"""Tables of docs/phantom.md."""
+
+from __future__ import annotations
+
+import json
+
+from evidence import DOCS, markdown
+
+from cxrbench.faults.catalogue import FAULTS
+from cxrbench.faults.records import FaultRow, Measured, Sensitivity, as_table
+from cxrbench.statistics.verdicts import Verdict
+
+EVIDENCE = DOCS / "phantom" / "sensitivity.json"
+
+
+def catalogue() -> str:
+    """Every fault and what it does."""
+    rows = [(fault.name, fault.what) for fault in FAULTS]
+    return markdown(("fault", "what is done to the target stage"), rows, cells="left")
+
+
+def seen() -> str:
+    """What was seen of each."""
+    return as_table(measured(), "github")
+
+
+def measured() -> Sensitivity:
+    """Return what the benchmark measured, from its file."""
+    content = json.loads(EVIDENCE.read_text(encoding="utf-8"))
+    del content["unseen"]
+    rows = tuple(FaultRow(**{**row, "measured": _measured(row["measured"])}) for row in content.pop("rows"))
+    return Sensitivity(**content, rows=rows)
+
+
+def _measured(numbers: dict) -> Measured:
+    return Measured(**{**numbers, **{part: Verdict(**numbers[part]) for part in ("gate", "target")}})
