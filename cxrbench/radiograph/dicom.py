@@ -1,31 +1,59 @@
-"""DICOM, through pydicom.
+"""DICOM files, parsed by pydicom: what they hold, and what their header says that it shows.
 
-Sources: DICOM PS3.3 C.7.6.3 (image pixel), C.11.1 (modality LUT), C.11.2 (VOI LUT), C.8.11.3 (digital X-ray).
+Sources: DICOM PS3.3 C.7.6.3 (image pixel), PS3.5 section 8 and annex A (how pixels are stored).
 """
 
 from __future__ import annotations
 
-import contextlib
+import io
+import zlib
+from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import numpy.typing as npt
 import pydicom
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.pixels.processing import apply_color_lut, apply_modality_lut, apply_voi, apply_windowing
-from pydicom.pixels.utils import pixel_array
-from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGBaseline8Bit
+from pydicom.encaps import generate_fragments, parse_basic_offsets
+from pydicom.pixels.processing import apply_color_lut
+from pydicom.uid import (
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    RLELossless,
+)
 
 from cxrbench.errors import RadiographError
-from cxrbench.radiograph.picture import Gray, Picture, luminance
+from cxrbench.radiograph import j2k, jpeg, rle
+from cxrbench.radiograph.display import Depth, fill, padding, shades
+from cxrbench.radiograph.elements import number, text, whole
+from cxrbench.radiograph.picture import ROWS, Gray, Picture, luminance
 from cxrbench.radiograph.quiet import quiet_libraries
-from cxrbench.text import complaint
+from cxrbench.radiograph.refusal import Refused, check_size
 
-_Values = npt.NDArray[np.float64]
+_Stored = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+
+_DAMAGED = "cannot be decoded as DICOM: its header is damaged or cut short"
+
+_LAZY = 2**20
+"""Bytes. Larger elements stay in the file until they are asked for: most never are."""
+
+_KINDS = {
+    "1.2.840.10008.5.1.4.1.1.11.": "a presentation state",
+    "1.2.840.10008.5.1.4.1.1.66.": "a segmentation, a surface or a registration",
+    "1.2.840.10008.5.1.4.1.1.88.": "a structured report",
+    "1.2.840.10008.5.1.4.1.1.104.": "an encapsulated document",
+    "1.2.840.10008.5.1.4.1.1.9.": "a waveform",
+    "1.2.840.10008.5.1.4.1.1.30.": "a parametric map",
+    "1.2.840.10008.5.1.4.1.1.481.2.": "a radiotherapy dose",
+    "1.2.840.10008.1.3.10.": "a directory of other files",
+}
+"""What a SOP class is that is no radiograph, though some of these hold pixels."""
 
 
-def decode(path: Path) -> Picture:
+def decode(path: Path, max_pixels: int) -> Picture:
     """Decode a DICOM file to one channel, as its header says that it is to be shown.
 
     In order: modality LUT or rescale; VOI LUT, else the first window; inversion where the photometric
@@ -35,28 +63,44 @@ def decode(path: Path) -> Picture:
     its smallest to its largest value, padding left aside. Padding becomes black. Colour and palette images
     become ITU-R BT.601 luma.
 
+    Parameters
+    ----------
+    max_pixels: more are refused before anything is decoded.
+
     Raises
     ------
     RadiographError
     """
     with quiet_libraries():
         try:
-            dataset = open_dataset(path)
-            _refuse_what_is_no_radiograph(path, dataset)
-            values = _show(dataset)
+            dataset = open_dataset(path, max_pixels)
+            shown = _show(dataset, _frame(path, dataset, max_pixels), max_pixels)
+        except Refused as refused:
+            raise RadiographError(path, str(refused)) from refused
         except (RadiographError, ImportError):
             raise
-        # pydicom and its decoders raise whatever a broken file leads them to; to the caller all of it means
-        # that this file cannot be read.
+        except MemoryError:
+            raise RadiographError(path, "takes more memory to decode than there is") from None
+        # pydicom raises whatever a broken file leads it to, and quotes what it found there; to the caller all
+        # of it means that this file cannot be read.
         except Exception as error:
-            raise RadiographError(path, f"cannot be decoded as DICOM: {complaint(error)}") from error
-    return Picture(values, 0, int(np.iinfo(values.dtype).max))
+            raise RadiographError(path, _DAMAGED) from error
+    return Picture(shown, 0, int(np.iinfo(shown.dtype).max))
 
 
-def open_dataset(path: Path, *, pixels: bool = True) -> Dataset:
-    """Read a data set, with or without its pixels, also where preamble and meta header are missing."""
-    dataset = pydicom.dcmread(path, force=True, stop_before_pixels=not pixels)
-    if "TransferSyntaxUID" not in getattr(dataset, "file_meta", ()):
+def open_dataset(path: Path, max_pixels: int, *, pixels: bool = True) -> Dataset:
+    """Read a data set, with or without its pixels, also where preamble and meta header are missing.
+
+    Raises
+    ------
+    Refused: a deflated file that inflates to more than its picture may need.
+    """
+    with path.open("rb") as file:
+        deflated = DeflatedExplicitVRLittleEndian.encode() + b"\0" in file.read(4096)
+    if deflated:
+        return _inflated(path, max_pixels, pixels=pixels)
+    dataset = pydicom.dcmread(path, force=True, stop_before_pixels=not pixels, defer_size=_LAZY)
+    if not (getattr(dataset, "file_meta", None) and dataset.file_meta.get("TransferSyntaxUID")):
         implicit, little = dataset.original_encoding
         dataset.file_meta = FileMetaDataset()
         dataset.file_meta.TransferSyntaxUID = (
@@ -65,144 +109,274 @@ def open_dataset(path: Path, *, pixels: bool = True) -> Dataset:
     return dataset
 
 
-def _refuse_what_is_no_radiograph(path: Path, dataset: Dataset) -> None:
-    if "PixelData" not in dataset:
-        raise RadiographError(path, "holds no pixel data (a DICOM report, a header, or cut short)")
-    frames = int(dataset.get("NumberOfFrames") or 1)
-    if frames > 1:
-        raise RadiographError(path, f"holds {frames} frames; a radiograph has one")
+def _inflated(path: Path, max_pixels: int, *, pixels: bool) -> Dataset:
+    meta = pydicom.filereader.read_file_meta_info(path)
+    if meta.get("TransferSyntaxUID") != DeflatedExplicitVRLittleEndian:
+        raise Refused(_DAMAGED)
+    # The group length counts from after itself: preamble, magic word and its own twelve bytes.
+    body = path.read_bytes()[128 + 4 + 12 + int(meta.FileMetaInformationGroupLength) :]
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+
+    def parsed(most: int, *, pixels: bool) -> Dataset:
+        inflated = zlib.decompressobj(-zlib.MAX_WBITS).decompress(body, most)
+        if len(inflated) == most and pixels:
+            raise Refused("inflates to more than a radiograph of the largest size needs")
+        dataset = pydicom.dcmread(io.BytesIO(inflated), force=True, stop_before_pixels=not pixels)
+        dataset.file_meta = meta
+        return dataset
+
+    header = parsed(_LAZY, pixels=False)
+    if not pixels:
+        return header
+    rows, columns = whole(header, "Rows"), whole(header, "Columns")
+    check_size(columns, rows, max_pixels)
+    return parsed(2 * _LAZY + rows * columns * 3 * 2, pixels=True)
 
 
-def _show(dataset: Dataset) -> Gray:
-    kind = str(dataset.PhotometricInterpretation)
-    stored = _stored(dataset)
-    if kind == "PALETTE COLOR":
-        coloured = apply_color_lut(stored, dataset)
-        bits = 8 * coloured.dtype.itemsize
-        return _fill(luminance(coloured), 0, 2**bits - 1, bits)
-    if stored.ndim == 3:
-        bits = int(dataset.BitsStored)
-        return _fill(luminance(stored), 0, 2**bits - 1, bits)
-    if kind not in ("MONOCHROME1", "MONOCHROME2"):
-        raise ValueError(f"photometric interpretation {kind!r} with one sample a pixel")
-    return _show_monochrome(dataset, stored)
+@dataclass(frozen=True)
+class _Frame:
+    """What the header says of the pixels."""
+
+    height: int
+    width: int
+    samples: int
+    allocated: int
+    bits: int
+    kind: str
 
 
-def _stored(dataset: Dataset) -> npt.NDArray[np.integer]:
-    if dataset.file_meta.TransferSyntaxUID == JPEGBaseline8Bit and dataset.get("SamplesPerPixel") == 1:
-        # Four times as fast as the decoder that pydicom prefers; what it cannot read, that one may.
-        with contextlib.suppress(Exception):
-            return pixel_array(dataset, decoding_plugin="pillow")
-    return pixel_array(dataset)
+def _frame(path: Path, dataset: Dataset, max_pixels: int) -> _Frame:
+    """Read what the header says of the pixels, and refuse what is no radiograph or too large.
 
-
-def _show_monochrome(dataset: Dataset, stored: npt.NDArray[np.integer]) -> Gray:
-    if stored.dtype.itemsize > 2:
-        raise ValueError(f"{8 * stored.dtype.itemsize} bits a pixel; a radiograph has up to 16")
-    for name in ("RescaleSlope", "RescaleIntercept", "WindowCenter", "WindowWidth"):
-        # An element that is there but empty means the same as none.
-        if name in dataset and dataset.get(name) in (None, ""):
-            del dataset[name]
-    # What a pixel shows depends on its stored value alone, so each value is worked out once: there are at
-    # most 65,536 of them, and millions of pixels.
-    places = stored.astype(np.int32) - int(stored.min())
-    levels = np.arange(int(stored.min()), int(stored.max()) + 1, dtype=np.int32)
-    present = np.bincount(places.ravel(), minlength=len(levels)) > 0
-    shades: Gray = _shades(dataset, levels, present)[places]
-    return shades
-
-
-def _shades(dataset: Dataset, levels: npt.NDArray[np.int32], present: npt.NDArray[np.bool_]) -> Gray:
-    """Return what each stored value shows, (n,) uint8 or uint16.
-
-    Parameters
-    ----------
-    levels: (n,) stored values.
-    present: (n,) which of them the image has.
+    Raises
+    ------
+    Refused
     """
-    padding = _padding(dataset, levels)
-    measured = apply_modality_lut(levels, dataset)
-    if _has_table(dataset, "VOILUTSequence"):
-        table = dataset.VOILUTSequence[0]
-        bits = int(table.LUTDescriptor[2])
-        # pydicom 3.0 keeps the index in a type of the table's own depth, so that a 12-bit image over 8-bit
-        # entries would wrap around; declared as 16-bit the same entries are looked up right.
-        table.LUTDescriptor = [*table.LUTDescriptor[:2], 16]
-        shown: _Values = apply_voi(np.rint(measured).astype(np.int32), dataset).astype(np.float64)
-        low, high = 0.0, float(2**bits - 1)
-    elif (window := _window(dataset)) is not None:
-        centre, width = window
-        bits = _bits(dataset)
-        shown = apply_windowing(measured, dataset)
-        # Far out on both sides the window gives the ends of its output range.
-        ends = np.array([centre - 100 * width, centre + 100 * width])
-        low, high = sorted(apply_windowing(ends, dataset).tolist())
+    for name in ("FloatPixelData", "DoubleFloatPixelData"):
+        if name in dataset:
+            raise Refused("holds floating-point pixels; a radiograph has whole numbers")
+    uid = f"{dataset.get('SOPClassUID') or dataset.file_meta.get('MediaStorageSOPClassUID') or ''}."
+    what = next((what for start, what in _KINDS.items() if uid.startswith(start)), None)
+    if what is not None:
+        raise Refused(f"is {what}, not a radiograph")
+    if "PixelData" not in dataset:
+        raise Refused("holds no pixel data (a DICOM report, a header, or cut short)")
+    frames = whole(dataset, "NumberOfFrames", 1)
+    if frames > 1:
+        raise Refused("holds several frames; a radiograph has one")
+    if frames < 0:
+        raise Refused("its Number of Frames is negative")
+    rows, columns = whole(dataset, "Rows"), whole(dataset, "Columns")
+    check_size(columns, rows, max_pixels)
+    if path.stat().st_size > 6 * max_pixels + 2**26:
+        raise Refused("is a larger file than a radiograph of the largest size")
+    allocated = whole(dataset, "BitsAllocated")
+    if allocated == 1:
+        raise Refused("has one bit a pixel: a mask, not a radiograph")
+    if allocated > 16:
+        raise Refused("has more than 16 bits a pixel; a radiograph has up to 16")
+    if allocated not in (8, 16):
+        raise Refused("its Bits Allocated is neither 8 nor 16")
+    bits = whole(dataset, "BitsStored", allocated)
+    if not 1 <= bits <= allocated:
+        raise Refused("its Bits Stored is zero, or more than its Bits Allocated")
+    samples = whole(dataset, "SamplesPerPixel", 1)
+    if samples not in (1, 3):
+        raise Refused("its Samples per Pixel is neither 1 nor 3")
+    kind = text(dataset, "PhotometricInterpretation")
+    if not kind:
+        raise Refused("its Photometric Interpretation is missing, so that black and white are unknown")
+    return _Frame(rows, columns, samples, allocated, bits, kind)
+
+
+def _show(dataset: Dataset, frame: _Frame, max_pixels: int) -> Gray:
+    syntax = UID(str(dataset.file_meta.TransferSyntaxUID))
+    if syntax.is_private or not syntax.is_transfer_syntax:
+        raise Refused("is in a transfer syntax that is not known")
+    if syntax.is_encapsulated:
+        stored, bits = _unpacked(dataset, frame, syntax, max_pixels)
     else:
-        bits = _bits(dataset)
-        shown = measured.astype(np.float64)
-        low, high = _natural_range(dataset, shown[present & ~padding], bits)
-    if str(dataset.PhotometricInterpretation) == "MONOCHROME1" or (
-        str(dataset.get("PresentationLUTShape", "")).upper() == "INVERSE"
-    ):
-        shown = low + high - shown
-    shades = _fill(shown, low, high, bits)
-    shades[padding] = 0
-    return shades
+        stored, bits = _native(dataset, frame, little=syntax.is_little_endian), frame.bits
+    if stored.ndim == 3:
+        stored = _luma(stored, frame.kind, bits)
+        if frame.kind not in ("MONOCHROME1", "MONOCHROME2"):
+            return _fill_colour(stored, bits)
+    if frame.kind == "PALETTE COLOR":
+        return _fill_palette(dataset, stored)
+    if frame.kind not in ("MONOCHROME1", "MONOCHROME2"):
+        # Three samples are promised, and one is there: the luma.
+        if frame.samples == 3:
+            return _fill_colour(stored, bits)
+        raise Refused("its Photometric Interpretation is none of one sample a pixel")
+    return _show_monochrome(dataset, stored, bits)
 
 
-def _fill(shown: _Values, low: float, high: float, bits: int) -> Gray:
-    """Map low..high to the whole of uint8 (up to 8 bits) or uint16."""
-    top, dtype = (255, np.uint8) if bits <= 8 else (65535, np.uint16)
-    if not np.isfinite([low, high, shown.min(), shown.max()]).all():
-        raise ValueError("rescale or window gives values that are no numbers")
-    if high <= low:
-        return np.zeros(shown.shape, dtype=dtype)
-    scaled = np.rint((shown - low) * (top / (high - low)))
-    return cast("Gray", np.clip(scaled, 0, top).astype(dtype))
+def _native(dataset: Dataset, frame: _Frame, *, little: bool) -> _Stored:
+    """Return uncompressed pixels as they are stored."""
+    size = frame.allocated // 8
+    halved = frame.kind == "YBR_FULL_422"
+    expected = frame.height * frame.width * size * (2 if halved else frame.samples)
+    data = dataset.PixelData
+    if not isinstance(data, bytes) or len(data) < expected:
+        raise Refused("its pixel data are cut short: fewer bytes than its header promises")
+    if len(data) >= 2 * expected and expected > 2:
+        raise Refused("its pixel data are twice as many bytes as its header promises, or more")
+    if size == 1 and not little and dataset["PixelData"].VR == "OW":
+        data = np.frombuffer(data[: len(data) // 2 * 2], ">u2").astype("<u2").tobytes()
+    flat = np.frombuffer(data, f"{'<' if little else '>'}u{size}", expected // size)
+    words: _Stored = flat.astype(f"u{size}", copy=False)
+    if halved:
+        # Two lumas, then the two chromas that they share.
+        return words.reshape(-1, 4)[:, :2].reshape(frame.height, frame.width)
+    if frame.samples == 1:
+        return words.reshape(frame.height, frame.width)
+    if whole(dataset, "PlanarConfiguration", 0) == 1:
+        return np.moveaxis(words.reshape(3, frame.height, frame.width), 0, -1)
+    return words.reshape(frame.height, frame.width, 3)
 
 
-def _natural_range(dataset: Dataset, values: _Values, bits: int) -> tuple[float, float]:
-    """Return what to show where the file does not say: 8 bits whole, more from smallest to largest."""
-    varied = values.size > 0 and values.min() < values.max()
-    if varied and bits > 8:
-        return float(values.min()), float(values.max())
-    if _has_table(dataset, "ModalityLUTSequence"):
-        return 0.0, float(2**bits - 1)
-    stored_bits = int(dataset.BitsStored)
-    first = -(2 ** (stored_bits - 1)) if dataset.PixelRepresentation else 0
-    ends = apply_modality_lut(np.array([first, first + 2**stored_bits - 1], dtype=np.int32), dataset)
-    return float(ends.min()), float(ends.max())
+def _unpacked(dataset: Dataset, frame: _Frame, syntax: UID, max_pixels: int) -> tuple[_Stored, int]:
+    """Decode compressed pixels by what their stream is, whichever syntax the header names.
+
+    Returns
+    -------
+    stored: (height, width) or (height, width, 3); two's complement where negative.
+    bits: of a sample.
+    """
+    stream = _stream(dataset)
+    bits = frame.bits
+    decoded: npt.NDArray[np.integer]
+    if syntax == RLELossless:
+        return rle.decode(stream, frame.height, frame.width, frame.samples, frame.allocated // 8), bits
+    if j2k.is_jpeg_2000(stream):
+        codestream = j2k.parse(stream)
+        _same_size(frame, codestream.height, codestream.width)
+        decoded = j2k.decode(codestream, max_pixels)
+        bits = max(bits, codestream.bits)
+        if codestream.signed:
+            decoded = decoded.astype(np.int16)
+    elif stream.startswith(b"\xff\xd8"):
+        header = jpeg.parse(stream)
+        _same_size(frame, header.height, header.width)
+        transformed = header.is_colour_transformed if len(header.components) == 3 else None
+        decoded = jpeg.decode(header, max_pixels, transformed=transformed)
+        bits = max(bits, header.bits)
+    else:
+        raise Refused("is compressed in a way that is not supported, or its stream is damaged")
+    if decoded.dtype.itemsize == 1 and bits > 8:
+        decoded = decoded.astype(np.uint16)
+    return decoded.view(f"u{decoded.dtype.itemsize}"), bits
 
 
-def _bits(dataset: Dataset) -> int:
-    """Return the depth after the modality transformation."""
-    if _has_table(dataset, "ModalityLUTSequence"):
-        return int(dataset.ModalityLUTSequence[0].LUTDescriptor[2])
-    return int(dataset.BitsStored)
+def _stream(dataset: Dataset) -> bytes:
+    """Return the one frame of compressed pixel data, its fragments joined."""
+    try:
+        buffer = io.BytesIO(dataset.PixelData)
+        offsets = parse_basic_offsets(buffer)
+        fragments = list(generate_fragments(buffer))
+    except Exception as error:
+        raise Refused("its pixel data are not in fragments, as its transfer syntax says") from error
+    if not fragments:
+        raise Refused("its pixel data are empty")
+    if len(offsets) > 1:
+        raise Refused("holds several frames; a radiograph has one")
+    return b"".join(fragments)
 
 
-def _has_table(dataset: Dataset, name: str) -> bool:
-    sequence = dataset.get(name)
-    return bool(sequence) and "LUTDescriptor" in sequence[0] and "LUTData" in sequence[0]
+def _same_size(frame: _Frame, height: int, width: int) -> None:
+    if (height, width) != (frame.height, frame.width):
+        raise Refused("its stream holds a picture of another size than its Rows and Columns say")
 
 
-def _window(dataset: Dataset) -> tuple[float, float] | None:
-    """Return centre and width of the first window, None where there is none or it has no meaning."""
-    centre, width = (dataset.get(name) for name in ("WindowCenter", "WindowWidth"))
-    if centre is None or width is None:
-        return None
-    centre, width = (float(np.atleast_1d(value)[0]) for value in (centre, width))
-    smallest = 1.0 if str(dataset.get("VOILUTFunction") or "LINEAR").upper() == "LINEAR" else 1e-12
-    usable = np.isfinite([centre, width]).all() and width >= smallest
-    return (centre, width) if usable else None
+def _luma(planes: _Stored, kind: str, bits: int) -> _Stored:
+    """Return the luma of three planes: the first where they are YCbCr, whatever the header calls them.
+
+    A gray film as YCbCr has two planes with hardly anything in them, about the middle of their range; as RGB
+    it has three that are alike. Only where the picture is truly coloured does the header decide.
+    """
+    some = (
+        planes[:: max(1, len(planes) // 256), :: max(1, planes.shape[1] // 256)].reshape(-1, 3).astype(float)
+    )
+    spread, middle = some.std(axis=0), 2.0 ** (bits - 1)
+    flat = (spread[1:] < 0.2 * spread[0]).all()
+    central = (abs(some.mean(axis=0)[1:] - middle) < 0.2 * middle).all()
+    if (flat and central) or kind.startswith("YBR_FULL"):
+        return planes[..., 0]
+    return luminance(planes)
 
 
-def _padding(dataset: Dataset, levels: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
-    """Return which stored values are padding around the picture (PS3.3 C.7.5.1.1.2)."""
-    value = dataset.get("PixelPaddingValue")
-    if not isinstance(value, int):
-        return np.zeros(levels.shape, dtype=bool)
-    limit = dataset.get("PixelPaddingRangeLimit", value)
-    low, high = sorted((value, int(limit)))
-    padding: npt.NDArray[np.bool_] = (levels >= low) & (levels <= high)
-    return padding
+def _fill_colour(luma: _Stored, bits: int) -> Gray:
+    """Show a luma over 8 bits as it is, over more from its smallest to its largest value."""
+    low, high = (0, 2**bits - 1) if bits <= 8 else (int(luma.min()), int(luma.max()))
+    if low == high:
+        low, high = 0, 2**bits - 1
+    table = fill(np.arange(int(luma.max()) + 1, dtype=np.float64), low, high, bits)
+    return table[luma]
+
+
+def _fill_palette(dataset: Dataset, stored: _Stored) -> Gray:
+    levels = np.arange(int(stored.max()) + 1, dtype=np.uint16)
+    try:
+        coloured = apply_color_lut(levels, dataset)
+    except Exception as error:
+        raise Refused("its palette is missing or damaged") from error
+    depth = int(coloured.max()).bit_length()
+    bits = 8 if depth <= 8 else depth
+    return fill(luminance(coloured[None])[0].astype(np.float64), 0, 2**bits - 1, bits)[stored]
+
+
+def _show_monochrome(dataset: Dataset, stored: _Stored, bits: int) -> Gray:
+    # What a pixel shows depends on its stored word alone, so each word is worked out once: there are at most
+    # 65,536 of them, and millions of pixels.
+    present = np.zeros(2 ** (8 * stored.dtype.itemsize), dtype=bool)
+    for start in range(0, len(stored), ROWS):
+        present[stored[start : start + ROWS]] = True
+    words = np.flatnonzero(present).astype(np.int32)
+    levels, depth, outside = _levels(dataset, words, bits, 8 * stored.dtype.itemsize)
+    aside = outside | padding(dataset, depth, levels)
+    gray = shades(dataset, depth, levels, aside)
+    table = np.zeros(len(present), dtype=gray.dtype)
+    table[words] = gray
+    return table[stored]
+
+
+def _levels(
+    dataset: Dataset, words: npt.NDArray[np.int32], bits: int, allocated: int
+) -> tuple[npt.NDArray[np.int32], Depth, npt.NDArray[np.bool_]]:
+    """Return the stored values in words, their depth, and which words are padding that does not fit into it.
+
+    Raises
+    ------
+    Refused: High Bit or Bits Stored contradict what the words hold.
+    """
+    signed = whole(dataset, "PixelRepresentation", 0)
+    if signed not in (0, 1):
+        raise Refused("its Pixel Representation is neither 0 nor 1")
+    high = whole(dataset, "HighBit", bits - 1)
+    shift = max(0, high - (bits - 1))
+    if bits + shift > allocated:
+        raise Refused("its High Bit lies outside of its Bits Allocated")
+    if shift and (words < 2**bits).all() and (words % 2**shift).any():
+        # Said to lie at the upper end, and lying at the lower one.
+        shift = 0
+    above = words >> (shift + bits)
+    value = (words >> shift) & (2**bits - 1)
+    if signed:
+        value = np.where(value >= 2 ** (bits - 1), value - 2**bits, value)
+    # Copies of the sign, or padding of a value that cannot be stored.
+    sign = bool(signed) & (value < 0) & (above == 2 ** (allocated - bits - shift) - 1)
+    limit = number(dataset, "PixelPaddingValue")
+    outside = np.zeros(words.shape, dtype=bool)
+    if limit is not None:
+        outside = (above != 0) & ~sign & (words == int(limit) % 2**allocated)
+    rest = above[~outside & ~sign]
+    if rest.size and rest.any() and (rest != rest[0]).any() and not _has_embedded_overlay(dataset):
+        raise Refused("its pixels use bits above its Bits Stored")
+    return value.astype(np.int32), Depth(bits, bool(signed)), outside
+
+
+def _has_embedded_overlay(dataset: Dataset) -> bool:
+    """Return whether an overlay is said to lie in bits that the pixels leave free (PS3.3 C.9.2, retired)."""
+    return any(
+        (group, 0x0102) in dataset and (group, 0x3000) not in dataset for group in range(0x6000, 0x6020, 2)
+    )

@@ -10,7 +10,7 @@ from pathlib import Path
 from cxrbench.errors import RadiographError
 from cxrbench.radiograph.quiet import quiet_libraries
 from cxrbench.radiograph.reader import is_dicom, needs_extra
-from cxrbench.text import complaint
+from cxrbench.radiograph.refusal import MAX_PIXELS
 
 OLDEST = 120.0
 """Years. An age beyond it is a typing error (ChestX-ray14 of 2017 has patients of 414 years)."""
@@ -53,13 +53,13 @@ def read_header(path: Path | str) -> Header:
 
     with quiet_libraries():
         try:
-            dataset = open_dataset(path, pixels=False)
+            dataset = open_dataset(path, MAX_PIXELS, pixels=False)
             view, sex, age = (
                 str(dataset.get(name) or "").strip() for name in ("ViewPosition", "PatientSex", "PatientAge")
             )
         # As in decoding: pydicom raises whatever a broken file leads it to.
         except Exception as error:
-            raise RadiographError(path, f"DICOM header cannot be read: {complaint(error)}") from error
+            raise RadiographError(path, "its DICOM header is damaged or cut short") from error
     return Header(view or None, sex or None, age_in_years(age))
 
 

@@ -10,6 +10,9 @@ import numpy.typing as npt
 Gray = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 """A single-channel image, shape (height, width)."""
 
+ROWS = 256
+"""How many rows are worked on at a time, where intermediate values take more memory than the image."""
+
 
 @dataclass(frozen=True)
 class Picture:
@@ -36,8 +39,11 @@ class Picture:
         return eight
 
 
-def luminance(rgb: npt.NDArray[np.generic]) -> npt.NDArray[np.float64]:
-    """Return the ITU-R BT.601 luma (height, width) of an (height, width, 3) image; grays stay as they are."""
+def luminance(rgb: npt.NDArray[np.unsignedinteger]) -> Gray:
+    """Return the ITU-R BT.601 luma (height, width) of (height, width, 3 or more), in the same type."""
     weights = np.array([0.299, 0.587, 0.114])
-    luma: npt.NDArray[np.float64] = rgb[..., :3].astype(np.float64) @ weights
+    luma = np.empty(rgb.shape[:2], dtype=rgb.dtype)
+    for start in range(0, len(rgb), ROWS):
+        rows = rgb[start : start + ROWS, :, :3]
+        luma[start : start + ROWS] = np.rint(rows.astype(np.float64) @ weights)
     return luma

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-_MODULES = r"(pydicom|PIL|pylibjpeg|libjpeg|openjpeg|cxrbench\.radiograph)(\.|$)"
+_MODULES = r"(pydicom|PIL|imagecodecs|simplejpeg|cxrbench\.radiograph)(\.|$)"
 
 # `warnings.catch_warnings` saves and restores a process-wide list. Two threads that decode side by side would
 # restore each other's copy and leave the filter behind for good, so overlapping readers share one.

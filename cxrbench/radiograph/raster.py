@@ -1,31 +1,47 @@
-"""PNG and JPEG, through Pillow."""
+"""PNG and JPEG files."""
 
 from __future__ import annotations
 
+import io
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps
+import numpy.typing as npt
+from PIL import ExifTags, Image
 
 from cxrbench.errors import RadiographError
-from cxrbench.radiograph.picture import Picture
+from cxrbench.radiograph import jpeg, png
+from cxrbench.radiograph.picture import Gray, Picture
 from cxrbench.radiograph.quiet import quiet_libraries
-from cxrbench.text import complaint
+from cxrbench.radiograph.refusal import Refused
 
 _MAGIC = {b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8": "JPEG"}
+_TURNS: dict[int, Callable[[npt.NDArray[Any]], npt.NDArray[Any]]] = {
+    2: lambda values: values[:, ::-1],
+    3: lambda values: values[::-1, ::-1],
+    4: lambda values: values[::-1],
+    5: lambda values: values.T,
+    6: lambda values: values.T[:, ::-1],
+    7: lambda values: values[::-1, ::-1].T,
+    8: lambda values: values.T[::-1],
+}
+"""What undoes each EXIF orientation."""
 
 
-def decode(path: Path, head: bytes, at_least: int | None = None) -> Picture:
+def decode(path: Path, head: bytes, max_pixels: int, at_least: int | None = None) -> Picture:
     """Decode a PNG or JPEG to one channel.
 
     Gray, RGB, palette, CMYK and 1-bit images become 8-bit luma (ITU-R BT.601). Transparent parts lie outside
-    the film and become black. 16-bit gray stays 16-bit, as stored; the range shown is from its smallest to
-    its largest value, because such files hold 10-, 12- and 16-bit data alike and say nowhere which. An EXIF
-    orientation is applied.
+    the film and become black. More than 8 bits stay 16-bit, as stored; the range shown is from the smallest
+    to the largest value of the film, because such files hold 10-, 12- and 16-bit data alike and say nowhere
+    which. An EXIF orientation is applied.
 
     Parameters
     ----------
     head: the first bytes of the file.
+    max_pixels: more are refused before anything is decoded.
     at_least: for JPEG, decode at 1/2, 1/4 or 1/8 scale as long as both sides keep this many pixels.
 
     Raises
@@ -37,35 +53,87 @@ def decode(path: Path, head: bytes, at_least: int | None = None) -> Picture:
         raise RadiographError(path, "is not a DICOM, PNG or JPEG file")
     with quiet_libraries():
         try:
-            with Image.open(path, formats=(kind,)) as image:
-                if kind == "JPEG":
-                    side = at_least or max(image.size)
-                    # Also decodes the luma alone, which is what a colour JPEG stores anyway.
-                    image.draft("L", (side, side))
-                image.load()
-                values = np.asarray(_gray(image))
+            data = path.read_bytes()
+            if kind == "PNG":
+                return _decode_png(data, max_pixels)
+            return _decode_jpeg(data, max_pixels, at_least)
+        except Refused as refused:
+            raise RadiographError(path, f"cannot be decoded as {kind}: {refused}") from refused
+        except MemoryError:
+            raise RadiographError(path, "takes more memory to decode than there is") from None
         # Pillow raises OSError, SyntaxError, ValueError, struct.error, DecompressionBombError and more
         # for a broken file; to the caller they all mean that this file cannot be read.
         except Exception as error:
-            raise RadiographError(path, f"cannot be decoded as {kind}: {complaint(error)}") from error
-    if values.dtype == np.uint8:
-        return Picture(values, 0, 255)
-    low, high = int(values.min()), int(values.max())
-    return Picture(values, low, high) if low < high else Picture(values, 0, 65535)
+            raise RadiographError(path, f"cannot be decoded as {kind}: it is damaged or cut short") from error
+
+
+def _decode_png(data: bytes, max_pixels: int) -> Picture:
+    header = png.parse(data, max_pixels)
+    with Image.open(io.BytesIO(header.picture), formats=("PNG",)) as image:
+        orientation = _orientation(image)
+        if not header.is_deep:
+            image.load()
+            values = np.asarray(_gray(image))
+            return _ranged(_turned(values, orientation), values)
+    values, film = png.decode_deep(header)
+    if film is None:
+        return _ranged(_turned(values, orientation), values)
+    if not film.any():
+        raise Refused("every pixel is transparent")
+    picture = _ranged(values, values[film])
+    # Outside of the film it is as dark as the darkest of the film.
+    values[~film] = picture.low
+    return Picture(_turned(values, orientation), picture.low, picture.high)
+
+
+def _decode_jpeg(data: bytes, max_pixels: int, at_least: int | None) -> Picture:
+    header = jpeg.parse(data)
+    orientation = 1
+    if header.bits == 8:
+        # Pillow opens no other.
+        with Image.open(io.BytesIO(data), formats=("JPEG",)) as image:
+            orientation = _orientation(image)
+            if len(header.components) == 4:
+                jpeg.check_four(header, max_pixels)
+                return Picture(_turned(np.asarray(_gray(image)), orientation), 0, 255)
+    scale = 1
+    if at_least is not None:
+        fit = min(header.width, header.height) // at_least
+        scale = next((scale for scale in (8, 4, 2) if fit >= scale), 1)
+    transformed = header.is_colour_transformed is not False
+    values = jpeg.decode(header, max_pixels, transformed=transformed, scale=scale)
+    return _ranged(_turned(values, orientation), values)
+
+
+def _orientation(image: Image.Image) -> int:
+    orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+    return orientation if isinstance(orientation, int) else 1
+
+
+def _turned(values: Gray, orientation: int) -> Gray:
+    """Return an image the right way up."""
+    turn = _TURNS.get(orientation)
+    return values if turn is None else np.ascontiguousarray(turn(values))
 
 
 def _gray(image: Image.Image) -> Image.Image:
-    """Return an image in mode L or I;16, the right way up."""
-    upright = ImageOps.exif_transpose(image)
-    if upright.mode.startswith("I"):
+    """Return an image in mode L or I;16."""
+    if image.mode.startswith("I"):
         # 16-bit PNG; older releases of Pillow open it with 32-bit integers.
-        return Image.fromarray(np.asarray(upright).astype(np.uint16))
-    if upright.has_transparency_data:
-        rgba = upright.convert("RGBA")
+        return Image.fromarray(np.asarray(image).astype(np.uint16))
+    if image.has_transparency_data:
+        rgba = image.convert("RGBA")
         if not np.asarray(rgba)[..., 3].any():
-            raise ValueError("every pixel is transparent")
+            raise Refused("every pixel is transparent")
         black = Image.new("RGBA", rgba.size, (0, 0, 0, 255))
         return Image.alpha_composite(black, rgba).convert("L")
-    if upright.mode in ("L", "1"):
-        return upright.convert("L")
-    return upright.convert("RGB").convert("L")
+    if image.mode in ("L", "1"):
+        return image.convert("L")
+    return image.convert("RGB").convert("L")
+
+
+def _ranged(values: Gray, shown: Gray) -> Picture:
+    if values.dtype == np.uint8:
+        return Picture(values, 0, 255)
+    low, high = int(shown.min()), int(shown.max())
+    return Picture(values, low, high) if low < high else Picture(values, 0, 65535)

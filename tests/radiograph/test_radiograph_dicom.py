@@ -178,7 +178,6 @@ CASES = {
         np.reshape([9] * 9 + [90, 200, 255], (3, 4)),
         np.uint8,
     ),
-    "slope of zero": (dicom(GRAY8, RescaleSlope="0", RescaleIntercept="5"), GRAY8 * 0, np.uint8),
     # Values of interest.
     "window": (
         dicom(GRAY12, bits=12, WindowCenter="2048", WindowWidth="1001"),
@@ -415,13 +414,14 @@ def thirty_two_bits():
 @pytest.mark.parametrize(
     ("make", "reason"),
     [
-        (two_frames, "holds 2 frames; a radiograph has one"),
+        (two_frames, "holds several frames; a radiograph has one"),
         (without_pixels, "holds no pixel data"),
-        (cut_short, "less than expected"),
-        (broken_stream, "cannot be decoded as DICOM"),
-        (lambda: dicom(GRAY8, RescaleSlope="nan", RescaleIntercept="0"), "values that are no numbers"),
-        (thirty_two_bits, "32 bits a pixel; a radiograph has up to 16"),
-        (lambda: dicom(GRAY8, photometric="HSV"), "photometric interpretation 'HSV'"),
+        (cut_short, "cut short: fewer bytes"),
+        (broken_stream, "its JPEG stream ends"),
+        (lambda: dicom(GRAY8, RescaleSlope="nan", RescaleIntercept="0"), "Rescale Slope is no number"),
+        (lambda: dicom(GRAY8, RescaleSlope="0", RescaleIntercept="5"), "Rescale Slope is zero"),
+        (thirty_two_bits, "more than 16 bits a pixel; a radiograph has up to 16"),
+        (lambda: dicom(GRAY8, photometric="HSV"), "Photometric Interpretation is none"),
     ],
 )
 def test_what_is_no_whole_radiograph_is_refused_in_one_line(make, reason, saved):
@@ -472,7 +472,7 @@ def test_a_header_that_cannot_be_parsed_is_refused(tmp_path):
     path = tmp_path / "film.dcm"
     meta = b"\x02\x00\x10\x00UI\x16\x00" + b"1.2.840.10008.1.2.1.99"  # Deflated, and what follows is not.
     path.write_bytes(bytes(128) + b"DICM" + meta + b"not deflated")
-    with pytest.raises(RadiographError, match="DICOM header cannot be read"):
+    with pytest.raises(RadiographError, match="DICOM header is damaged"):
         read_header(path)
 
 
