@@ -38,6 +38,9 @@ _SHIPPED = {
     "chexpert": "cxrbench.datasets.chexpert",
     "mimic-cxr-jpg": "cxrbench.datasets.mimic_cxr_jpg",
     "padchest": "cxrbench.datasets.padchest",
+    "vindr-cxr": "cxrbench.datasets.vindr_cxr",
+    "siim-covid19": "cxrbench.datasets.siim_covid19",
+    "covidx": "cxrbench.datasets.covidx",
 }
 _GIVEN = ("seed", "device")
 """Parameters of a loader that are no options: a study gives them to every data set that takes them."""

@@ -108,6 +108,30 @@ def has_columns(path: Path, names: Sequence[str]) -> bool:
     return {name.strip().strip('"') for name in re.split("[,;\t]", line)}.issuperset(names)
 
 
+def read_lines(path: Path) -> pd.Series:
+    """Return the lines of a text list, stripped, without the blank ones; the index counts from 1.
+
+    A byte order mark is dropped, and UTF-16 with one is understood.
+
+    Raises
+    ------
+    DatasetError: it cannot be read, is not text, or lists nothing.
+    """
+    try:
+        content = path.read_bytes()
+        encoding = "utf-16" if content.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
+        lines = pd.Series(content.decode(encoding).splitlines(), dtype=object).str.strip()
+    except UnicodeDecodeError:
+        raise DatasetError(f"{path}: is not UTF-8 text; save it as UTF-8") from None
+    except OSError as error:
+        raise DatasetError(f"{path}: cannot be read: {error.strerror}") from None
+    lines.index = pd.RangeIndex(1, len(lines) + 1)
+    lines = lines[lines != ""]
+    if lines.empty:
+        raise DatasetError(f"{path}: lists nothing")
+    return lines
+
+
 def _strip(cells: pd.Series) -> pd.Series:
     text = cells.str.strip()
     return text.mask(text == "")
