@@ -63,11 +63,21 @@ def with_labels(cohort: Cohort, labels: tuple[str, ...]) -> Cohort:
 
 
 def limited(cohort: Cohort, limit: int, seed: int) -> Cohort:
-    """Return whole patients of ``cohort``, drawn by ``seed``, up to ``limit`` images."""
+    """Return whole patients of ``cohort``, drawn by ``seed``, up to ``limit`` images.
+
+    Raises
+    ------
+    ProfileError: the limit is below the number of images of the patient who is drawn first.
+    """
     if len(cohort) <= limit:
         return cohort
     patients = np.sort(cohort.table["patient_id"].unique().astype(str))
     order = np.random.default_rng(seed).permutation(patients)
     counts = cohort.table["patient_id"].value_counts().reindex(order).to_numpy()
+    if counts[0] > limit:
+        raise ProfileError(
+            f"{cohort.dataset}: limit = {limit}: the patient drawn first has {counts[0]} images; "
+            "give as many or more"
+        )
     chosen = order[np.cumsum(counts) <= limit]
     return cohort.subset(cohort.table["patient_id"].isin(chosen).to_numpy(), "over the profile's limit")
