@@ -29,6 +29,7 @@ def command() -> None:
     "--label", "labels", multiple=True, help="manifest: a label column (may be given several times)."
 )
 @click.option("--file", help="manifest: the list's file name.  [default: manifest.csv]")
+@click.option("--links", is_flag=True, help="Allow links that lead out of the folder.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @user_errors
 def check(
@@ -38,6 +39,7 @@ def check(
     allow_missing: bool,
     labels: tuple[str, ...],
     file: str | None,
+    links: bool,
     as_json: bool,
 ) -> None:
     """Count the images, patients and labels of data set NAME in ROOT, or in the one folder in ROOT that fits.
@@ -54,7 +56,7 @@ def check(
     if file is not None:
         options["file"] = file
     folder = discover(root, name, **options)
-    cohort = load(name, folder, **options)
+    cohort = load(name, folder, links=links, **options)
     readings = _read_files(folder, cohort.table["path"].tolist()) if read_files else []
     counts = count(cohort, readings)
     broken = [reading for reading in readings if reading.error is not None]

@@ -15,7 +15,18 @@ import pandas as pd
 from cxrbench.cohort.table import Cohort
 from cxrbench.datasets.folder import FILE_MISSING, Selection, list_images, make_cohort
 from cxrbench.datasets.registry import register
-from cxrbench.datasets.tables import ages, read_table, refuse_empty, refuse_rows, sexes, views
+from cxrbench.datasets.tables import (
+    ages,
+    match_names,
+    odd_ids,
+    one_of,
+    read_names,
+    read_table,
+    refuse_empty,
+    refuse_rows,
+    sexes,
+    views,
+)
 from cxrbench.errors import DatasetError
 
 FINDINGS = (
@@ -39,7 +50,10 @@ FINDINGS = (
 LABEL_FILES = ("Data_Entry_2017_v2020.csv", "Data_Entry_2017.csv")
 """The list of images, newest first."""
 
-_COLUMNS = ("Image Index", "Finding Labels", "Patient ID", "Patient Age", "Patient Gender", "View Position")
+_COLUMNS = ("Image Index", "Finding Labels", "Patient ID", "Patient Age", "View Position")
+_SEX = ("Patient Gender", "Patient Sex")
+"""The column of the sex: its name changed between copies of the list."""
+
 _NO_FINDING = "No Finding"
 _HINT = "download Data_Entry_2017_v2020.csv from the NIH and put it beside images/"
 
@@ -72,6 +86,7 @@ def load(root: Path) -> Cohort:
     path = next((root / name for name in LABEL_FILES if (root / name).is_file()), root / LABEL_FILES[0])
     frame = read_table(path, _COLUMNS, hint=_HINT)
     refuse_empty(path, frame, ("Image Index", "Finding Labels", "Patient ID"))
+    id_notes = odd_ids(path, frame["Patient ID"], "Patient ID")
     findings = _findings(path, frame["Finding Labels"])
     here = list_images(root, _image_folders(root), (".png",)).by_name()
     age = ages(frame["Patient Age"])
@@ -82,7 +97,7 @@ def load(root: Path) -> Cohort:
                 "image_id": frame["Image Index"],
                 "patient_id": frame["Patient ID"],
                 "view": views(frame["View Position"]),
-                "sex": sexes(frame["Patient Gender"]),
+                "sex": sexes(one_of(path, frame, _SEX)),
                 "age": age,
                 "source": "NIH Clinical Center",
                 "path": frame["Image Index"].map(here),
@@ -94,7 +109,7 @@ def load(root: Path) -> Cohort:
             f"{root}: no PNG files in images/ or images_001/images/ ...; unpack the images there"
         )
     missing = selection.leave_out(selection.frame["path"].isna(), FILE_MISSING)
-    notes = [f"ages that cannot be right, taken as unknown: {odd_ages:,}"] if odd_ages else []
+    notes = [*id_notes, *([f"ages that cannot be right, taken as unknown: {odd_ages:,}"] if odd_ages else [])]
     return make_cohort(
         dataset="chestxray14",
         root=root,
@@ -102,7 +117,7 @@ def load(root: Path) -> Cohort:
         labels=FINDINGS,
         missing=missing["image_id"],
         unlisted=sorted(set(here) - set(frame["Image Index"])),
-        official_test=_test_list(root),
+        official_test=_test_list(root, frame["Image Index"]),
         notes=notes,
     )
 
@@ -129,6 +144,6 @@ def _findings(path: Path, texts: pd.Series) -> pd.DataFrame:
     return pd.DataFrame(rows[codes], index=texts.index, columns=list(FINDINGS))
 
 
-def _test_list(root: Path) -> list[str]:
+def _test_list(root: Path, image_ids: pd.Series) -> list[str]:
     path = root / "test_list.txt"
-    return path.read_text(encoding="utf-8").split() if path.is_file() else []
+    return match_names(path, read_names(path), image_ids) if path.exists() else []

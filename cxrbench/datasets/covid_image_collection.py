@@ -20,6 +20,7 @@ from cxrbench.datasets.tables import (
     ages,
     has_columns,
     map_values,
+    odd_ids,
     read_table,
     refuse_empty,
     refuse_rows,
@@ -66,6 +67,7 @@ def load(root: Path) -> Cohort:
     path = root / LABEL_FILE
     frame = read_table(path, _COLUMNS, hint=_HINT)
     refuse_empty(path, frame, ("patientid", "folder", "filename"))
+    id_notes = odd_ids(path, frame["patientid"], "patientid")
     blank = pd.Series(None, frame.index, dtype=object)
     listed = frame["folder"] + "/" + frame["filename"]
     folders = sorted(frame["folder"].unique())
@@ -106,7 +108,11 @@ def load(root: Path) -> Cohort:
     selection.leave_out(selection.frame["path"].duplicated(), "same file listed again")
     selection.frame = selection.frame.drop(columns="modality")
     merged = frame["patientid"].nunique() - patients.nunique()
-    notes = [f"patient ids that share a file with an earlier one, taken as the same patient: {merged:,}"]
+    notes = [*id_notes]
+    if merged:
+        notes.append(
+            f"patient ids that share a file with an earlier one, taken as the same patient: {merged:,}"
+        )
     return make_cohort(
         dataset="covid-image-collection",
         root=root,
@@ -114,7 +120,7 @@ def load(root: Path) -> Cohort:
         labels=(LABEL,),
         missing=missing["path"],
         unlisted=sorted(here - set(listed)),
-        notes=notes if merged else (),
+        notes=notes,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ import pandas as pd
 
 from cxrbench.cohort.table import COLUMNS, Cohort, FilePixels
 from cxrbench.errors import DatasetError
+from cxrbench.text import complaint, one_line
 
 FILE_MISSING = "file missing"
 """The reason in ``left_out`` for images that the data set lists and the folder does not hold."""
@@ -64,15 +66,17 @@ def list_images(root: Path, folders: Iterable[str], suffixes: Sequence[str] = IM
                 names = sorted(entry.name for entry in entries)
         except (FileNotFoundError, NotADirectoryError):
             continue
-        except OSError as error:
-            raise DatasetError(f"{root / folder}: cannot be listed: {error.strerror}") from None
+        except (OSError, ValueError) as error:
+            raise DatasetError(
+                f"{one_line(str(root / folder))}: cannot be listed: {complaint(error)}"
+            ) from None
         prefix = f"{folder}/" if folder else ""
         paths += [
             prefix + name
             for name in names
             if name.lower().endswith(tuple(suffixes)) and not name.startswith(".")
         ]
-    return Folder(root, tuple(paths))
+    return Folder(root, _in_utf_8(root, paths))
 
 
 def walk_images(root: Path, folders: Iterable[str], suffixes: Sequence[str] = IMAGE_SUFFIXES) -> Folder:
@@ -101,7 +105,64 @@ def walk_images(root: Path, folders: Iterable[str], suffixes: Sequence[str] = IM
                 for name in sorted(names)
                 if name.lower().endswith(endings) and not name.startswith(".")
             ]
-    return Folder(root, tuple(paths))
+    return Folder(root, _in_utf_8(root, paths))
+
+
+def _in_utf_8(root: Path, paths: Iterable[str]) -> tuple[str, ...]:
+    """Return ``paths``, refusing names that no table can hold.
+
+    Raises
+    ------
+    DatasetError
+    """
+    paths = tuple(paths)
+    try:
+        "".join(paths).encode()
+    except UnicodeEncodeError:
+        odd = [path for path in paths if any("\ud800" <= character <= "\udfff" for character in path)]
+        raise DatasetError(
+            f"{root}: {len(odd):,} file names are not UTF-8, such as {odd[0]!a}; rename them"
+        ) from None
+    return paths
+
+
+def check_files(root: Path, paths: Iterable[str], *, links: bool) -> None:
+    """Refuse what is no film of this folder: devices, pipes, links out of it, one file under two names.
+
+    Parameters
+    ----------
+    root: the data set's folder; it may be a link itself.
+    paths: the listed files, relative to it; those that are not here are none of this function's business.
+    links: whether a link may lead out of the folder.
+
+    Raises
+    ------
+    DatasetError: the first of them is named.
+    """
+    home = os.path.realpath(root)
+    folders: dict[str, str] = {}
+    seen: dict[str, str] = {}
+    for path in paths:
+        parent, _, name = path.rpartition("/")
+        if parent not in folders:
+            folders[parent] = os.path.realpath(f"{home}{os.sep}{parent}")
+        real = f"{folders[parent]}{os.sep}{name}"
+        try:
+            mode = os.lstat(real).st_mode
+            if stat.S_ISLNK(mode):
+                real = os.path.realpath(real)
+                mode = os.lstat(real).st_mode
+        except OSError:
+            continue
+        shown = f"{root}: {one_line(path)}"
+        if not stat.S_ISREG(mode):
+            raise DatasetError(f"{shown} is not a regular file")
+        if not links and os.path.commonpath([home, real]) != home:
+            raise DatasetError(
+                f"{shown} is a link out of the folder; allow it with 'links = true' in the role, or --links"
+            )
+        if seen.setdefault(real, path) != path:
+            raise DatasetError(f"{shown} is the same file as {one_line(seen[real])}; list it once")
 
 
 class Selection:
@@ -182,4 +243,4 @@ def make_cohort(
 def shortened(names: Iterable[str], limit: int = 3) -> str:
     """Return the first few names for a message."""
     names = list(names)
-    return ", ".join(names[:limit]) + (", ..." if len(names) > limit else "")
+    return ", ".join(one_line(name) for name in names[:limit]) + (", ..." if len(names) > limit else "")

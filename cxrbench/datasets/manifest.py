@@ -10,7 +10,7 @@ import pandas as pd
 from cxrbench.cohort.table import COLUMNS, Cohort
 from cxrbench.datasets.folder import FILE_MISSING, Selection, list_images, make_cohort
 from cxrbench.datasets.registry import register
-from cxrbench.datasets.tables import ages, read_table, refuse_empty, refuse_rows, sexes, views
+from cxrbench.datasets.tables import ages, odd_ids, read_table, refuse_empty, refuse_rows, sexes, views
 from cxrbench.errors import DatasetError
 
 FILE = "manifest.csv"
@@ -50,8 +50,8 @@ def load(root: Path, file: str = FILE, labels: Sequence[str] | None = None) -> C
     path = root / file
     frame = read_table(path, ("path", "patient_id"), hint=_HINT)
     refuse_empty(path, frame, ("path", "patient_id"))
-    frame["path"] = frame["path"].str.replace("\\", "/").str.removeprefix("./")
-    _check_paths(path, frame["path"])
+    frame["path"] = _paths(path, frame["path"])
+    id_notes = odd_ids(path, frame["patient_id"], "patient_id")
     labels = _labels(path, frame) if labels is None else _named_labels(path, frame, labels)
     image_ids = frame["image_id"] if "image_id" in frame else frame["path"]
     refuse_rows(path, image_ids.isna(), "column 'image_id' is empty")
@@ -69,7 +69,7 @@ def load(root: Path, file: str = FILE, labels: Sequence[str] | None = None) -> C
     here = set(list_images(root, folders, ("",)).paths)
     missing = selection.leave_out(~selection.frame["path"].isin(here), FILE_MISSING)
     carried = [c for c in frame.columns if c not in (*COLUMNS, *labels)]
-    notes = [f"labels: {', '.join(labels)}; carried along: {', '.join(carried) or 'nothing'}"]
+    notes = [*id_notes, f"labels: {', '.join(labels)}; carried along: {', '.join(carried) or 'nothing'}"]
     images = set(list_images(root, folders).paths)
     return make_cohort(
         dataset="manifest",
@@ -82,19 +82,23 @@ def load(root: Path, file: str = FILE, labels: Sequence[str] | None = None) -> C
     )
 
 
-def _check_paths(path: Path, names: pd.Series) -> None:
-    """Refuse paths that leave the folder or stand twice.
+def _paths(path: Path, names: pd.Series) -> pd.Series:
+    """Return the paths in their one spelling: "/" between folders, no "." and nothing doubled.
 
     Raises
     ------
-    DatasetError
+    DatasetError: a path leaves the folder, or two rows name one file.
     """
+    names = names.str.replace("\\", "/")
     outside = names.map(lambda name: PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts)
     drive = names.str.match(r"[A-Za-z]:")
     refuse_rows(
         path, outside.astype(bool) | drive, "a path must be relative to the manifest's folder, inside it"
     )
-    refuse_rows(path, names.duplicated(keep=False), "a path stands twice")
+    plain = names.map(lambda name: PurePosixPath(name).as_posix())
+    refuse_rows(path, plain == ".", "a path must name a file")
+    refuse_rows(path, plain.duplicated(keep=False), "a path stands twice")
+    return plain
 
 
 def _labels(path: Path, frame: pd.DataFrame) -> list[str]:

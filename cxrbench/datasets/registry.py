@@ -42,7 +42,7 @@ _SHIPPED = {
     "siim-covid19": "cxrbench.datasets.siim_covid19",
     "covidx": "cxrbench.datasets.covidx",
 }
-_GIVEN = ("seed", "device")
+_GIVEN = ("seed", "device", "links")
 """Parameters of a loader that are no options: a study gives them to every data set that takes them."""
 
 _adapters: dict[str, Adapter] = {}
@@ -164,7 +164,13 @@ def adapter(name: str) -> Adapter:
 
 
 def load(
-    name: str, root: Path | str | None = None, *, seed: int = 0, device: str = "cpu", **options: Any
+    name: str,
+    root: Path | str | None = None,
+    *,
+    seed: int = 0,
+    device: str = "cpu",
+    links: bool = False,
+    **options: Any,
 ) -> Cohort:
     """Read the data set ``name`` in the folder ``root``, or generate it. No image is opened.
 
@@ -172,11 +178,13 @@ def load(
     ----------
     root: the folder; None for a data set that is generated.
     seed, device: of generated images, and where they are drawn; others have no use for them.
+    links: whether files may be links that lead out of the folder.
     options: what the adapter takes, such as ``labels`` and ``file`` for ``manifest``.
 
     Raises
     ------
-    DatasetError: unknown name or option, no such folder, files missing or not as published.
+    DatasetError: unknown name or option, no such folder, files missing, not as published, or no files of this
+        folder.
     CohortError: the table breaks the cohort contract.
     """
     found = adapter(name)
@@ -190,7 +198,12 @@ def load(
         raise DatasetError(f"data set {name!r} is read from a folder; name the folder")
     root = Path(root)
     _check_folder(root)
-    return found.loader(root, **options)
+    # Imported here: it needs pandas, and a list of names does not.
+    from cxrbench.datasets.folder import check_files
+
+    cohort = found.loader(root, **options)
+    check_files(root, cohort.table["path"], links=links)
+    return cohort
 
 
 def check_options(found: Adapter, options: Mapping[str, Any]) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
+import io
 import re
+import unicodedata
 import warnings
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,6 +18,7 @@ import pandas as pd
 
 from cxrbench.errors import DatasetError
 from cxrbench.radiograph.header import age_in_years
+from cxrbench.text import complaint, one_line
 
 T = TypeVar("T")
 
@@ -32,67 +36,232 @@ _VIEWS = {
 _SEXES = {"m": "M", "male": "M", "f": "F", "female": "F"}
 
 
+LARGEST = 2 * 1024**3
+"""Bytes of text beyond which a table is refused: the largest archive's tables have a tenth of it."""
+
+_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a table or list: UTF-8, with or without a byte-order mark, or UTF-16 with one.
+
+    A file whose name ends in ``.gz`` is unpacked.
+
+    Raises
+    ------
+    DatasetError: no regular file, not readable, in another encoding, with a NUL in it, or too large.
+    """
+    if path.exists() and not path.is_file():
+        raise DatasetError(f"{path}: is not a regular file")
+    try:
+        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
+            content = file.read(LARGEST + 1)
+    except (EOFError, zlib.error, gzip.BadGzipFile):
+        raise DatasetError(f"{path}: is cut or no gzip file; download it again") from None
+    except OSError as error:
+        raise DatasetError(f"{path}: cannot be read: {error.strerror}") from None
+    if len(content) > LARGEST:
+        raise DatasetError(f"{path}: holds more than {LARGEST // 1024**3} GiB of text; no table is so large")
+    wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        text = content.decode("utf-16" if wide else "utf-8-sig")
+    except UnicodeDecodeError:
+        raise DatasetError(f"{path}: is not UTF-8 text; save it as CSV UTF-8") from None
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise DatasetError(f"{path}: line {line} holds a NUL character; the file is damaged, or no text")
+    return text
+
+
+def read_names(path: Path) -> list[str]:
+    """Return the names that a list of files holds, one a line; blank lines and repeats are left out.
+
+    Raises
+    ------
+    DatasetError: as :func:`read_text`.
+    """
+    lines = (line.strip() for line in read_text(path).splitlines())
+    return list(dict.fromkeys(line for line in lines if line))
+
+
+def match_names(path: Path, names: Iterable[str], image_ids: Iterable[str]) -> list[str]:
+    """Return the image ids that a published list of files means, with or without folder and extension.
+
+    Parameters
+    ----------
+    path: the list's file, for messages.
+    names: its lines, from :func:`read_names`.
+    image_ids: all that the data set's tables list, whether they are here or not.
+
+    Raises
+    ------
+    DatasetError: the list is empty, or none of its names is an image of the data set.
+    """
+    known = {_stem(image): image for image in image_ids}
+    names = list(names)
+    found = [known[_stem(name)] for name in names if _stem(name) in known]
+    if not found:
+        first = (
+            f"none of its {len(names):,} names, such as {one_line(names[0])!r}," if names else "nothing in it"
+        )
+        raise DatasetError(
+            f"{path}: {first} is an image of this data set; take the list and the tables from one download, "
+            "or remove the list"
+        )
+    return found
+
+
+def _stem(name: str) -> str:
+    """Return a file's name without folders and a picture's extension."""
+    last = name.replace("\\", "/").rpartition("/")[2]
+    stem, dot, suffix = last.rpartition(".")
+    return stem if dot and suffix.lower() in ("png", "jpg", "jpeg", "dcm", "dicom") else last
+
+
 def read_table(path: Path, required: Sequence[str], *, hint: str) -> pd.DataFrame:
     """Read a CSV file as text: names and cells stripped, empty cells missing.
 
     Parameters
     ----------
-    path: UTF-8, comma-separated, one header line.
+    path: comma-separated, one header line; see :func:`read_text` for its encoding.
     required: columns that must be there.
     hint: what to do where the file is missing.
 
     Returns
     -------
     One row a line; blank lines are dropped, and the index counts rows as a spreadsheet does: the header is
-    row 1, so the first is 2.
+    row 1, so the first is 2 (where blank lines stand above the header, by so many more). The column of row
+    numbers that pandas writes before the first is dropped.
 
     Raises
     ------
-    DatasetError: missing, empty, not UTF-8, not a table, or without a required column.
+    DatasetError: missing, empty, not text, not a table, or without a required column.
     """
-    if not path.is_file():
+    if not path.exists():
         raise DatasetError(f"{path}: no such file; {hint}")
+    text = read_text(path)
+    body = text.lstrip("\r\n")
+    if not body.strip():
+        raise DatasetError(f"{path}: is empty; {hint}")
+    above = len(text[: len(text) - len(body)].splitlines())
+    header = re.split("[\r\n]", body, maxsplit=1)[0]
+    _refuse_other_separators(path, header, required)
     try:
         with warnings.catch_warnings():
             # pandas drops surplus cells with no more than a warning.
             warnings.simplefilter("error", pd.errors.ParserWarning)
             frame = pd.read_csv(
-                path,
+                io.StringIO(body),
                 dtype=str,
                 keep_default_na=False,
                 na_values=[""],
                 skip_blank_lines=False,
                 index_col=False,
-                encoding="utf-8-sig",
             )
-    except pd.errors.EmptyDataError:
-        raise DatasetError(f"{path}: is empty; {hint}") from None
-    except UnicodeDecodeError:
-        raise DatasetError(f"{path}: is not UTF-8 text; save it as CSV UTF-8") from None
     except pd.errors.ParserWarning:
         raise DatasetError(f"{path}: rows have more cells than the header has names") from None
     except pd.errors.ParserError as error:
-        raise DatasetError(f"{path}: is not a CSV table: {' '.join(str(error).split())}") from None
-    except (EOFError, zlib.error, gzip.BadGzipFile):
-        raise DatasetError(f"{path}: is cut or no gzip file; download it again") from None
-    except OSError as error:
-        raise DatasetError(f"{path}: cannot be read: {error.strerror}") from None
+        raise DatasetError(f"{path}: is not a CSV table: {complaint(error)}") from None
     frame.columns = frame.columns.str.strip()
     twice = frame.columns[frame.columns.duplicated()]
     if len(twice):
         raise DatasetError(f"{path}: column {twice[0]!r} stands twice")
     lacking = [column for column in required if column not in frame.columns]
     if lacking:
-        separator = " (are the columns separated by ';'? use commas)" if ";" in frame.columns[0] else ""
+        folded = {str(column).casefold(): column for column in frame.columns}
+        near = folded.get(lacking[0].casefold())
+        meant = f" (there is {near!r}: letters must agree)" if near else ""
         raise DatasetError(
-            f"{path}: columns missing: {', '.join(lacking)}{separator}; "
-            f"it has {', '.join(map(str, frame.columns))}"
+            f"{path}: columns missing: {', '.join(lacking)}{meant}; it has "
+            f"{one_line(', '.join(map(str, frame.columns)))}"
         )
-    frame.index = pd.RangeIndex(2, len(frame) + 2)
+    frame.index = pd.RangeIndex(2 + above, len(frame) + 2 + above)
     frame = pd.DataFrame({name: _strip(frame[name]) for name in frame.columns}).dropna(how="all")
     if frame.empty:
         raise DatasetError(f"{path}: lists no images, only a header; {hint}")
+    return _without_row_numbers(frame)
+
+
+def _refuse_other_separators(path: Path, header: str, required: Sequence[str]) -> None:
+    """Refuse a header that names the columns, but not between commas.
+
+    Raises
+    ------
+    DatasetError
+    """
+    wanted = set(required)
+    for separator, called in _SEPARATORS.items():
+        names = _names(header, separator)
+        if len(names) > 1 and wanted & names and not wanted <= _names(header, ","):
+            raise DatasetError(
+                f"{path}: its columns are separated by {called}; save it as CSV separated by commas, with "
+                "points in its decimal numbers"
+            )
+
+
+def _names(header: str, separator: str) -> set[str]:
+    return {name.strip().strip('"') for name in header.split(separator)}
+
+
+def _without_row_numbers(frame: pd.DataFrame) -> pd.DataFrame:
+    """Drop the first column where it has no name and only numbers the rows, as pandas writes its index."""
+    first = str(frame.columns[0])
+    unnamed = re.fullmatch(r"(Unnamed: 0(\.\d+)?)?", first)
+    if unnamed and frame[first].str.fullmatch(r"\d+").all() and frame[first].is_unique:
+        return frame.drop(columns=first)
     return frame
+
+
+def one_of(path: Path, frame: pd.DataFrame, names: Sequence[str]) -> pd.Series:
+    """Return the one column that editions of a table call by different ``names``.
+
+    Raises
+    ------
+    DatasetError: none of them is there, or several.
+    """
+    there = [name for name in names if name in frame]
+    if len(there) == 1:
+        return frame[there[0]]
+    if there:
+        raise DatasetError(f"{path}: columns {' and '.join(there)} say the same; take one out")
+    raise DatasetError(f"{path}: columns missing: {' or '.join(names)}; it has {', '.join(frame.columns)}")
+
+
+def odd_ids(path: Path, ids: pd.Series, column: str) -> tuple[str, ...]:
+    """Refuse ids that a spreadsheet or pandas has turned into numbers; note those that differ by little.
+
+    ``7`` and ``7.0`` are one patient whose id went through a float, so that half of the rows have another
+    spelling. ``7``, ``007``, ``P1`` and ``p1`` may be two patients or one: they are kept apart, and said.
+
+    Returns
+    -------
+    tuple[str, ...]: a note, where any two ids differ in letter case, spaces or leading zeros alone.
+
+    Raises
+    ------
+    DatasetError: two spellings that are one number, one of them with a decimal point.
+    """
+    distinct = [str(value) for value in ids.dropna().unique()]
+    spellings: dict[str, list[str]] = {}
+    for value in distinct:
+        if re.fullmatch(r"\d+(\.0*)?", value):
+            spellings.setdefault(value.partition(".")[0], []).append(value)
+    for values in spellings.values():
+        if len(values) > 1:
+            what = f"column {column!r} writes one number as {values[0]!r} and {values[1]!r}"
+            refuse_rows(path, ids.isin(values), f"{what}; write each id in one way, as text")
+    folded: dict[str, list[str]] = {}
+    for value in distinct:
+        key = "".join(unicodedata.normalize("NFKC", value).casefold().split())
+        folded.setdefault(key.lstrip("0") if key.isdecimal() else key, []).append(value)
+    alike = [values for values in folded.values() if len(values) > 1]
+    if not alike:
+        return ()
+    shown = ", ".join(one_line(value) for value in alike[0][:3])
+    return (
+        f"column {column}: ids that differ only in letter case, spaces or leading zeros, kept apart: "
+        f"{sum(map(len, alike)):,} ({shown})",
+    )
 
 
 def has_columns(path: Path, names: Sequence[str]) -> bool:

@@ -33,7 +33,14 @@ def role_cohort(profile: Profile, role: str, data_root: Path | None, device: str
                 "the folder that holds it with --data-root"
             )
         folder = discover(data_root, settings.dataset, **settings.options)
-    cohort = load(settings.dataset, folder, seed=profile.data_seed, device=device, **settings.options)
+    cohort = load(
+        settings.dataset,
+        folder,
+        seed=profile.data_seed,
+        device=device,
+        links=settings.links,
+        **settings.options,
+    )
     labels = (profile.label,) if role == profile.target else settings.labels or cohort.labels
     unknown = [label for label in labels if label not in cohort.labels]
     if unknown:

@@ -50,7 +50,7 @@ class RoleSettings:
     ``validation`` and ``test`` are fractions of images, met as nearly as whole patients allow; ``folds``,
     instead of them, cross-validates the target; ``labels`` restricts the cohort's label columns; ``limit``
     keeps whole patients up to that many images (0: all); ``options`` goes to the data set's adapter;
-    ``split`` names a stored split file to use as it is.
+    ``split`` names a stored split file to use as it is; ``links`` allows links that lead out of the folder.
     """
 
     dataset: str
@@ -60,6 +60,7 @@ class RoleSettings:
     labels: tuple[str, ...] = ()
     limit: int = 0
     split: str = ""
+    links: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

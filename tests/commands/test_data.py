@@ -232,6 +232,7 @@ def test_a_progress_bar_is_drawn_on_a_terminal(monkeypatch):
         allow_missing=False,
         labels=(),
         file=None,
+        links=False,
         as_json=False,
     )
     assert "reading" in terminal.getvalue()

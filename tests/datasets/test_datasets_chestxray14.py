@@ -172,8 +172,11 @@ def test_the_full_size_indexes_in_seconds_and_opens_no_file(tmp_path, monkeypatc
         images.mkdir(parents=True)
         listings[images] = [SimpleNamespace(name=name) for name in names[part::12]]
     # The files are only in the listings: whatever opened one to build the table would fail.
+    scandir = folder.os.scandir
     monkeypatch.setattr(
-        folder, "os", SimpleNamespace(scandir=lambda path: nullcontext(listings.get(path, [])))
+        folder.os,
+        "scandir",
+        lambda path: nullcontext(listings[path]) if path in listings else scandir(path),
     )
     start = time.perf_counter()
     cohort = load("chestxray14", tmp_path)
@@ -181,3 +184,31 @@ def test_the_full_size_indexes_in_seconds_and_opens_no_file(tmp_path, monkeypatc
     assert len(cohort) == count
     assert cohort.table["patient_id"].nunique() == count // 4
     assert seconds < 10
+
+
+@pytest.mark.parametrize("sex", ["Patient Gender", "Patient Sex"])
+def test_the_column_of_the_sex_has_two_names(sex, copied, edited):
+    root = copied("chestxray14")
+    edited(root / CSV, "Patient Gender", sex)
+    assert set(load("chestxray14", root).table["sex"]) == {"M", "F"}
+
+
+def test_a_list_with_neither_name_or_with_both_is_refused(copied, edited):
+    root = copied("chestxray14")
+    edited(root / CSV, "Patient Gender", "Gender")
+    with pytest.raises(DatasetError, match="columns missing: Patient Gender or Patient Sex"):
+        load("chestxray14", root)
+
+
+def test_the_test_list_is_read_with_a_byte_order_mark_and_folders_and_refused_where_it_fits_nothing(copied):
+    root = copied("chestxray14")
+    official = load("chestxray14", root).official_test
+    names = (root / "test_list.txt").read_text()
+    (root / "test_list.txt").write_text("\n".join(f"images/{n}" for n in names.split()), encoding="utf-16")
+    assert load("chestxray14", root).official_test == official != frozenset()
+    (root / "test_list.txt").write_text("elsewhere.png\n")
+    with pytest.raises(DatasetError, match=r"test_list\.txt: none of its 1 names, such as 'elsewhere\.png'"):
+        load("chestxray14", root)
+    (root / "test_list.txt").write_text("")
+    with pytest.raises(DatasetError, match=r"test_list\.txt: nothing in it"):
+        load("chestxray14", root)

@@ -1,6 +1,9 @@
 """Fields that every data set spells its own way."""
 
+import gzip
 import math
+import os
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -8,7 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cxrbench.datasets.folder import Selection
-from cxrbench.datasets.tables import ages, read_table, sexes, views
+from cxrbench.datasets.tables import (
+    ages,
+    match_names,
+    odd_ids,
+    read_names,
+    read_table,
+    sexes,
+    views,
+)
 from cxrbench.errors import DatasetError
 from cxrbench.radiograph.header import age_in_years
 
@@ -62,7 +73,7 @@ def test_a_table_that_the_system_cannot_read_is_named_with_its_reason(tmp_path, 
         raise OSError(5, "Input/output error")
 
     (tmp_path / "films.csv").touch()
-    monkeypatch.setattr(pd, "read_csv", fail)
+    monkeypatch.setattr(Path, "open", fail)
     with pytest.raises(DatasetError, match=r"films\.csv: cannot be read: Input/output error"):
         read_table(tmp_path / "films.csv", ("path",), hint="")
 
@@ -70,3 +81,117 @@ def test_a_table_that_the_system_cannot_read_is_named_with_its_reason(tmp_path, 
 @pytest.mark.parametrize("function", [views, sexes, ages])
 def test_a_column_without_values_stays_without(function):
     assert function(pd.Series([None, None], dtype=object)).isna().all()
+
+
+def table(path, content):
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return read_table(path, ("path", "id"), hint="write one")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\xef\xbb\xbfpath,id\na.png,1\n",
+        "path,id\na.png,1\n".encode("utf-16"),
+        b"path,id\r\na.png,1\r\n",
+        b"\n\r\npath,id\na.png,1\n",
+        b",path,id\n0,a.png,1\n",
+        b"path,id,\na.png,1,\n",
+    ],
+)
+def test_a_table_is_read_whatever_wrote_it(content, tmp_path):
+    frame = table(tmp_path / "t.csv", content)
+    assert frame[["path", "id"]].to_numpy().tolist() == [["a.png", "1"]]
+
+
+def test_rows_are_counted_from_the_top_of_the_file(tmp_path):
+    frame = table(tmp_path / "t.csv", "\n\npath,id\na.png,1\nb.png,2\n")
+    assert frame.index.tolist() == [4, 5]
+
+
+def test_a_column_of_row_numbers_is_dropped_and_one_of_anything_else_kept(tmp_path):
+    assert list(table(tmp_path / "t.csv", ",path,id\n0,a,1\n1,b,2\n2,c,3\n")) == ["path", "id"]
+    assert len(table(tmp_path / "t.csv", ",path,id\n1,a,1\n1,b,2\n").columns) == 3
+    assert len(table(tmp_path / "t.csv", ",path,id\nward,a,1\nhome,b,2\n").columns) == 3
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is empty; write one"),
+        (b"\n\n", "is empty; write one"),
+        ("path;id;age\na.png;1;58,5\n", "its columns are separated by semicolons; save it as CSV"),
+        ("path\tid\na.png\t1\n", "its columns are separated by tabs"),
+        (
+            "Path,id\na.png,1\n",
+            "columns missing: path (there is 'Path': letters must agree)",
+        ),
+        (b"path,id\na.p\x00ng,1\n", "line 2 holds a NUL character"),
+        (b"path,id\nM\xfcller.png,1\n", "is not UTF-8 text"),
+        (b"path,id\na.png,1,2\n", "rows have more cells than the header has names"),
+    ],
+)
+def test_a_table_that_cannot_be_read_is_refused_in_one_line(content, message, tmp_path):
+    with pytest.raises(DatasetError) as raised:
+        table(tmp_path / "t.csv", content)
+    assert message in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_pipe_in_place_of_a_table_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "t.csv")
+    with pytest.raises(DatasetError, match="is not a regular file"):
+        read_table(tmp_path / "t.csv", ("path",), hint="")
+
+
+def test_a_table_that_is_too_large_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("cxrbench.datasets.tables.LARGEST", 10)
+    (tmp_path / "t.csv.gz").write_bytes(gzip.compress(b"path,id\n" + b"a,1\n" * 1000))
+    with pytest.raises(DatasetError, match="no table is so large"):
+        read_table(tmp_path / "t.csv.gz", ("path", "id"), hint="")
+
+
+IMAGES = ("00090003_000.png", "00090004_000.png", "00090005_000.png")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize(
+    "line", ["{}", "images/{}", "images_001\\images\\{}", "{}.png", "./images/{}.PNG", "  {}  "]
+)
+def test_a_list_of_names_is_matched_however_it_writes_them(line, encoding, tmp_path):
+    path = tmp_path / "list.txt"
+    stems = [image.removesuffix(".png") for image in IMAGES[:2]]
+    path.write_text(
+        "\r\n".join([*(line.format(stem) for stem in stems), "", "elsewhere.png"]), encoding=encoding
+    )
+    assert match_names(path, read_names(path), IMAGES) == list(IMAGES[:2])
+
+
+@pytest.mark.parametrize(
+    ("content", "what"), [("", "nothing in it"), ("x.png\ny.png\n", "none of its 2 names")]
+)
+def test_a_list_that_matches_nothing_is_an_error(content, what, tmp_path):
+    path = tmp_path / "list.txt"
+    path.write_text(content)
+    with pytest.raises(DatasetError, match=rf"list\.txt: {what}.* is an image of this data set"):
+        match_names(path, read_names(path), IMAGES)
+
+
+@pytest.mark.parametrize("ids", [["7", "7.0"], ["8", "7.0", "7."], ["007", "007.00"]])
+def test_one_number_written_in_two_ways_is_refused(ids, tmp_path):
+    with pytest.raises(DatasetError, match=r"'patient' writes one number as .* \(row "):
+        odd_ids(tmp_path, pd.Series([*ids, *ids], dtype=object), "patient")
+
+
+@pytest.mark.parametrize(
+    ("ids", "noted"),
+    [
+        (["7", "007", "8"], True),
+        (["p1", "P1"], True),
+        (["P 1", "P\u00a01"], True),
+        (["7", "70", "0", "00a", "7.5"], False),
+        (["7.0", "8.0"], False),
+    ],
+)
+def test_ids_that_differ_by_little_are_kept_apart_and_said(ids, noted, tmp_path):
+    assert bool(odd_ids(tmp_path, pd.Series(ids, dtype=object), "patient")) == noted
