@@ -7,7 +7,6 @@ values as in the table that torchxrayvision carries. More in docs/datasets/padch
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -26,8 +25,8 @@ from cxrbench.datasets.tables import (
     sexes,
     views,
 )
+from cxrbench.datasets.words import Words
 from cxrbench.errors import DatasetError
-from cxrbench.text import did_you_mean
 
 FINDINGS: dict[str, tuple[str, ...]] = {
     "atelectasis": (
@@ -65,9 +64,7 @@ _NEEDED = (
     "Labels",
 )
 _HINT = "download PADCHEST_chest_x_ray_images_labels_160K_01.02.19.csv and put it beside the images"
-_LIST = re.compile(r"\[\s*('[^']*'\s*(,\s*'[^']*'\s*)*)?\]")
-# Words that are no finding: of the report ("unchanged" since a report that is not here), or of the film.
-_UNCHANGED, _EXCLUDE, _NORMAL = "unchanged", "exclude", "normal"
+_LIST = r"\[\s*('[^']*'\s*(,\s*'[^']*'\s*)*)?\]"
 
 
 def recognises(folder: Path) -> bool:
@@ -112,8 +109,13 @@ def load(root: Path, laterals: bool = False, labels: Sequence[str] | None = None
     here = walk_images(root, [""], (".png",)).by_name()
     if not here:
         raise DatasetError(f"{root}: no PNG files in it or below it; unpack the images there")
-    codes, words = _words(path, frame["Labels"])
-    chosen = _chosen(path, words, labels)
+    texts = frame["Labels"].mask(frame["Labels"] == "nan")
+    wrong = texts.notna() & ~texts.str.fullmatch(_LIST).fillna(False)
+    refuse_rows(path, wrong, "column 'Labels' must be a list such as ['pneumonia', 'nodule']")
+    # Many words begin with a blank in the original.
+    words = Words.read(path, texts, "'([^']*)'")
+    # "Unchanged" compares with a report that is not here.
+    chosen = words.labels(FINDINGS, labels, unsaid=("unchanged",))
     projection = frame["Projection"].replace({"AP_horizontal": "AP supine", "UNK": None})
     blank = pd.Series(None, frame.index, dtype=object)
     years = frame["StudyDate_DICOM"].str.extract(r"^(\d{4})\d{4}$")[0].astype(np.float64)
@@ -130,24 +132,20 @@ def load(root: Path, laterals: bool = False, labels: Sequence[str] | None = None
                 "path": frame["ImageID"].map(here),
             }
         )
-        .join(_findings(words, chosen, codes, frame.index))
+        .join(chosen)
         .assign(label_method=frame.get("MethodLabel", blank), study=frame.get("StudyID", blank))
     )
     keep_views(selection, projection, laterals)
-    for reason, rows in (
-        ("no label", [not word for word in words]),
-        ("marked 'exclude'", [_EXCLUDE in word for word in words]),
-    ):
-        of_rows = pd.Series(np.array(rows, dtype=bool)[codes], frame.index)
-        selection.leave_out(of_rows.loc[selection.frame.index], reason)
+    for reason, rows in (("no label", words.none()), ("marked 'exclude'", words.named("exclude"))):
+        selection.leave_out(rows.loc[selection.frame.index], reason)
     missing = selection.leave_out(selection.frame["path"].isna(), FILE_MISSING)
-    both = np.array([_NORMAL in word and len(word) > 1 for word in words], dtype=bool)[codes]
+    both = words.where(["normal" in named and len(named) > 1 for named in words.distinct])
     notes = [f"images that are called normal and have a further label: {int(both.sum()):,}"]
     return make_cohort(
         dataset="padchest",
         root=root,
         selection=selection,
-        labels=tuple(chosen),
+        labels=list(chosen.columns),
         missing=missing["image_id"],
         unlisted=sorted(here[name] for name in set(here).difference(frame["ImageID"])),
         notes=notes if both.any() else (),
@@ -157,49 +155,3 @@ def load(root: Path, laterals: bool = False, labels: Sequence[str] | None = None
 def _table(folder: Path) -> Path | None:
     found = sorted(path for path in folder.glob(_TABLES) if has_columns(path, ("ImageID", "Labels")))
     return found[-1] if found else None
-
-
-def _words(path: Path, texts: pd.Series) -> tuple[np.ndarray, list[frozenset[str]]]:
-    """Return each row's place in the distinct lists of labels, and these lists as sets of words.
-
-    Many words begin with a blank in the original. A cell that is empty or ``nan`` has no words.
-    """
-    texts = texts.fillna("nan")
-    codes, distinct = pd.factorize(texts)
-    wrong = [text for text in distinct if text != "nan" and not _LIST.fullmatch(text)]
-    refuse_rows(path, texts.isin(wrong), "column 'Labels' must be a list such as ['pneumonia', 'nodule']")
-    words = [frozenset(word.strip() for word in re.findall(r"'([^']*)'", text)) - {""} for text in distinct]
-    return codes, words
-
-
-def _chosen(
-    path: Path, words: Sequence[frozenset[str]], labels: Sequence[str] | None
-) -> dict[str, frozenset[str]]:
-    """Return label -> the words that make it positive.
-
-    Raises
-    ------
-    DatasetError: a label that no image has.
-    """
-    if labels is None:
-        return {label: frozenset((label, *narrower)) for label, narrower in FINDINGS.items()}
-    if isinstance(labels, str) or not labels:
-        raise DatasetError(f"{path}: labels must be a list of words, such as ['pneumonia'], not {labels!r}")
-    known = frozenset().union(*words)
-    chosen = {label: frozenset((label, *FINDINGS.get(label, ()))) for label in labels}
-    for label, any_of in chosen.items():
-        if not any_of & known:
-            raise DatasetError(f"{path}: no image is labelled {label!r}{did_you_mean(label, sorted(known))}")
-    return chosen
-
-
-def _findings(
-    words: Sequence[frozenset[str]], chosen: dict[str, frozenset[str]], codes: np.ndarray, index: pd.Index
-) -> pd.DataFrame:
-    values = np.array(
-        [
-            [1.0 if any_of & said else np.nan if _UNCHANGED in said else 0.0 for any_of in chosen.values()]
-            for said in words
-        ]
-    )
-    return pd.DataFrame(values[codes], index=index, columns=list(chosen))

@@ -41,6 +41,8 @@ _SHIPPED = {
     "vindr-cxr": "cxrbench.datasets.vindr_cxr",
     "siim-covid19": "cxrbench.datasets.siim_covid19",
     "covidx": "cxrbench.datasets.covidx",
+    "openi": "cxrbench.datasets.openi",
+    "nlm-tuberculosis": "cxrbench.datasets.nlm_tuberculosis",
 }
 _GIVEN = ("seed", "device", "links")
 """Parameters of a loader that are no options: a study gives them to every data set that takes them."""

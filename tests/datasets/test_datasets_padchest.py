@@ -73,7 +73,7 @@ def test_other_words_can_be_the_labels(fixtures):
     assert positives(cohort, "902_a.png") == {"atelectasis"}
     with pytest.raises(DatasetError, match="no image is labelled 'goitre'; did you mean 'goiter'"):
         load("padchest", fixtures / "padchest", labels=["goitre"])
-    with pytest.raises(DatasetError, match=r"labels must be a list of words, .*, not 'goiter'"):
+    with pytest.raises(DatasetError, match=r"labels must be a list of words, not 'goiter'"):
         load("padchest", fixtures / "padchest", labels="goiter")
 
 
