@@ -25,7 +25,8 @@ def test_inference_throughput(precision, cxr_profile, cxr_device, timed):
     role = cxr_profile.target
     made = speed_images(IMAGES, cxr_profile.image_size, role, torch.device("cpu"))
     images = LabelledImages(made.pixels[:, 0].numpy(), made.labels.numpy())
-    network = Network({role: 1}, seed=0).to(device=cxr_device, memory_format=torch.channels_last)
+    network = Network(cxr_profile.network, {role: 1}, seed=0)
+    network.to(device=cxr_device, memory_format=torch.channels_last)
     # From the host's memory to the host's memory, and nothing switched on that a study does not switch on.
     scores, seconds = timed(
         lambda: predict_images(role, network, images, cxr_device, precision),

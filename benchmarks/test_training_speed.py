@@ -27,7 +27,9 @@ def test_training_throughput(precision, cxr_profile, cxr_device, timed):
     role = cxr_profile.target
     config = cxr_profile.stage_config(Stage((role,))).with_precision(precision)
     images = speed_images(config.batch_size, cxr_profile.image_size, role, cxr_device)
-    network = Network({role: 1}, seed=0).to(device=cxr_device, memory_format=torch.channels_last)
+    network = Network(cxr_profile.network, {role: 1}, seed=0).to(
+        device=cxr_device, memory_format=torch.channels_last
+    )
     network.train()
     optimiser = make_optimiser(network, [role], config)
     rows = torch.arange(config.batch_size, device=cxr_device)

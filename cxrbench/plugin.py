@@ -36,6 +36,10 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "help": "only this scheme, a name or NAME=NOTATION; may be repeated",
     },
     "seeds": {"metavar": "N[,N...]", "help": "training seeds instead of the profile's"},
+    "network": {
+        "metavar": "NAME",
+        "help": "a network by name, such as resnet18 or timm:NAME, instead of the profile's",
+    },
     "jobs": {
         "type": int,
         "metavar": "N",
@@ -324,7 +328,9 @@ def _profile(config: pytest.Config) -> Profile:
     seeds = _seeds(config)
     try:
         profile = load_profile(name)
-        return profile.with_seeds(seeds) if seeds else profile
+        profile = profile.with_seeds(seeds) if seeds else profile
+        network = _option(config, "network")
+        return profile.with_network(network) if network else profile
     except CxrbenchError as error:
         raise pytest.UsageError(str(error)) from None
 

@@ -23,6 +23,7 @@ from cxrbench.commands._seeds import seeds as seeds_option
 @click.option(
     "--seeds", callback=seeds_option, help="Training seeds, such as 0,1,2, instead of the profile's."
 )
+@click.option("--network", help="A network by name, such as resnet18 or timm:NAME, instead of the profile's.")
 @click.option("--gpu", is_flag=True, help="Train on the GPU; fails where CUDA is missing.")
 @click.option(
     "--jobs",
@@ -41,6 +42,7 @@ def command(
     out: Path,
     schemes: tuple[str, ...],
     seeds: tuple[int, ...],
+    network: str | None,
     gpu: bool,
     jobs: int | None,
     devices: str | None,
@@ -57,6 +59,8 @@ def command(
     profile = load_profile(profile_name)
     if seeds:
         profile = profile.with_seeds(seeds)
+    if network:
+        profile = profile.with_network(network)
     finished = run_study(
         profile,
         out,

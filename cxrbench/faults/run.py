@@ -238,7 +238,7 @@ def _predictions(bench: _Bench, fault: Fault, data: TargetData, seed: int) -> Pr
             "seed": seed,
             # The clean run's key holds data, settings, the training's sources, versions and the device.
             "clean": clean.key,
-            "parent": parent.key if parent else initial(bench.profile).identity(),
+            "parent": parent.key if parent else initial(bench.profile).identity(bench.profile.network),
             "test": bench.target.identity("test"),
             # Their hashes change with the key in the environment.
             "patients": digest(None if patients is None else patients.tolist()),
@@ -278,8 +278,8 @@ def _trained(
     seed: int,
 ) -> TrainedStage:
     role, shifted = bench.profile.target, seed + fault.seed_shift
-    checkpoint = parent.path if parent else None
-    honest = make_stage(bench.profile, bench.run, bench.prepared, shifted, folder, checkpoint).job()
+    start = parent.folder if parent else None
+    honest = make_stage(bench.profile, bench.run, bench.prepared, shifted, folder, start).job()
     job = replace(
         honest,
         train={**honest.train, role: data.parts["train"]},
@@ -291,11 +291,11 @@ def _trained(
 
 def _starter(bench: _Bench, fault: Fault, parent: TrainedStage | None, seed: int) -> Callable[[], Network]:
     def network() -> Network:
-        made = fault.network(heads(bench.run, bench.prepared), seed)
+        made = fault.network(bench.profile.network, heads(bench.run, bench.prepared), seed)
         if parent is None:
             initial(bench.profile).load(made)
         else:
-            hand_on_trunk(parent.path, made)
+            hand_on_trunk(parent.folder, made)
         return made
 
     return network
@@ -304,7 +304,8 @@ def _starter(bench: _Bench, fault: Fault, parent: TrainedStage | None, seed: int
 def _predict(
     bench: _Bench, fault: Fault, data: TargetData, trained: TrainedStage, path: Path, seed: int
 ) -> None:
-    network = load_network(trained.path, heads(bench.run, bench.prepared), bench.device)
+    outputs = heads(bench.run, bench.prepared)
+    network = load_network(trained.folder, bench.profile.network, outputs, bench.device)
     fault.prediction(network)
     precision = bench.profile.stage_config(bench.run.stage).precision
     with bench.progress.task(f"predicting with fault: {fault.name}"):

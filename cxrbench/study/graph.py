@@ -81,7 +81,8 @@ class Graph:
         with self._bar(images) as step, places as opened:
             for task, result in completed(tasks, opened):
                 if isinstance(result, TrainedStage):
-                    self._keep(*stages[task.key], result, f"{result.seconds:.0f} s")
+                    again = f"; begun again: {result.record.restarted}" if result.record.restarted else ""
+                    self._keep(*stages[task.key], result, f"{result.seconds:.0f} s{again}")
                     step(int(task.cost))
 
     @property
@@ -119,7 +120,7 @@ class Graph:
 
         A run that has not seen the target depends on no fold: its folder is the same in all.
         """
-        identity = initial(self.profile).identity()
+        identity = initial(self.profile).identity(self.profile.network)
         folders: dict[StageRun, StageFolder] = {}
         for run in self.plan.runs:
             parent = folders[run.parent].key if run.parent else identity
@@ -139,7 +140,7 @@ class Graph:
             turn.prepared,
             turn.seed,
             turn.folders[run],
-            parent.best if parent else None,
+            parent,
             self.processes,
         )
         return Task(

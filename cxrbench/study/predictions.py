@@ -84,14 +84,16 @@ class PartPredictions:
 class SchemePredictions:
     """The predictions of one scheme with one seed: of all images, or of one fold's.
 
-    Small enough to be handed to another process. checkpoint: the scheme's last stage. outputs: role ->
-    number of labels of it. processes: how many work at a time. lock: a file, relative to the study's folder.
+    Small enough to be handed to another process. folder: of the scheme's last stage. network: its name.
+    outputs: role -> number of labels. processes: how many work at a time. lock: a file, relative to the
+    study's folder.
     """
 
     out: Path
     lock: str
     role: str
-    checkpoint: Path
+    folder: StageFolder
+    network: str
     outputs: Mapping[str, int]
     precision: PrecisionChoice
     parts: tuple[PartPredictions, ...]
@@ -118,7 +120,7 @@ class SchemePredictions:
             self._predict(device, progress)
 
     def _predict(self, device: torch.device, progress: Progress) -> None:
-        network = load_network(self.checkpoint, self.outputs, device)
+        network = load_network(self.folder, self.network, self.outputs, device)
         for part in self.missing(self.processes).parts:
             progress.start(f"predicting ({part.part})", len(part.images.rows))
             try:
@@ -168,7 +170,8 @@ def scheme_predictions(
         out=out,
         lock=f"{_folder(seed, prepared.fold)}/.{scheme}.lock",
         role=profile.target,
-        checkpoint=folder.best,
+        folder=folder,
+        network=profile.network,
         outputs=heads(run, prepared),
         precision=profile.stage_config(run.stage).precision,
         parts=tuple(map(part, PARTS)),

@@ -1,6 +1,6 @@
 """The profile: a TOML file that pins everything of a study.
 
-[study]     name, title, image_size, init, data_seed, seeds, target, label, …
+[study]     name, title, image_size, network, init, data_seed, seeds, target, label, …
 [roles.X]   which data set plays the role X, with what options, and how it is split
 [stages]    training settings: `default`, and by a stage's notation where one differs
 [schemes]   a user's own schemes, name = "notation"
@@ -95,6 +95,7 @@ class Profile:
     name: str
     title: str
     image_size: int
+    network: str
     init: InitSettings
     data_seed: int
     seeds: tuple[int, ...]
@@ -148,6 +149,11 @@ class Profile:
         if not seeds or len(set(seeds)) != len(seeds):
             raise ProfileError("seeds must be one or more different whole numbers")
         return replace(self, seeds=seeds)
+
+    def with_network(self, name: str) -> Profile:
+        """Return this profile with another network, also in ``settings``."""
+        study = {**self.settings["study"], "network": name}
+        return replace(self, network=name, settings=MappingProxyType({**self.settings, "study": study}))
 
     def with_precision(self, choose: Callable[[PrecisionChoice], Precision]) -> Profile:
         """Return this profile with every stage's precision as ``choose`` gives it, also in ``settings``."""
@@ -274,6 +280,7 @@ def parse_profile(text: str, where: str) -> Profile:
         name=study.name,
         title=study.title,
         image_size=study.image_size,
+        network=study.network,
         init=from_mapping(InitSettings, study.init, f"{where}: [study] init"),
         data_seed=study.data_seed,
         seeds=tuple(study.seeds),
@@ -329,6 +336,7 @@ class _Study:
     patient_ids: Literal["hashed", "plain"] = "hashed"
     gate_margin: float = 0.05
     calibrated: bool = False
+    network: str = "densenet121"
 
     def __post_init__(self) -> None:
         rules = (

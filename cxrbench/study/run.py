@@ -30,6 +30,7 @@ from cxrbench.study.progress import StudyProgress
 from cxrbench.study.results import Results, save_results
 from cxrbench.study.stages import versions
 from cxrbench.training.device import choose_precision
+from cxrbench.training.network import check_network
 
 
 def run_study(
@@ -68,6 +69,7 @@ def run_study(
     if profile.patient_ids == "hashed":
         # The key is needed after the images have been read, which may take an hour: ask for it now.
         patient_key(profile.roles[profile.target].dataset)
+    check_network(profile.network, profile.image_size)
     chosen = profile.select(schemes)
     plan = make_plan(chosen)
     store = store or out

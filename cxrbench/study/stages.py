@@ -23,6 +23,7 @@ from cxrbench.training.config import StageConfig
 from cxrbench.training.initial import Initial
 from cxrbench.training.loop import Job, Progress, hand_on_trunk, train_stage
 from cxrbench.training.network import Network
+from cxrbench.training.networks import architecture
 from cxrbench.training.selection import BestValidationAuc
 
 FORMAT = 2
@@ -32,16 +33,17 @@ FORMAT = 2
 class Stage:
     """A stage run that can be trained anywhere: small enough to be handed to another process.
 
-    name: the run in the notation. outputs: role -> number of labels. parent: the checkpoint whose trunk is
-    taken; the ``initial`` parameters where there is none. train, validation: role -> images, unread.
-    processes: how many stages are trained at a time, which speed depends on.
+    name: the run in the notation. network: the network's name. outputs: role -> number of labels. parent:
+    the run whose trunk is taken; the ``initial`` parameters where there is none. train, validation: role ->
+    images, unread. processes: how many stages are trained at a time, which speed depends on.
     """
 
     name: str
     folder: StageFolder
+    network: str
     outputs: Mapping[str, int]
     initial: Initial
-    parent: Path | None
+    parent: StageFolder | None
     train: Mapping[str, PackedImages]
     validation: Mapping[str, PackedImages]
     config: StageConfig
@@ -51,7 +53,7 @@ class Stage:
 
     def start(self) -> Network:
         """Return the network that the stage starts from; its heads are random."""
-        made = Network(self.outputs, self.seed)
+        made = Network(self.network, self.outputs, self.seed)
         if self.parent is None:
             self.initial.load(made)
         else:
@@ -114,7 +116,7 @@ def make_stage(
     prepared: Prepared,
     seed: int,
     folder: StageFolder,
-    parent: Path | None,
+    parent: StageFolder | None,
     processes: int = 1,
 ) -> Stage:
     """Return ``run`` with one seed: its roles' training and validation images and the profile's settings."""
@@ -122,6 +124,7 @@ def make_stage(
     return Stage(
         name=run.canonical,
         folder=folder,
+        network=profile.network,
         outputs=heads(run, prepared),
         initial=initial(profile),
         parent=parent,
@@ -154,6 +157,7 @@ def depends_on(
         "run": run.canonical,
         "parent": parent,
         "seed": seed,
+        "network": architecture(profile.network).identity,
         "size": profile.image_size,
         "config": asdict(profile.stage_config(run.stage)),
         "target": profile.target,

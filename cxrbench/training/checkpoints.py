@@ -1,59 +1,123 @@
-"""The checkpoint store: one folder a stage run, named by a key of everything the run depends on.
+"""The checkpoint store: one folder per stage run, named by a key of everything the run depends on.
 
     <store>/<key>/stage.json         what the key was made of, for a person to read
     <store>/<key>/last.safetensors   parameters and optimiser after the last finished epoch, with the history
     <store>/<key>/best.safetensors   parameters of the selected epoch
-    <store>/<key>/done.json          written last: the run is complete
+    <store>/<key>/done.json          written last: the run is complete, and the SHA-256 of its parameters
 
 Every file is written under another name and renamed, so a killed run leaves no half-written file under a name
-that is read. Files are safetensors: reading one never runs code.
+that is read. Every file but the first carries a SHA-256 or has one on record, which is checked whenever it is
+read. Files are safetensors: reading one never runs code.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+import safetensors.torch
+from pydantic import Field, TypeAdapter, ValidationError
+from safetensors import SafetensorError
 from torch import Tensor
 
-from cxrbench.errors import TrainingError
-from cxrbench.files import atomic_path, canonical_json, digest, write_text_atomic
+from cxrbench.errors import RecordError, TrainingError
+from cxrbench.files import canonical_json, digest, plain, write_bytes_atomic, write_text_atomic
+from cxrbench.records import faults, read_record, record, write_record
+from cxrbench.text import complaint
+from cxrbench.trace.records import StageTrace
+
+_NOTE = "cxrbench"
+_UNSEALED = "0" * 64
 
 
-@dataclass(frozen=True)
+class DamagedError(TrainingError):
+    """A file of the store is not what was written; what it held can be trained anew."""
+
+
+@record
 class EpochRecord:
     """One epoch: mean training loss, validation AUC and seconds of training and of validation."""
 
-    epoch: int
+    epoch: Annotated[int, Field(ge=0)]
     loss: float
-    validation_auc: float
-    train_seconds: float
-    validation_seconds: float
-    images: int
+    validation_auc: Annotated[float, Field(ge=0, le=1)]
+    train_seconds: Annotated[float, Field(ge=0)]
+    validation_seconds: Annotated[float, Field(ge=0)]
+    images: Annotated[int, Field(gt=0)]
 
 
-@dataclass(frozen=True)
-class TrainedStage:
-    """A finished stage run: its key, the file of its selected epoch, and its history.
+@record
+class StageRecord:
+    """How far a run has come: its finished epochs, the selected one, and the file that holds that one.
 
-    ``processes`` is how many stages were trained at a time when this one was: its speed depends on that.
+    ``best_sha256`` is that file's. ``restarted`` says why the run was begun again where files of an earlier
+    attempt were damaged, ``processes`` how many stages were trained at a time: the speed depends on that.
     """
 
-    key: str
-    path: Path
-    best_epoch: int
-    history: tuple[EpochRecord, ...]
-    processes: int = 1
+    best_epoch: Annotated[int, Field(ge=0)]
+    best_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    history: Annotated[tuple[EpochRecord, ...], Field(min_length=1)]
+    trace: StageTrace
+    restarted: str = ""
+    processes: Annotated[int, Field(ge=1)] = 1
+
+    def __post_init__(self) -> None:
+        if [entry.epoch for entry in self.history] != list(range(len(self.history))):
+            raise ValueError("the epochs of a run are counted from 0")
+        if self.best_epoch >= len(self.history):
+            raise ValueError(f"epoch {self.best_epoch} is selected, of {len(self.history)}")
 
     @property
     def validation_auc(self) -> float:
         """The selected epoch's validation AUC."""
         return self.history[self.best_epoch].validation_auc
+
+
+@dataclass(frozen=True)
+class TrainedStage:
+    """A finished stage run: where it lies, and what it wrote down."""
+
+    folder: StageFolder
+    record: StageRecord
+
+    @property
+    def key(self) -> str:
+        """The key of all that the run depends on."""
+        return self.folder.key
+
+    @property
+    def path(self) -> Path:
+        """The file of the selected epoch; read it through :meth:`StageFolder.parameters`."""
+        return self.folder.best
+
+    @property
+    def best_epoch(self) -> int:
+        """The selected epoch, counted from 0."""
+        return self.record.best_epoch
+
+    @property
+    def history(self) -> tuple[EpochRecord, ...]:
+        """The epochs."""
+        return self.record.history
+
+    @property
+    def trace(self) -> StageTrace:
+        """What two runs are told apart by."""
+        return self.record.trace
+
+    @property
+    def validation_auc(self) -> float:
+        """The selected epoch's validation AUC."""
+        return self.record.validation_auc
+
+    @property
+    def processes(self) -> int:
+        """How many stages were trained at a time when this one was finished."""
+        return self.record.processes
 
     @property
     def seconds(self) -> float:
@@ -62,7 +126,7 @@ class TrainedStage:
 
     @property
     def images_per_second(self) -> float:
-        """Training images a second, over all epochs; validation not counted."""
+        """Training images per second, over all epochs; validation not counted."""
         return sum(r.images for r in self.history) / sum(r.train_seconds for r in self.history)
 
 
@@ -75,14 +139,22 @@ class StageFolder:
 
     @classmethod
     def of(cls, store: Path, depends_on: Mapping[str, Any]) -> StageFolder:
-        """Return the folder for a run that depends on ``depends_on``, anything with a canonical JSON text."""
+        """Return the folder for a run that depends on ``depends_on``, anything with a canonical JSON text.
+
+        Raises
+        ------
+        TrainingError: the folder cannot be made.
+        """
         key = digest(depends_on)
         folder = cls(store / key[:20], key)
-        folder.path.mkdir(parents=True, exist_ok=True)
         described = folder.path / "stage.json"
-        if not described.exists():
-            text = {**json.loads(canonical_json(depends_on)), "key": key}
-            write_text_atomic(described, json.dumps(text, indent=2, sort_keys=True))
+        try:
+            folder.path.mkdir(parents=True, exist_ok=True)
+            if not described.exists():
+                text = {**json.loads(canonical_json(depends_on)), "key": key}
+                write_text_atomic(described, json.dumps(text, indent=2, sort_keys=True))
+        except OSError as error:
+            raise TrainingError(f"{folder.path} cannot be written: {error.strerror}") from None
         return folder
 
     @property
@@ -98,63 +170,163 @@ class StageFolder:
         return self.path / "done.json"
 
     def finished(self) -> TrainedStage | None:
-        """Return the finished run, or None where it is not finished.
+        """Return the finished run; None where it is not finished, or where one of its files is damaged."""
+        try:
+            return self._finished()
+        except DamagedError:
+            return None
+
+    def parameters(self) -> dict[str, Tensor]:
+        """Return the parameters of the finished run's selected epoch, after a look at their SHA-256.
 
         Raises
         ------
-        TrainingError: the record of the finished run has been changed from outside.
+        TrainingError: the run is not finished, or a file of it is missing or not what was written.
         """
-        if not (self.done.exists() and self.best.exists()):
+        try:
+            return load_tensors(self.best, read_record(self.done, StageRecord).best_sha256)[0]
+        except (RecordError, DamagedError) as error:
+            raise DamagedError(f"{error}; run the study again, which trains the stage anew") from None
+
+    def unfinished(self) -> tuple[dict[str, Tensor], StageRecord] | None:
+        """Return the state after the last finished epoch of a run that is not finished; None where none is.
+
+        Raises
+        ------
+        DamagedError: a file of the run, or of the finished run, is not what was written.
+        """
+        self._finished()
+        if not self.last.exists():
+            return None
+        tensors, note = load_tensors(self.last)
+        try:
+            kept = _adapter.validate_json(json.dumps(note))
+        except ValidationError as error:
+            raise DamagedError(f"the note of {self.last} is damaged: {faults(error)}") from None
+        if kept.best_epoch < len(kept.history) - 1:
+            load_tensors(self.best, kept.best_sha256)
+        return tensors, kept
+
+    def clear(self) -> None:
+        """Delete what was trained."""
+        for path in (self.done, self.last, self.best):
+            path.unlink(missing_ok=True)
+
+    def finish(self, kept: StageRecord) -> TrainedStage:
+        """Mark the run as complete; what was kept for going on is deleted.
+
+        Raises
+        ------
+        TrainingError: the record cannot be written.
+        """
+        try:
+            write_record(self.done, kept)
+            self.last.unlink(missing_ok=True)
+        except OSError as error:
+            raise _unwritten(self.done, error) from None
+        return TrainedStage(self, kept)
+
+    def _finished(self) -> TrainedStage | None:
+        if not self.done.exists():
             return None
         try:
-            record = json.loads(self.done.read_text())
-            history = tuple(EpochRecord(**epoch) for epoch in record["history"])
-            return TrainedStage(self.key, self.best, record["best_epoch"], history, record["processes"])
-        except (ValueError, TypeError, KeyError) as error:
-            raise TrainingError(f"{self.done} cannot be read ({error}); delete it to train again") from None
-
-    def finish(self, best_epoch: int, history: tuple[EpochRecord, ...], processes: int = 1) -> TrainedStage:
-        """Mark the run as complete; what was kept for going on is deleted."""
-        record = {
-            "best_epoch": best_epoch,
-            "history": [asdict(epoch) for epoch in history],
-            "processes": processes,
-        }
-        write_text_atomic(self.done, json.dumps(record, indent=2))
-        self.last.unlink(missing_ok=True)
-        return TrainedStage(self.key, self.best, best_epoch, history, processes)
+            kept = read_record(self.done, StageRecord)
+        except RecordError as error:
+            raise DamagedError(str(error)) from None
+        _content(self.best, kept.best_sha256)
+        return TrainedStage(self, kept)
 
 
-def save_tensors(path: Path, tensors: Mapping[str, Tensor], note: Mapping[str, Any]) -> None:
-    """Write ``tensors`` and a JSON ``note`` into one safetensors file, all or nothing.
+def bytes_sha256(content: bytes) -> str:
+    """Return the SHA-256 of ``content``, 64 hex digits."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def packed(tensors: Mapping[str, Tensor], note: object) -> bytes:
+    """Return the bytes of a safetensors file of ``tensors`` with a JSON ``note``, which carries its own seal.
+
+    The seal is the SHA-256 of the bytes with zeros in the seal's place.
+    """
+    contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    # One text, because the order of several is not fixed; the seal first, so that its place is found.
+    text = json.dumps({"sha256": _UNSEALED, "note": plain(note)})
+    content = safetensors.torch.save(contiguous, {_NOTE: text})
+    return content.replace(_UNSEALED.encode(), bytes_sha256(content).encode(), 1)
+
+
+def write_tensors(path: Path, content: bytes) -> None:
+    """Write what :func:`packed` returned, all or nothing.
 
     Raises
     ------
     TrainingError: the file cannot be written; what was there under its name is as it was.
     """
-    contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     try:
-        with atomic_path(path) as temporary:
-            save_file(contiguous, temporary, metadata={"cxrbench": json.dumps(dict(note))})
-    except (SafetensorError, OSError) as error:
-        raise TrainingError(f"checkpoint {path} cannot be written ({error}); is the disk full?") from None
+        write_bytes_atomic(path, content)
+    except OSError as error:
+        raise _unwritten(path, error) from None
 
 
-def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Return the tensors of a safetensors file and the note that :func:`save_tensors` put into it.
+def load_tensors(path: Path, sha256: str | None = None) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Return the tensors and the note of a file that :func:`packed` made.
+
+    Parameters
+    ----------
+    sha256: what the file's SHA-256 must be; without it, the seal that the file carries is looked at.
 
     Raises
     ------
-    TrainingError: the file is missing, or is not a whole safetensors file.
+    DamagedError: the file is missing or not what was written.
+    TrainingError: the file cannot be read.
     """
-    if not path.is_file():
-        raise TrainingError(f"checkpoint {path.name} is missing from {path.parent}; train the stage again")
+    content = _content(path, sha256)
     try:
-        with safe_open(path, framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            note = json.loads((file.metadata() or {}).get("cxrbench", "{}"))
-    except (SafetensorError, OSError) as error:
-        raise TrainingError(
-            f"checkpoint {path} cannot be read as safetensors ({error}); delete it and train the stage again"
+        tensors, metadata = read_safetensors(content)
+        sealed = json.loads(metadata[_NOTE])
+        seal, note = sealed["sha256"], sealed["note"]
+        intact = sha256 is not None or _seal(content, seal) == seal
+    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise DamagedError(
+            f"checkpoint {path} is damaged: not a file of cxrbench ({complaint(error)})"
         ) from None
+    if not intact:
+        raise DamagedError(f"checkpoint {path} is damaged: its SHA-256 is not the one that it carries")
     return tensors, note
+
+
+def read_safetensors(content: bytes) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Return the tensors and the texts in the header of a safetensors file.
+
+    Raises
+    ------
+    SafetensorError: it is none.
+    """
+    tensors = safetensors.torch.load(content)
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    return tensors, header.get("__metadata__", {})
+
+
+def _seal(content: bytes, seal: str) -> str:
+    start = 8 + int.from_bytes(content[:8], "little")
+    sha256 = hashlib.sha256(content[:start].replace(seal.encode(), _UNSEALED.encode(), 1))
+    sha256.update(memoryview(content)[start:])
+    return sha256.hexdigest()
+
+
+def _content(path: Path, sha256: str | None) -> bytes:
+    if not path.is_file():
+        raise DamagedError(f"checkpoint {path.name} is missing from {path.parent}")
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise TrainingError(f"checkpoint {path} cannot be read: {error.strerror}") from None
+    if sha256 is not None and bytes_sha256(content) != sha256:
+        raise DamagedError(f"checkpoint {path} is damaged: its SHA-256 is not the recorded one")
+    return content
+
+
+def _unwritten(path: Path, error: OSError) -> TrainingError:
+    return TrainingError(f"{path} cannot be written ({error.strerror}); is the disk full?")
+
+
+_adapter = TypeAdapter(StageRecord)

@@ -45,7 +45,8 @@ class StageConfig:
     """The settings of one stage run.
 
     ``warmup`` is the share of steps over which the learning rate rises linearly; it then falls to zero along
-    a half cosine. ``epochs`` counts passes over the pooled training images.
+    a half cosine. ``epochs`` counts passes over the pooled training images. During the first ``freeze`` of
+    them, or ``"always"``, only the heads are trained: the trunk keeps its parameters and batch statistics.
     """
 
     epochs: int = 4
@@ -54,6 +55,7 @@ class StageConfig:
     weight_decay: float = 1e-2
     warmup: float = 0.1
     precision: PrecisionChoice = "auto"
+    freeze: int | Literal["always"] = 0
     augmentation: Augmentation = field(default_factory=Augmentation)
 
     def __post_init__(self) -> None:
@@ -70,10 +72,18 @@ class StageConfig:
                 self.precision in ("auto", "bfloat16", "float32"),
                 "precision must be 'auto', 'bfloat16' or 'float32'",
             ),
+            (
+                self.freeze == "always" or (_is_whole(self.freeze) and self.freeze >= 0),
+                "freeze must be a number of epochs, 0 or more, or 'always'",
+            ),
         )
         for holds, message in rules:
             if not holds:
                 raise ProfileError(f"training: {message}")
+
+    def frozen(self, epoch: int) -> bool:
+        """Whether the trunk is left as it is in ``epoch``, counted from 0."""
+        return self.freeze == "always" or epoch < self.freeze
 
     def with_precision(self, precision: PrecisionChoice) -> StageConfig:
         """Return these settings at another precision."""

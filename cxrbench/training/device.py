@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import platform
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 
 from cxrbench.errors import TrainingError
+from cxrbench.text import complaint
 from cxrbench.training.config import Precision, PrecisionChoice
 
 
@@ -71,3 +73,22 @@ def synchronise(device: torch.device) -> None:
     """Wait until the device has done all that was asked of it, so that a clock read next is honest."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
+
+
+@contextmanager
+def memory_errors(doing: str, advice: str) -> Iterator[None]:
+    """Turn the device's "out of memory" into one line: while ``doing`` what, and what to do about it.
+
+    Raises
+    ------
+    TrainingError: memory ran out inside.
+    """
+    try:
+        yield
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        raise TrainingError(f"{doing}: out of memory ({complaint(error)}); {advice}") from None
+    except RuntimeError as error:
+        # On the CPU torch has no class of its own for it.
+        if "DefaultCPUAllocator" not in str(error):
+            raise
+        raise TrainingError(f"{doing}: out of memory ({complaint(error)}); {advice}") from None

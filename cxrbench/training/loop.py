@@ -9,8 +9,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import torch
@@ -18,21 +17,27 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cxrbench.errors import TrainingError
+from cxrbench.files import plain
 from cxrbench.training.augment import augment
 from cxrbench.training.checkpoints import (
+    DamagedError,
     EpochRecord,
     StageFolder,
+    StageRecord,
     TrainedStage,
-    load_tensors,
-    save_tensors,
+    bytes_sha256,
+    packed,
+    write_tensors,
 )
 from cxrbench.training.config import StageConfig
 from cxrbench.training.data import DeviceImages, LabelledImages, pool
-from cxrbench.training.device import fast_kernels, synchronise
+from cxrbench.training.device import fast_kernels, memory_errors, synchronise
 from cxrbench.training.network import Network
+from cxrbench.training.networks import Architecture
 from cxrbench.training.predict import autocast, predict_logits, to_float
 from cxrbench.training.seeds import derive_seed, generator
 from cxrbench.training.selection import BestValidationAuc, macro_auc, rankable
+from cxrbench.training.tracer import Tracer
 
 
 class Progress(Protocol):
@@ -54,7 +59,8 @@ class Job:
     Raises
     ------
     TrainingError: no role, a role without validation images or the other way round, a single training image
-        (which cannot be normalised by its batch), or a role whose validation images cannot rank epochs.
+        (which cannot be normalised by its batch), a role whose training images have one class only, or one
+        whose validation images cannot rank epochs.
     """
 
     name: str
@@ -74,6 +80,12 @@ class Job:
             )
         if sum(len(images) for images in self.train.values()) < 2:
             raise TrainingError(f"{where} has a single training image; it needs two or more")
+        for role, images in self.train.items():
+            if not rankable(images.labels).any():
+                raise TrainingError(
+                    f"{where}: no label of role {role!r} has both classes among its {len(images)} training "
+                    "images, so that nothing can be learned; give it more"
+                )
         for role, images in self.validation.items():
             if not rankable(images.labels).any():
                 raise TrainingError(
@@ -85,6 +97,11 @@ class Job:
     def roles(self) -> tuple[str, ...]:
         """The roles in alphabetical order: how a pooled stage was written must not change its result."""
         return tuple(sorted(self.train))
+
+    @property
+    def image_size(self) -> int:
+        """The side of the images, px."""
+        return int(self.train[self.roles[0]].pixels.shape[1])
 
 
 def learning_rate(step: int, steps: int, config: StageConfig) -> float:
@@ -117,38 +134,77 @@ def train_stage(
     """Train ``job`` from the network that ``start`` returns, or go on after its last finished epoch.
 
     ``start`` is not called where the run is finished already. The heads of the job's roles are new in every
-    stage; only the trunk is handed on.
+    stage; only the trunk is handed on. Where files of an earlier attempt are damaged, the run begins again,
+    and its record says so.
 
     Raises
     ------
-    TrainingError: the loss or an output is not finite; the message names the stage and the epoch.
+    TrainingError: the loss or an output is not finite, the device's memory is too small, or the network does
+        not take such images; the message names the stage.
     """
     finished = folder.finished()
     if finished is not None:
         return finished
+    config = job.config
+    doing = f"stage {job.name!r} in batches of {config.batch_size} images of {job.image_size} px on {device}"
+    with memory_errors(
+        doing, "set a smaller batch_size or image_size, or free the memory that other programs hold"
+    ):
+        return _train(job, start, folder, device, progress)
+
+
+def _train(
+    job: Job,
+    start: Callable[[], Network],
+    folder: StageFolder,
+    device: torch.device,
+    progress: Progress,
+) -> TrainedStage:
     network = start()
     for role in job.roles:
         network.reset_head(role, job.train[role].prevalence(), derive_seed(job.seed, job.name))
     network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimiser = make_optimiser(network, job.roles, job.config)
-    history, best_epoch = _resume(folder, network, optimiser)
-    if history and best_epoch == len(history) - 1:
-        # The run may have been killed after it wrote "last" and before it wrote "best".
-        _save_best(folder, network, job, best_epoch)
+    validation = {role: pool(job.validation, [role], device) for role in job.roles}
+    restarted = ""
+    try:
+        unfinished = folder.unfinished()
+    except DamagedError as error:
+        # What can be made anew is made anew.
+        restarted, unfinished = str(error), None
+        folder.clear()
+    if unfinished is None:
+        kept = None
+        try:
+            tracer = Tracer.begin(network, validation, job.config.precision)
+        except TrainingError as error:
+            raise TrainingError(f"stage {job.name!r}, before its first step: {error}") from None
+    else:
+        tensors, kept = unfinished
+        _take_up(network, optimiser, tensors, str(folder.last))
+        tracer = Tracer(job.roles, kept.trace)
+        if kept.best_epoch == len(kept.history) - 1:
+            # The run may have been killed after it wrote "last" and before it wrote "best".
+            write_tensors(folder.best, _best(network, job, kept.best_epoch))
     train = pool(job.train, job.roles, device)
     with fast_kernels(device):
-        for epoch in range(len(history), job.config.epochs):
-            record = _epoch(job, network, optimiser, train, epoch, device, progress)
-            history = (*history, record)
-            if best_epoch is None or record.validation_auc > history[best_epoch].validation_auc:
-                best_epoch = epoch
+        for epoch in range(len(kept.history) if kept else 0, job.config.epochs):
+            entry = _epoch(job, network, optimiser, train, validation, epoch, progress, tracer)
+            better = kept is None or entry.validation_auc > kept.validation_auc
+            tracer.epoch(network, entry.images, entry.loss, better)
+            best = _best(network, job, epoch) if better else b""
+            if kept is None:
+                kept = StageRecord(epoch, bytes_sha256(best), (entry,), tracer.trace, restarted)
+            else:
+                kept = replace(kept, history=(*kept.history, entry), trace=tracer.trace)
+                if better:
+                    kept = replace(kept, best_epoch=epoch, best_sha256=bytes_sha256(best))
             state = {**_prefixed("network", network.state_dict()), **_optimiser_state(network, optimiser)}
-            note = {"best_epoch": best_epoch, "history": [vars(entry) for entry in history]}
-            save_tensors(folder.last, state, note)
-            if best_epoch == epoch:
-                _save_best(folder, network, job, epoch)
-    assert best_epoch is not None
-    return folder.finish(best_epoch, history, job.processes)
+            write_tensors(folder.last, packed(state, plain(kept)))
+            if better:
+                write_tensors(folder.best, best)
+    assert kept is not None
+    return folder.finish(replace(kept, processes=job.processes))
 
 
 @contextmanager
@@ -166,27 +222,34 @@ def _epoch(
     network: Network,
     optimiser: torch.optim.AdamW,
     train: DeviceImages,
+    validation: Mapping[str, DeviceImages],
     epoch: int,
-    device: torch.device,
     progress: Progress,
+    tracer: Tracer,
 ) -> EpochRecord:
-    config = job.config
+    config, device = job.config, train.pixels.device
     randomness = generator(job.seed, job.name, "epoch", epoch)
     order = torch.randperm(len(train), generator=randomness).to(device)
     # A last, smaller batch would be normalised by other statistics; its images come again next epoch.
     batch = min(config.batch_size, len(train))
     per_epoch = len(train) // batch
     where = f"stage {job.name!r}, epoch {epoch + 1}"
-    network.train()
+    _set_mode(network, frozen=config.frozen(epoch))
     total = torch.zeros((), device=device)
     mean_loss = math.nan
-    with _shown(progress, f"{job.name}  epoch {epoch + 1}/{config.epochs}", per_epoch * batch):
+    with (
+        _shown(progress, f"{job.name}  epoch {epoch + 1}/{config.epochs}", per_epoch * batch),
+        _seeded(device, job.seed, job.name, "network", epoch),
+    ):
         started = time.perf_counter()
         for i in range(per_epoch):
             rows = order[i * batch : (i + 1) * batch]
+            rate = learning_rate(epoch * per_epoch + i, config.epochs * per_epoch, config)
             for group in optimiser.param_groups:
-                group["lr"] = learning_rate(epoch * per_epoch + i, config.epochs * per_epoch, config)
-            total += train_step(network, optimiser, train, rows, job.roles, config, randomness)
+                group["lr"] = rate
+            loss = train_step(network, optimiser, train, rows, job.roles, config, randomness)
+            total += loss
+            tracer.step(network, loss, rate)
             # Reading the loss waits for a GPU, so it is read now and then.
             if i % 10 == 9 or i == per_epoch - 1:
                 mean_loss = float(total) / (i + 1)
@@ -196,12 +259,30 @@ def _epoch(
         synchronise(device)
         trained = time.perf_counter()
     try:
-        aucs = validation_aucs(network, job.validation, config, device)
+        aucs = validation_aucs(network, validation, config)
     except TrainingError as error:
         raise TrainingError(f"{where}: {error}") from None
     validated = time.perf_counter()
     score = job.selection.score(aucs)
     return EpochRecord(epoch, mean_loss, score, trained - started, validated - trained, per_epoch * batch)
+
+
+def _set_mode(network: Network, *, frozen: bool) -> None:
+    """Put ``network`` into training mode; a frozen trunk keeps its parameters and its batch statistics."""
+    network.train()
+    network.trunk.train(not frozen).requires_grad_(not frozen)
+
+
+@contextmanager
+def _seeded(device: torch.device, *names: object) -> Iterator[None]:
+    """Let what a network draws for itself (dropout) come from ``names``; the global state stays as it was."""
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        seed = derive_seed(*names)
+        torch.default_generator.manual_seed(seed)
+        if device.type == "cuda":
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(seed)
+        yield
 
 
 def train_step(
@@ -216,8 +297,8 @@ def train_step(
     """Take one step on the images in ``rows`` of ``train``; return the loss, on the device and detached."""
     images = augment(to_float(train.pixels[rows]), config.augmentation, randomness)
     with autocast(images.device, config.precision):
-        features = network.features(images)
-    loss = masked_loss(network.logits(features, roles), train.labels[rows])
+        logits = network(images, roles)
+    loss = masked_loss(logits, train.labels[rows])
     optimiser.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     optimiser.step()
@@ -225,7 +306,7 @@ def train_step(
 
 
 def validation_aucs(
-    network: Network, validation: Mapping[str, LabelledImages], config: StageConfig, device: torch.device
+    network: Network, validation: Mapping[str, DeviceImages], config: StageConfig
 ) -> dict[str, float]:
     """Return role -> mean AUC over the role's labels on its validation images.
 
@@ -233,37 +314,38 @@ def validation_aucs(
     ------
     TrainingError: the network's outputs are not finite, or a role has no label with both classes.
     """
-    aucs = {}
-    for role in sorted(validation):
-        images = pool(validation, [role], device)
-        logits = predict_logits(network, images.pixels, [role], config.precision)
-        aucs[role] = macro_auc(validation[role].labels, logits)
-    return aucs
+    return {
+        role: macro_auc(
+            images.labels.cpu().numpy(), predict_logits(network, images.pixels, [role], config.precision)
+        )
+        for role, images in sorted(validation.items())
+    }
 
 
-def load_network(path: Path, heads: Mapping[str, int], device: torch.device) -> Network:
-    """Return the network of a checkpoint that :func:`train_stage` wrote.
+def load_network(
+    folder: StageFolder, kind: str | Architecture, heads: Mapping[str, int], device: torch.device
+) -> Network:
+    """Return the network of a run that :func:`train_stage` finished.
 
     Raises
     ------
-    TrainingError: the file is missing, broken or of another network. There are no random parameters instead.
+    TrainingError: its file is missing, damaged or of another network. There are no random parameters instead.
     """
-    network = Network(heads, seed=0)
-    _load_state(network, load_tensors(path)[0], str(path))
+    network = Network(kind, heads, seed=0)
+    _load_state(network, folder.parameters(), str(folder.best))
     return network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 
-def hand_on_trunk(path: Path, network: Network) -> None:
-    """Load the trunk of a checkpoint that :func:`train_stage` wrote into ``network``; its heads stay behind.
+def hand_on_trunk(folder: StageFolder, network: Network) -> None:
+    """Load the trunk of a run that :func:`train_stage` finished into ``network``; its heads stay behind.
 
     Raises
     ------
-    TrainingError: the file is missing, broken or of another network.
+    TrainingError: its file is missing, damaged or of another network.
     """
-    tensors = load_tensors(path)[0]
-    trunk = {name: tensor for name, tensor in tensors.items() if name.startswith("trunk.")}
+    trunk = {name: tensor for name, tensor in folder.parameters().items() if name.startswith("trunk.")}
     heads = {name: tensor for name, tensor in network.state_dict().items() if name.startswith("heads.")}
-    _load_state(network, {**trunk, **heads}, str(path))
+    _load_state(network, {**trunk, **heads}, str(folder.best))
 
 
 def _load_state(network: Network, state: Mapping[str, Tensor], source: str) -> None:
@@ -288,8 +370,8 @@ def make_optimiser(network: Network, roles: Sequence[str], config: StageConfig) 
     )
 
 
-def _save_best(folder: StageFolder, network: Network, job: Job, epoch: int) -> None:
-    save_tensors(folder.best, network.state_dict(), {"stage": job.name, "epoch": epoch})
+def _best(network: Network, job: Job, epoch: int) -> bytes:
+    return packed(network.state_dict(), {"stage": job.name, "epoch": epoch})
 
 
 def _prefixed(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -305,25 +387,22 @@ def _optimiser_state(network: Network, optimiser: torch.optim.AdamW) -> dict[str
     }
 
 
-def _resume(
-    folder: StageFolder, network: Network, optimiser: torch.optim.AdamW
-) -> tuple[tuple[EpochRecord, ...], int | None]:
-    """Load the state after the last finished epoch, where there is one; return its history and best epoch."""
-    if not folder.last.exists():
-        return (), None
-    tensors, note = load_tensors(folder.last)
+def _take_up(
+    network: Network, optimiser: torch.optim.AdamW, tensors: Mapping[str, Tensor], source: str
+) -> None:
+    """Load the state after an epoch."""
     network_state = {k.removeprefix("network."): v for k, v in tensors.items() if k.startswith("network.")}
-    _load_state(network, network_state, str(folder.last))
+    _load_state(network, network_state, source)
     trained = {parameter: name for name, parameter in network.named_parameters()}
     fields = ("step", "exp_avg", "exp_avg_sq")
     for group in optimiser.param_groups:
         for parameter in group["params"]:
             name = trained[parameter]
-            state: dict[str, Any] = {f: tensors[f"optimiser.{name}.{f}"] for f in fields}
-            device = parameter.device
-            optimiser.state[parameter] = {f: _placed(v, parameter, device) for f, v in state.items()}
-    history = tuple(EpochRecord(**entry) for entry in note["history"])
-    return history, note["best_epoch"]
+            # What was frozen so far has no state.
+            if f"optimiser.{name}.step" in tensors:
+                state: dict[str, Any] = {f: tensors[f"optimiser.{name}.{f}"] for f in fields}
+                device = parameter.device
+                optimiser.state[parameter] = {f: _placed(v, parameter, device) for f, v in state.items()}
 
 
 def _placed(value: Tensor, parameter: Tensor, device: torch.device) -> Tensor:

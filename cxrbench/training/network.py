@@ -1,7 +1,7 @@
-"""DenseNet121 with one linear head a role.
+"""A network: a trunk, and for every role a linear head with one output per label.
 
-The trunk is torchvision's. A grey image is repeated on three channels and normalised by ImageNet's mean and
-standard deviation, as CheXNet (Rajpurkar et al. 2017) and its successors do, so that ImageNet parameters fit.
+A grey image is repeated on three channels and normalised by the mean and standard deviation that the trunk's
+published parameters were trained with, as CheXNet (Rajpurkar et al. 2017) and its successors do.
 """
 
 from __future__ import annotations
@@ -9,52 +9,48 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import torch
-import torch.nn.functional as F
-import torchvision
 from torch import Tensor, nn
 
 from cxrbench.errors import TrainingError
+from cxrbench.text import complaint
+from cxrbench.training.networks import Architecture, architecture
 from cxrbench.training.seeds import derive_seed
-
-FEATURES = 1024
-SMALLEST = 32
-"""The smallest side of an image, px: five halvings leave one pixel."""
-
-_MEAN = (0.485, 0.456, 0.406)
-_STD = (0.229, 0.224, 0.225)
 
 
 class Network(nn.Module):
-    """DenseNet121's convolutions, and for every role a linear layer with one output a label.
+    """The trunk of a named network, and for every role a linear layer with one output per label.
 
     Parameters
     ----------
+    kind: the network's name, or its record.
     heads: role -> number of labels, in the order of the logits.
     seed: for the random parameters; the global random state is left as it was.
 
     Raises
     ------
-    TrainingError: a role has a name that PyTorch keeps for itself, such as ``"train"``.
+    TrainingError: there is no such network, or a role has a name that PyTorch keeps for itself, such as
+        ``"train"``.
     """
 
-    def __init__(self, heads: Mapping[str, int], seed: int) -> None:
+    def __init__(self, kind: str | Architecture, heads: Mapping[str, int], seed: int) -> None:
         super().__init__()
+        self.architecture = architecture(kind) if isinstance(kind, str) else kind
         with torch.random.fork_rng(devices=[]):
             # Not torch.manual_seed, which would seed the GPUs' generators too, and those are not put back.
             torch.default_generator.manual_seed(derive_seed(seed, "trunk"))
-            self.trunk: nn.Module = torchvision.models.densenet121(weights=None).features
+            self.trunk, self.width = self.architecture.make()
             self.heads = nn.ModuleDict()
             for role, count in heads.items():
                 try:
-                    self.heads[role] = nn.Linear(FEATURES, count)
+                    self.heads[role] = nn.Linear(self.width, count)
                 except KeyError:
                     raise TrainingError(
                         f"PyTorch keeps the name {role!r} for itself; rename the role"
                     ) from None
         self.mean: Tensor
         self.std: Tensor
-        self.register_buffer("mean", torch.tensor(_MEAN).view(1, 3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(_STD).view(1, 3, 1, 1), persistent=False)
+        for name, values in (("mean", self.architecture.mean), ("std", self.architecture.std)):
+            self.register_buffer(name, torch.tensor(values).view(1, 3, 1, 1), persistent=False)
 
     def reset_head(self, role: str, prevalence: Sequence[float], seed: int) -> None:
         """Give the head of ``role`` new parameters: small random weights, biases at the log-odds.
@@ -70,22 +66,56 @@ class Network(nn.Module):
             head.weight.copy_(torch.randn(head.weight.shape, generator=generator) * 0.01)
             head.bias.copy_(torch.logit(share))
 
-    def features(self, images: Tensor) -> Tensor:
-        """Return (n, 1024) float32 features of ``images``, (n, 1, height, width) float in [0, 1].
+    def forward(self, images: Tensor, roles: Sequence[str]) -> Tensor:
+        """Return (n, labels of ``roles``) float32 logits of ``images``, (n, 1, height, width) in [0, 1].
+
+        The trunk computes in the precision of the autocast that is open around the call. Its features are
+        averaged, and the heads computed, in float32: half precision would tie scores.
 
         Raises
         ------
-        TrainingError: the images are smaller than the network's five halvings need.
+        TrainingError: the images are smaller than the network takes, or the trunk breaks its contract.
         """
-        if min(images.shape[2:]) < SMALLEST:
+        return self.logits(self.features(images), roles)
+
+    def features(self, images: Tensor) -> Tensor:
+        """Return (n, features) float32 of ``images``; see :meth:`forward`."""
+        kind = self.architecture
+        if min(images.shape[2:]) < kind.smallest:
             raise TrainingError(
-                f"DenseNet121 needs images of {SMALLEST} px or more, not {min(images.shape[2:])}"
+                f"{kind.title} needs images of {kind.smallest} px or more, not {min(images.shape[2:])}"
             )
         coloured = (images - self.mean) / self.std
         maps: Tensor = self.trunk(coloured.contiguous(memory_format=torch.channels_last))
-        return F.relu(maps).float().mean(dim=(2, 3))
+        if not isinstance(maps, Tensor) or maps.ndim not in (2, 4) or maps.shape[1] != self.width:
+            given = tuple(maps.shape) if isinstance(maps, Tensor) else type(maps).__name__
+            raise TrainingError(
+                f"the trunk of {kind.title} must return (n, {self.width}) or maps (n, {self.width}, height, "
+                f"width), not {given}"
+            )
+        return maps.float() if maps.ndim == 2 else maps.float().mean(dim=(2, 3))
 
     def logits(self, features: Tensor, roles: Sequence[str]) -> Tensor:
-        """Return (n, labels of ``roles``) float32 logits; never in half precision, which would tie scores."""
+        """Return (n, labels of ``roles``) float32 logits of (n, features) float32; see :meth:`forward`."""
         with torch.autocast(features.device.type, enabled=False):
             return torch.cat([self.heads[role](features) for role in roles], dim=1)
+
+
+def check_network(name: str, size: int) -> None:
+    """Make the network called ``name`` and try it on images of ``size`` px, before anything else is done.
+
+    Raises
+    ------
+    TrainingError: it cannot be made, or does not take such images.
+    """
+    network = Network(name, {"tried": 1}, seed=0).train()
+    try:
+        with torch.random.fork_rng(devices=[]), torch.no_grad():
+            network(torch.zeros(2, 1, size, size), ["tried"])
+    except TrainingError:
+        raise
+    except Exception as error:
+        raise TrainingError(
+            f"network {name!r} does not take images of {size} px ({complaint(error)}); change [study] "
+            "image_size or network"
+        ) from None

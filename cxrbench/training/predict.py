@@ -11,7 +11,7 @@ from scipy.special import expit
 from torch import Tensor
 
 from cxrbench.training.config import PrecisionChoice
-from cxrbench.training.device import choose_precision
+from cxrbench.training.device import choose_precision, fast_kernels, memory_errors
 from cxrbench.training.network import Network
 
 GPU_BATCH = 256
@@ -51,15 +51,23 @@ def predict_logits(
     The network is put into evaluation mode and stays there. Convolutions run in ``precision``, the heads in
     float32: in half precision many scores would tie, and an AUC of ties is another number. ``batch`` is the
     number of images at a time, by default :func:`default_batch`'s.
+
+    Raises
+    ------
+    TrainingError: the device's memory is too small, or the network does not take such images.
     """
     network.eval()
     batch = default_batch(pixels) if batch is None else batch
     out: list[Tensor] = []
-    for start in range(0, len(pixels), batch):
-        with autocast(pixels.device, precision):
-            features = network.features(to_float(pixels[start : start + batch]))
-        out.append(network.logits(features, roles))
-    return torch.cat(out).cpu().numpy()
+    doing = f"predicting {batch} images of {pixels.shape[-1]} px at a time on {pixels.device}"
+    with (
+        memory_errors(doing, "free memory there, or set a smaller [study] image_size"),
+        fast_kernels(pixels.device),
+        autocast(pixels.device, precision),
+    ):
+        for start in range(0, len(pixels), batch):
+            out.append(network(to_float(pixels[start : start + batch]), roles))
+        return torch.cat(out).cpu().numpy()
 
 
 def probabilities(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:

@@ -140,7 +140,10 @@ def test_planting_leaves_its_input_alone_and_repeats_itself(fault, data):
 
 
 def test_without_normalisation_the_network_sees_plain_intensities():
-    network, honest = Network({"covid": 1}, seed=0), Network({"covid": 1}, seed=0)
+    network, honest = (
+        Network("densenet121", {"covid": 1}, seed=0),
+        Network("densenet121", {"covid": 1}, seed=0),
+    )
     batch = torch.rand(2, 1, 32, 32, generator=generator("batch"))
     seen = []
     network.trunk.register_forward_pre_hook(lambda _module, inputs: seen.append(inputs[0]))
@@ -154,7 +157,7 @@ def test_without_normalisation_the_network_sees_plain_intensities():
 
 
 def test_a_kept_head_is_the_constructors():
-    kept, honest = HeadKept({"covid": 1}, seed=0), Network({"covid": 1}, seed=0)
+    kept, honest = HeadKept("densenet121", {"covid": 1}, seed=0), Network("densenet121", {"covid": 1}, seed=0)
     constructed = honest.heads["covid"].weight.clone()
     kept.reset_head("covid", [0.75], 1)
     honest.reset_head("covid", [0.75], 1)

@@ -168,8 +168,8 @@ def test_the_wrong_checkpoint_is_caught(study, baseline, tmp_path, monkeypatch):
     shutil.copytree(baseline.folder / "stages", tmp_path / "stages")
     untrained = iter(range(100, 100 + len(SEEDS)))
 
-    def load(_path, heads, device):
-        return Network(heads, seed=next(untrained)).to(device=device, memory_format=torch.channels_last)
+    def load(_folder, kind, heads, device):
+        return Network(kind, heads, seed=next(untrained)).to(device=device, memory_format=torch.channels_last)
 
     monkeypatch.setattr("cxrbench.study.predictions.load_network", load)
     check = check_of(study(tmp_path), baseline)

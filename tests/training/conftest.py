@@ -43,6 +43,7 @@ def unbroken(easy: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Call
 
     @cache
     def trained(precision: str) -> TrainedStage:
-        return easy.train(tmp_path_factory.mktemp(precision), easy.job(easy.config(precision=precision)))
+        job = easy.job(easy.config(precision=precision))
+        return easy.train(tmp_path_factory.mktemp(precision), job, network="densenet121")
 
     return trained

@@ -11,14 +11,16 @@ import os
 import shutil
 import signal
 import sys
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
 
-from cxrbench.training.checkpoints import EpochRecord, StageFolder, TrainedStage
+from cxrbench.training.checkpoints import StageFolder, StageRecord, TrainedStage
 from cxrbench.training.config import Augmentation, Precision, StageConfig
 from cxrbench.training.data import LabelledImages
 from cxrbench.training.loop import Job, train_stage
@@ -27,6 +29,29 @@ from cxrbench.training.selection import BestValidationAuc
 
 CPU = torch.device("cpu")
 GENTLE = Augmentation(rotation=5, translation=0.05, scale=0.05, flip=0.5, brightness=0.05, contrast=0.1)
+
+
+TINY = "easy_stage:tiny"
+
+
+def tiny() -> nn.Module:
+    """Return a trunk that trains in milliseconds: a convolution, a normalisation, and a pooling."""
+    trunk = nn.Sequential(
+        OrderedDict(
+            conv0=nn.Conv2d(3, 8, 5, stride=4, bias=False),
+            norm5=nn.BatchNorm2d(8),
+            relu=nn.ReLU(inplace=True),
+        )
+    )
+    trunk.num_features = 8
+    return trunk
+
+
+def dropping() -> nn.Module:
+    """Return the same trunk with dropout behind it."""
+    trunk = tiny()
+    trunk.add_module("dropout", nn.Dropout(0.5))
+    return trunk
 
 
 def images(count: int, seed: int, labels: int = 1) -> LabelledImages:
@@ -68,9 +93,9 @@ def job(
 class KeepingFolder(StageFolder):
     """A stage folder that keeps what was kept for going on, so that a test can look at all of it."""
 
-    def finish(self, best_epoch: int, history: tuple[EpochRecord, ...], processes: int = 1) -> TrainedStage:
+    def finish(self, kept: StageRecord) -> TrainedStage:
         shutil.copy(self.last, self.path / "kept.safetensors")
-        return super().finish(best_epoch, history, processes)
+        return super().finish(kept)
 
 
 def folder(store: Path) -> KeepingFolder:
@@ -120,11 +145,13 @@ def train(
     this: Job,
     progress: Heard | None = None,
     start: Callable[[], Network] | None = None,
+    network: str = TINY,
 ) -> TrainedStage:
-    """Train ``this`` in ``store`` on one thread, by default from random parameters."""
+    """Train ``this`` in ``store`` on one thread, by default from random parameters of ``network``."""
 
     def random() -> Network:
-        return Network({role: images.labels.shape[1] for role, images in this.train.items()}, seed=0)
+        outputs = {role: images.labels.shape[1] for role, images in this.train.items()}
+        return Network(network, outputs, seed=0)
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -135,4 +162,4 @@ def train(
 
 
 if __name__ == "__main__":
-    train(Path(sys.argv[1]), job(config()), Killed())
+    train(Path(sys.argv[1]), job(config()), Killed(), network="densenet121")

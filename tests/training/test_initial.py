@@ -51,7 +51,7 @@ def old(state: State) -> State:
 
 @pytest.fixture
 def network() -> Network:
-    return Network({"covid": 1}, seed=7)
+    return Network("densenet121", {"covid": 1}, seed=7)
 
 
 def holds(network: Network, state: State) -> bool:
@@ -81,7 +81,7 @@ def test_the_published_names_of_old_are_read_from_a_safetensors_file(
 def test_today_s_names_are_read_with_and_without_their_prefix(state: State) -> None:
     bare = {name.removeprefix("features."): tensor for name, tensor in state.items()}
     for given in (state, bare):
-        network = Network({"covid": 1}, seed=7)
+        network = Network("densenet121", {"covid": 1}, seed=7)
         load_trunk(network, given, "here")
         assert holds(network, state)
 

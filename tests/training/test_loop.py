@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +20,7 @@ from torch import Tensor
 
 from cxrbench.errors import TrainingError
 from cxrbench.training import loop
-from cxrbench.training.checkpoints import TrainedStage, load_tensors, save_tensors
+from cxrbench.training.checkpoints import StageFolder, TrainedStage, load_tensors
 from cxrbench.training.config import StageConfig
 from cxrbench.training.data import DeviceImages, LabelledImages, pool
 from cxrbench.training.loop import (
@@ -173,7 +174,7 @@ def test_where_all_is_known_it_is_the_plain_mean(batch: tuple[int, int, int, flo
 
 @pytest.fixture
 def network() -> Network:
-    return Network({"a": 1, "b": 2, "c": 1}, seed=0)
+    return Network("densenet121", {"a": 1, "b": 2, "c": 1}, seed=0)
 
 
 def test_the_optimiser_holds_the_trunk_and_the_named_heads_and_decays_only_weights(network: Network) -> None:
@@ -280,11 +281,12 @@ def test_the_checkpoint_gives_the_validation_auc_that_it_was_selected_for(
     easy: ModuleType, unbroken: Unbroken
 ) -> None:
     trained = unbroken("float32")
-    network = load_network(trained.path, {"covid": 1}, CPU)
+    network = load_network(trained.folder, "densenet121", {"covid": 1}, CPU)
     validation = easy.job(easy.config()).validation
-    logits = predict_logits(network, pool(validation, ["covid"], CPU).pixels, ["covid"], "float32")
+    images = pool(validation, ["covid"], CPU)
+    logits = predict_logits(network, images.pixels, ["covid"], "float32")
     assert macro_auc(validation["covid"].labels, logits) == trained.validation_auc
-    assert validation_aucs(network, validation, easy.config(), CPU) == {"covid": trained.validation_auc}
+    assert validation_aucs(network, {"covid": images}, easy.config()) == {"covid": trained.validation_auc}
 
 
 def test_the_same_seed_gives_the_same_bits_and_no_global_state_is_touched(
@@ -323,7 +325,8 @@ def steps_taken(easy: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
         with monkeypatch.context() as patch:
             patch.setattr(loop, "train_step", noted)
-            patch.setattr(loop, "save_tensors", lambda *_: None)
+            patch.setattr(loop, "packed", lambda *_: b"")
+            patch.setattr(loop, "write_tensors", lambda *_: None)
             patch.setattr(easy.KeepingFolder, "finish", lambda *_: None)
             easy.train(tmp_path, job)
         return steps
@@ -374,7 +377,7 @@ def test_a_stage_starts_with_new_heads_of_its_own_roles_and_leaves_the_others_al
     easy: ModuleType, tmp_path: Path
 ) -> None:
     def started(weight: float) -> Network:
-        network = Network({"covid": 1, "findings": 3}, seed=0)
+        network = Network("densenet121", {"covid": 1, "findings": 3}, seed=0)
         with torch.no_grad():
             network.heads["covid"].weight.fill_(weight)
         return network
@@ -427,7 +430,7 @@ def test_a_loss_that_is_not_finite_stops_the_stage_and_names_it(easy: ModuleType
 
 def test_outputs_that_are_not_finite_stop_the_stage_and_name_it(easy: ModuleType, tmp_path: Path) -> None:
     def overflown() -> Network:
-        network = Network({"covid": 1}, seed=0)
+        network = Network("densenet121", {"covid": 1}, seed=0)
         network.trunk.norm5.running_var.fill_(NAN)  # used in validation only
         return network
 
@@ -466,8 +469,9 @@ def test_the_target_s_auc_selects_in_a_pooled_stage(easy: ModuleType, tmp_path: 
     # The other role's labels are shuffled: its AUC is no more than chance and must not count.
     validation = {**job.validation, "findings": replace(hidden, labels=np.roll(hidden.labels, 1, axis=0))}
     trained = easy.train(tmp_path, replace(job, validation=validation))
-    network = load_network(trained.path, {"covid": 1, "findings": 2}, CPU)
-    aucs = validation_aucs(network, validation, job.config, CPU)
+    network = load_network(trained.folder, "densenet121", {"covid": 1, "findings": 2}, CPU)
+    images = {role: pool(validation, [role], CPU) for role in validation}
+    aucs = validation_aucs(network, images, job.config)
     assert trained.validation_auc == aucs["covid"]
     assert aucs["findings"] != aucs["covid"]
 
@@ -476,8 +480,8 @@ def test_the_target_s_auc_selects_in_a_pooled_stage(easy: ModuleType, tmp_path: 
 
 
 def test_a_missing_checkpoint_is_never_replaced_by_random_parameters(tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match=r"best.safetensors is missing"):
-        load_network(tmp_path / "best.safetensors", {"covid": 1}, CPU)
+    with pytest.raises(TrainingError, match=r"done.json does not exist; run the study again"):
+        load_network(StageFolder(tmp_path, "0" * 64), "densenet121", {"covid": 1}, CPU)
 
 
 @pytest.mark.parametrize(
@@ -492,23 +496,29 @@ def test_a_missing_checkpoint_is_never_replaced_by_random_parameters(tmp_path: P
 )
 def test_a_checkpoint_of_other_heads_is_refused(unbroken: Unbroken, heads: dict[str, int], what: str) -> None:
     with pytest.raises(TrainingError, match=rf"best.safetensors is of another network: {what}") as caught:
-        load_network(unbroken("float32").path, heads, CPU)
+        load_network(unbroken("float32").folder, "densenet121", heads, CPU)
     assert "\n" not in str(caught.value)
 
 
 def test_a_broken_checkpoint_is_refused(tmp_path: Path, unbroken: Unbroken) -> None:
-    path = tmp_path / "best.safetensors"
-    path.write_bytes(unbroken("float32").path.read_bytes()[:-1000])
-    with pytest.raises(TrainingError, match="cannot be read as safetensors"):
-        load_network(path, {"covid": 1}, CPU)
+    folder = StageFolder(tmp_path / "copy", unbroken("float32").key)
+    shutil.copytree(unbroken("float32").path.parent, folder.path)
+    content = bytearray(folder.best.read_bytes())
+    content[-1000] ^= 1
+    folder.best.write_bytes(content)
+    for read in (lambda: load_network(folder, "densenet121", {"covid": 1}, CPU), folder.parameters):
+        with pytest.raises(TrainingError, match=r"best.safetensors is damaged: its SHA-256 .* run the study"):
+            read()
+    with pytest.raises(TrainingError, match=r"best.safetensors is damaged: its SHA-256"):
+        hand_on_trunk(folder, Network("densenet121", {"covid": 1}, seed=0))
 
 
 def test_the_trunk_is_handed_on_and_the_heads_stay_behind(unbroken: Unbroken) -> None:
-    network = Network({"covid": 1, "findings": 3}, seed=5)
+    network = Network("densenet121", {"covid": 1, "findings": 3}, seed=5)
     heads = {
         name: tensor.clone() for name, tensor in network.state_dict().items() if name.startswith("heads.")
     }
-    hand_on_trunk(unbroken("float32").path, network)
+    hand_on_trunk(unbroken("float32").folder, network)
     state = network.state_dict()
     stored = load_tensors(unbroken("float32").path)[0]
     assert {name for name in state if name.startswith("heads.")} == set(heads)
@@ -518,12 +528,13 @@ def test_the_trunk_is_handed_on_and_the_heads_stay_behind(unbroken: Unbroken) ->
 
 
 def test_a_trunk_that_is_not_there_is_not_handed_on(tmp_path: Path) -> None:
-    network = Network({"covid": 1}, seed=5)
-    with pytest.raises(TrainingError, match="is missing"):
-        hand_on_trunk(tmp_path / "none.safetensors", network)
-    save_tensors(tmp_path / "other.safetensors", {"trunk.conv0.weight": torch.zeros(64, 3, 7, 7)}, {})
-    with pytest.raises(TrainingError, match=r"other.safetensors is of another network: Missing key"):
-        hand_on_trunk(tmp_path / "other.safetensors", network)
+    with pytest.raises(TrainingError, match="does not exist"):
+        hand_on_trunk(StageFolder(tmp_path, "0" * 64), Network("densenet121", {"covid": 1}, seed=5))
+
+
+def test_a_trunk_of_another_network_is_not_handed_on(unbroken: Unbroken) -> None:
+    with pytest.raises(TrainingError, match=r"best.safetensors is of another network: Missing key"):
+        hand_on_trunk(unbroken("float32").folder, Network("resnet18", {"covid": 1}, seed=5))
 
 
 def test_the_record_of_a_run_can_be_read_by_a_person(unbroken: Unbroken) -> None:

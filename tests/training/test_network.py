@@ -9,16 +9,17 @@ import torch
 import torchvision
 
 from cxrbench.errors import TrainingError
-from cxrbench.training.network import FEATURES, Network
+from cxrbench.training.network import Network
 from cxrbench.training.seeds import generator
 
 HEADS = {"covid": 1, "findings": 3}
+FEATURES = 1024
 
 
 @pytest.fixture(scope="module")
 def shared() -> Network:
     """Return a network that no test changes."""
-    return Network(HEADS, seed=0).eval()
+    return Network("densenet121", HEADS, seed=0).eval()
 
 
 def images(count: int, size: int = 32) -> torch.Tensor:
@@ -55,18 +56,18 @@ def test_the_outputs_are_torchvision_s_for_the_image_on_three_normalised_channel
 def test_the_same_seed_gives_the_same_parameters_whatever_the_global_state(shared: Network) -> None:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(12345)
-        again = Network(HEADS, seed=0)
+        again = Network("densenet121", HEADS, seed=0)
     state = again.state_dict()
     assert all(torch.equal(tensor, state[name]) for name, tensor in shared.state_dict().items())
 
 
 def test_another_seed_gives_another_trunk(shared: Network) -> None:
-    other = Network(HEADS, seed=1)
+    other = Network("densenet121", HEADS, seed=1)
     assert not torch.equal(other.trunk.conv0.weight, shared.trunk.conv0.weight)
 
 
 def test_the_trunk_does_not_depend_on_the_heads(shared: Network) -> None:
-    alone = Network({"pneumonia": 2}, seed=0)
+    alone = Network("densenet121", {"pneumonia": 2}, seed=0)
     trunk = alone.trunk.state_dict()
     assert all(torch.equal(tensor, trunk[name]) for name, tensor in shared.trunk.state_dict().items())
 
@@ -75,14 +76,14 @@ def test_the_global_random_state_stays_as_it_was(monkeypatch: pytest.MonkeyPatch
     seeded: list[int] = []
     monkeypatch.setattr(torch.cuda, "manual_seed_all", seeded.append)
     before = torch.get_rng_state()
-    network = Network({"covid": 1}, seed=3)
+    network = Network("densenet121", {"covid": 1}, seed=3)
     network.reset_head("covid", [0.5], seed=3)
     assert torch.equal(torch.get_rng_state(), before)
     assert seeded == [], "the GPUs' generators were seeded, and nothing puts those back"
 
 
 def test_a_new_head_starts_at_the_log_odds_of_each_label() -> None:
-    network = Network(HEADS, seed=0)
+    network = Network("densenet121", HEADS, seed=0)
     network.reset_head("findings", [0.25, 0.5, 0.0], seed=1)
     head = network.heads["findings"]
     assert head.bias.tolist() == pytest.approx([math.log(1 / 3), 0.0, math.log(0.001 / 0.999)], abs=1e-5)
@@ -94,13 +95,13 @@ def test_a_new_head_starts_at_the_log_odds_of_each_label() -> None:
 
 
 def test_a_label_that_is_always_positive_gets_a_finite_bias() -> None:
-    network = Network({"covid": 1}, seed=0)
+    network = Network("densenet121", {"covid": 1}, seed=0)
     network.reset_head("covid", [1.0], seed=1)
     assert network.heads["covid"].bias.tolist() == pytest.approx([math.log(0.999 / 0.001)], abs=1e-3)
 
 
 def test_a_new_head_leaves_the_other_heads_and_the_trunk_alone() -> None:
-    network = Network(HEADS, seed=0)
+    network = Network("densenet121", HEADS, seed=0)
     before = copy_of(network)
     network.reset_head("covid", [0.3], seed=1)
     changed = {name for name, tensor in network.state_dict().items() if not torch.equal(tensor, before[name])}
@@ -108,7 +109,7 @@ def test_a_new_head_leaves_the_other_heads_and_the_trunk_alone() -> None:
 
 
 def test_a_new_head_depends_on_its_seed_and_role_and_on_nothing_else() -> None:
-    one, other = Network({"a": 2, "b": 2}, seed=0), Network({"b": 2}, seed=9)
+    one, other = Network("densenet121", {"a": 2, "b": 2}, seed=0), Network("densenet121", {"b": 2}, seed=9)
     for network in (one, other):
         network.reset_head("b", [0.5, 0.5], seed=4)
     one.reset_head("a", [0.5, 0.5], seed=4)
@@ -150,7 +151,7 @@ def test_the_smallest_image_is_32_pixels(shared: Network) -> None:
 @pytest.mark.parametrize("role", ["train", "values", "type"])
 def test_a_role_with_a_name_of_pytorch_s_own_is_refused(role: str) -> None:
     with pytest.raises(TrainingError, match=f"PyTorch keeps the name '{role}' for itself; rename the role"):
-        Network({role: 1}, seed=0)
+        Network("densenet121", {role: 1}, seed=0)
 
 
 def test_constants_are_not_part_of_a_checkpoint(shared: Network) -> None:

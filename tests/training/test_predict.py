@@ -18,7 +18,7 @@ from cxrbench.training.seeds import generator
 @pytest.fixture(scope="module")
 def network() -> Network:
     """Return a network whose running statistics are not the initial ones."""
-    made = Network({"a": 2, "b": 1}, seed=0)
+    made = Network("densenet121", {"a": 2, "b": 1}, seed=0)
     for role in ("a", "b"):
         made.reset_head(role, [0.5] * made.heads[role].out_features, seed=0)
         made.heads[role].weight.data.mul_(100)

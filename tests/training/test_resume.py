@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -13,12 +13,10 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
 
-from cxrbench.errors import TrainingError
 from cxrbench.files import TEMPORARY
 from cxrbench.training import loop
-from cxrbench.training.checkpoints import TrainedStage, load_tensors, save_tensors
+from cxrbench.training.checkpoints import TrainedStage, load_tensors, write_tensors
 from cxrbench.training.selection import BestValidationAuc
 
 Unbroken = Callable[[str], TrainedStage]
@@ -32,6 +30,7 @@ def assert_same_run(one: TrainedStage, other: TrainedStage) -> None:
         different = [key for key in first if not torch.equal(first[key], second[key])]
         assert different == []
     assert one.best_epoch == other.best_epoch
+    assert one.trace == other.trace
     results = [[(r.epoch, r.loss, r.validation_auc, r.images) for r in run.history] for run in (one, other)]
     assert results[0] == results[1]
 
@@ -52,12 +51,12 @@ def test_an_interrupted_run_ends_bit_for_bit_like_an_unbroken_one(
 ) -> None:
     job = easy.job(easy.config(precision=precision))
     with pytest.raises(KeyboardInterrupt):
-        easy.train(tmp_path, job, easy.Interrupted(epoch=2))
+        easy.train(tmp_path, job, easy.Interrupted(epoch=2), network="densenet121")
     folder = easy.folder(tmp_path)
     assert folder.finished() is None
     assert len(load_tensors(folder.last)[1]["history"]) == 1
     progress = easy.Heard()
-    resumed = easy.train(tmp_path, job, progress)
+    resumed = easy.train(tmp_path, job, progress, network="densenet121")
     assert [event[1] for event in progress.events if event[0] == "start"] == ["init > covid  epoch 2/2"]
     assert_same_run(resumed, unbroken(precision))
 
@@ -87,14 +86,14 @@ def test_a_run_killed_between_its_two_files_keeps_the_epoch_that_it_says_it_kept
     job = easy.job(easy.config(epochs=2), count=8, selection=Scripted(0.9))
     folder = easy.folder(tmp_path)
 
-    def interrupted(path: Path, tensors: Mapping[str, Tensor], note: Mapping[str, Any]) -> None:
+    def interrupted(path: Path, content: bytes) -> None:
         if path == folder.best:
             path.with_name(f"{TEMPORARY}0-{path.name}").write_bytes(b"half of it")
             raise KeyboardInterrupt
-        save_tensors(path, tensors, note)
+        write_tensors(path, content)
 
     with monkeypatch.context() as patch:
-        patch.setattr(loop, "save_tensors", interrupted)
+        patch.setattr(loop, "write_tensors", interrupted)
         with pytest.raises(KeyboardInterrupt):
             easy.train(tmp_path, job)
     first = load_tensors(folder.last)[0]
@@ -124,16 +123,65 @@ def test_a_run_killed_after_its_last_epoch_only_has_to_be_marked_as_done(
     assert trained == easy.folder(tmp_path).finished()
 
 
-def test_a_broken_file_of_an_interrupted_run_is_named_not_trained_over(
-    easy: ModuleType, tmp_path: Path
+def damage(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[-5] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.fixture
+def broken_off(easy: ModuleType, tmp_path: Path) -> Callable[[], Any]:
+    """Return a function that trains two epochs of three, of which the first is kept; it gives the folder."""
+
+    def trained() -> Any:
+        job = easy.job(easy.config(epochs=3), count=8, selection=Scripted(0.9, 0.5))
+        with pytest.raises(KeyboardInterrupt):
+            easy.train(tmp_path / "broken", job, easy.Interrupted(epoch=3))
+        return easy.folder(tmp_path / "broken")
+
+    return trained
+
+
+@pytest.mark.parametrize("name", ["last", "best"])
+@pytest.mark.parametrize("how", ["a bit", "cut", "gone", "empty"])
+def test_a_damaged_file_of_a_run_that_is_not_finished_trains_it_again_and_says_so(
+    easy: ModuleType, tmp_path: Path, broken_off: Callable[[], Any], name: str, how: str
 ) -> None:
-    folder = easy.folder(tmp_path)
-    folder.last.write_bytes(b"\x00" * 64)
-    with pytest.raises(
-        TrainingError, match=r"last.safetensors cannot be read .*; delete it and train the stage"
-    ):
-        easy.train(tmp_path, easy.job(easy.config(epochs=1), count=8))
-    assert folder.last.read_bytes() == b"\x00" * 64
+    folder = broken_off()
+    path = getattr(folder, name)
+    match how:
+        case "a bit":
+            damage(path)
+        case "cut":
+            path.write_bytes(path.read_bytes()[:-100])
+        case "gone":
+            path.unlink()
+        case "empty":
+            path.write_bytes(b"")
+    progress = easy.Heard()
+    scores = easy.job(easy.config(epochs=3), count=8, selection=Scripted(0.9, 0.5, 0.4))
+    trained = easy.train(tmp_path / "broken", scores, progress)
+    whole = easy.train(tmp_path / "whole", replace(scores, selection=Scripted(0.9, 0.5, 0.4)))
+    assert sum(event[0] == "start" for event in progress.events) == 3
+    assert_same_run(trained, whole)
+    # Without "last" nothing says that there was an earlier attempt.
+    assert (path.name in trained.record.restarted) == ((name, how) != ("last", "gone"))
+    assert whole.record.restarted == ""
+
+
+@pytest.mark.parametrize("name", ["best.safetensors", "done.json"])
+def test_a_damaged_file_of_a_finished_run_trains_it_again_and_says_so(
+    easy: ModuleType, tmp_path: Path, name: str
+) -> None:
+    job = easy.job(easy.config(epochs=1), count=8)
+    first = easy.train(tmp_path, job)
+    stored = first.folder.parameters()
+    damage(first.path.with_name(name))
+    assert first.folder.finished() is None
+    again = easy.train(tmp_path, job)
+    assert name in again.record.restarted
+    assert again.folder.finished() == again
+    assert all(torch.equal(tensor, stored[key]) for key, tensor in again.folder.parameters().items())
 
 
 def test_a_killed_run_ends_bit_for_bit_like_an_unbroken_one(
@@ -146,6 +194,34 @@ def test_a_killed_run_ends_bit_for_bit_like_an_unbroken_one(
     assert folder.finished() is None
     assert len(load_tensors(folder.last)[1]["history"]) == 1
     progress = easy.Heard()
-    resumed = easy.train(store, easy.job(easy.config()), progress)
+    resumed = easy.train(store, easy.job(easy.config()), progress, network="densenet121")
     assert sum(event[0] == "start" for event in progress.events) == 1, "a finished epoch was trained again"
     assert_same_run(resumed, unbroken("float32"))
+
+
+@pytest.mark.parametrize("freeze", [1, 2])
+def test_a_run_with_a_frozen_trunk_is_taken_up_bit_for_bit(
+    easy: ModuleType, tmp_path: Path, freeze: int
+) -> None:
+    job = easy.job(replace(easy.config(epochs=4), freeze=freeze), count=16)
+    for epoch in (2, 3, 4):
+        store = tmp_path / f"broken in epoch {epoch}"
+        with pytest.raises(KeyboardInterrupt):
+            easy.train(store, job, easy.Interrupted(epoch=epoch))
+        assert_same_run(easy.train(store, job), easy.train(tmp_path / "whole", job))
+
+
+def test_what_a_network_draws_for_itself_is_the_seed_s_and_leaves_the_global_state(
+    easy: ModuleType, tmp_path: Path
+) -> None:
+    job = easy.job(easy.config(epochs=2), count=16)
+    network = "easy_stage:dropping"
+    with pytest.raises(KeyboardInterrupt):
+        easy.train(tmp_path / "broken", job, easy.Interrupted(epoch=2), network=network)
+    torch.manual_seed(99)
+    before = torch.get_rng_state()
+    resumed = easy.train(tmp_path / "broken", job, network=network)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert_same_run(resumed, easy.train(tmp_path / "whole", job, network=network))
+    plain = easy.train(tmp_path / "plain", job)
+    assert plain.history[0].loss != resumed.history[0].loss, "nothing was dropped"

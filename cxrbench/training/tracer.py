@@ -1,0 +1,98 @@
+"""What a stage run writes down on the way, by which two runs are told apart at the step where they part."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cxrbench.errors import TrainingError
+from cxrbench.trace.records import FIRST_STEPS, StageTrace, Step
+from cxrbench.training.config import PrecisionChoice
+from cxrbench.training.data import DeviceImages
+from cxrbench.training.network import Network
+from cxrbench.training.predict import predict_logits
+
+IMAGES = 8
+"""How many validation images of each role the network is tried on before its first step."""
+
+
+class Tracer:
+    """Keeps the trace of a run: begun before the first step, or taken up from the trace so far.
+
+    roles: the stage's, whose heads count.
+    """
+
+    def __init__(self, roles: Sequence[str], trace: StageTrace) -> None:
+        self.roles = roles
+        self.trace = trace
+
+    @classmethod
+    def begin(
+        cls, network: Network, validation: Mapping[str, DeviceImages], precision: PrecisionChoice
+    ) -> Tracer:
+        """Return the trace of a network that has taken no step.
+
+        Raises
+        ------
+        TrainingError: the network's outputs are not finite, or it does not take the images.
+        """
+        logits = np.concatenate(
+            [
+                predict_logits(network, images.pixels[:IMAGES], [role], precision).ravel()
+                for role, images in sorted(validation.items())
+            ]
+        ).astype(np.float64)
+        if not np.isfinite(logits).all():
+            raise TrainingError("the network's outputs are not finite; check what it starts from")
+        roles = sorted(validation)
+        trunk, heads = norms(network, roles)
+        trace = StageTrace(
+            steps=(),
+            validation_mean=float(logits.mean()),
+            validation_sd=float(logits.std()),
+            trunk_before=trunk,
+            heads_before=heads,
+            trunk_after=trunk,
+            heads_after=heads,
+            trunk_kept=trunk,
+            heads_kept=heads,
+            epoch_images=(),
+            epoch_losses=(),
+        )
+        return cls(roles, trace)
+
+    def step(self, network: Network, loss: Tensor, learning_rate: float) -> None:
+        """Write down a step that was just taken, as long as it is one of the first."""
+        if len(self.trace.steps) < FIRST_STEPS:
+            gradients = (p.grad for p in network.parameters() if p.grad is not None)
+            taken = Step(float(loss), norm(gradients), learning_rate)
+            self.trace = replace(self.trace, steps=(*self.trace.steps, taken))
+
+    def epoch(self, network: Network, images: int, loss: float, kept: bool) -> None:
+        """Write down the end of an epoch, and whether it is the one to keep so far."""
+        trunk, heads = norms(network, self.roles)
+        self.trace = replace(
+            self.trace,
+            trunk_after=trunk,
+            heads_after=heads,
+            trunk_kept=trunk if kept else self.trace.trunk_kept,
+            heads_kept=heads if kept else self.trace.heads_kept,
+            epoch_images=(*self.trace.epoch_images, images),
+            epoch_losses=(*self.trace.epoch_losses, loss),
+        )
+
+
+def norms(network: Network, roles: Iterable[str]) -> tuple[float, float]:
+    """Return the norms of the trunk's parameters and of those of the heads of ``roles``."""
+    heads = (parameter for role in roles for parameter in network.heads[role].parameters())
+    return norm(network.trunk.parameters()), norm(heads)
+
+
+def norm(tensors: Iterable[Tensor]) -> float:
+    """Return the Euclidean norm of all values of ``tensors`` together, summed in float64."""
+    parts = [torch.linalg.vector_norm(tensor.detach(), dtype=torch.float64) for tensor in tensors]
+    return float(torch.linalg.vector_norm(torch.stack(parts))) if parts else 0.0
