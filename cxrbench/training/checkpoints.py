@@ -285,7 +285,7 @@ def load_tensors(path: Path, sha256: str | None = None) -> tuple[dict[str, Tenso
         sealed = json.loads(metadata[_NOTE])
         seal, note = sealed["sha256"], sealed["note"]
         intact = sha256 is not None or _seal(content, seal) == seal
-    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+    except (SafetensorError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise DamagedError(
             f"checkpoint {path} is damaged: not a file of cxrbench ({complaint(error)})"
         ) from None

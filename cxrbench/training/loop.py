@@ -18,6 +18,7 @@ from torch import Tensor
 
 from cxrbench.errors import TrainingError
 from cxrbench.files import plain
+from cxrbench.text import complaint
 from cxrbench.training.augment import augment
 from cxrbench.training.checkpoints import (
     DamagedError,
@@ -352,8 +353,9 @@ def _load_state(network: Network, state: Mapping[str, Tensor], source: str) -> N
     try:
         network.load_state_dict(dict(state), strict=True)
     except RuntimeError as error:
-        first = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
-        raise TrainingError(f"checkpoint {source} is of another network: {first}") from None
+        # torch's first line names the class, its second what is missing.
+        what = complaint(RuntimeError(str(error).partition("\n")[2] or str(error)))
+        raise TrainingError(f"checkpoint {source} is of another network: {what}") from None
 
 
 def make_optimiser(network: Network, roles: Sequence[str], config: StageConfig) -> torch.optim.AdamW:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
@@ -66,11 +67,15 @@ class Tracer:
         return cls(roles, trace)
 
     def step(self, network: Network, loss: Tensor, learning_rate: float) -> None:
-        """Write down a step that was just taken, as long as it is one of the first."""
+        """Write down a step that was just taken, as long as it is one of the first.
+
+        One that is not finite is left out: the loop stops for it.
+        """
         if len(self.trace.steps) < FIRST_STEPS:
-            gradients = (p.grad for p in network.parameters() if p.grad is not None)
-            taken = Step(float(loss), norm(gradients), learning_rate)
-            self.trace = replace(self.trace, steps=(*self.trace.steps, taken))
+            gradient = norm(p.grad for p in network.parameters() if p.grad is not None)
+            if math.isfinite(float(loss)) and math.isfinite(gradient):
+                taken = Step(float(loss), gradient, learning_rate)
+                self.trace = replace(self.trace, steps=(*self.trace.steps, taken))
 
     def epoch(self, network: Network, images: int, loss: float, kept: bool) -> None:
         """Write down the end of an epoch, and whether it is the one to keep so far."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import pickle
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -12,21 +11,59 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors import SafetensorError
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from safetensors.torch import save_file
 
 from cxrbench.errors import TrainingError
+from cxrbench.files import plain
+from cxrbench.trace.records import StageTrace
 from cxrbench.training import checkpoints
-from cxrbench.training.checkpoints import EpochRecord, StageFolder, load_tensors, save_tensors
+from cxrbench.training.checkpoints import (
+    DamagedError,
+    EpochRecord,
+    StageFolder,
+    StageRecord,
+    bytes_sha256,
+    load_tensors,
+    packed,
+    write_tensors,
+)
 from cxrbench.training.config import StageConfig
 
-RECORD = EpochRecord(
+EPOCH = EpochRecord(
     epoch=0, loss=0.5, validation_auc=0.75, train_seconds=2.0, validation_seconds=0.5, images=64
+)
+TRACE = StageTrace(
+    steps=(),
+    validation_mean=0.0,
+    validation_sd=1.0,
+    trunk_before=1.0,
+    heads_before=1.0,
+    trunk_after=2.0,
+    heads_after=2.0,
+    trunk_kept=2.0,
+    heads_kept=2.0,
+    epoch_images=(64,),
+    epoch_losses=(0.5,),
 )
 
 
 def tensors(value: float = 1.0) -> dict[str, torch.Tensor]:
     return {"weight": torch.full((2, 3), value), "step": torch.tensor(7.0)}
+
+
+def record(content: bytes) -> StageRecord:
+    return StageRecord(best_epoch=0, best_sha256=bytes_sha256(content), history=(EPOCH,), trace=TRACE)
+
+
+def finished(store: Path) -> StageFolder:
+    """Return the folder of a run that is finished."""
+    folder = StageFolder.of(store, DEPENDS)
+    content = packed(tensors(), {})
+    write_tensors(folder.best, content)
+    folder.finish(record(content))
+    return folder
 
 
 # -- files
@@ -41,13 +78,20 @@ def test_tensors_and_note_are_read_back_as_they_were_written(tmp_path: Path) -> 
         "half": torch.tensor([0.1], dtype=torch.bfloat16),
     }
     note = {"best_epoch": 1, "history": [{"loss": 0.1}], "stage": "init > a"}
-    save_tensors(tmp_path / "new" / "x.safetensors", given, note)
-    found, found_note = load_tensors(tmp_path / "new" / "x.safetensors")
-    assert found_note == note
-    assert found.keys() == given.keys()
-    for name, tensor in given.items():
-        assert torch.equal(found[name], tensor.detach())
-        assert found[name].dtype == tensor.dtype
+    path = tmp_path / "new" / "x.safetensors"
+    write_tensors(path, packed(given, note))
+    for sha256 in (None, bytes_sha256(path.read_bytes())):
+        found, found_note = load_tensors(path, sha256)
+        assert found_note == note
+        assert found.keys() == given.keys()
+        for name, tensor in given.items():
+            assert torch.equal(found[name], tensor.detach())
+            assert found[name].dtype == tensor.dtype
+
+
+def test_the_same_content_makes_the_same_bytes() -> None:
+    assert packed(tensors(), {"epoch": 1}) == packed(tensors(), {"epoch": 1})
+    assert packed(tensors(), {"epoch": 1}) != packed(tensors(), {"epoch": 2})
 
 
 @pytest.mark.parametrize(
@@ -55,7 +99,6 @@ def test_tensors_and_note_are_read_back_as_they_were_written(tmp_path: Path) -> 
     [
         (KeyboardInterrupt(), KeyboardInterrupt),
         (MemoryError(), MemoryError),
-        (SafetensorError("I/O error: No space left on device"), TrainingError),
         (OSError(28, "No space left on device"), TrainingError),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else value.__name__,
@@ -64,17 +107,16 @@ def test_a_crash_while_writing_leaves_the_old_file_whole_and_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: BaseException, seen: type[BaseException]
 ) -> None:
     path = tmp_path / "last.safetensors"
-    save_tensors(path, tensors(1.0), {"epoch": 0})
+    write_tensors(path, packed(tensors(1.0), {"epoch": 0}))
+    write = Path.write_bytes
 
-    def half_written(given: Mapping[str, torch.Tensor], file: Path, metadata: dict[str, str]) -> None:
-        save_file(dict(given), file, metadata=metadata)
-        whole = Path(file).read_bytes()
-        Path(file).write_bytes(whole[: len(whole) // 2])
+    def half_written(file: Path, content: bytes) -> int:
+        write(file, content[: len(content) // 2])
         raise fault
 
-    monkeypatch.setattr(checkpoints, "save_file", half_written)
+    monkeypatch.setattr(Path, "write_bytes", half_written)
     with pytest.raises(seen):
-        save_tensors(path, tensors(2.0), {"epoch": 1})
+        write_tensors(path, packed(tensors(2.0), {"epoch": 1}))
     assert [file.name for file in tmp_path.iterdir()] == ["last.safetensors"]
     found, note = load_tensors(path)
     assert note == {"epoch": 0}
@@ -83,27 +125,56 @@ def test_a_crash_while_writing_leaves_the_old_file_whole_and_nothing_else(
 
 def test_a_full_disk_is_said_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: Any, **__: Any) -> None:
-        raise SafetensorError("I/O error: No space left on device (os error 28)")
+        raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(checkpoints, "save_file", full)
-    with pytest.raises(TrainingError, match=r"x.safetensors cannot be written \(I/O error: No space left"):
-        save_tensors(tmp_path / "x.safetensors", tensors(), {})
+    monkeypatch.setattr(checkpoints, "write_bytes_atomic", full)
+    with pytest.raises(TrainingError, match=r"x.safetensors cannot be written \(No space left") as caught:
+        write_tensors(tmp_path / "x.safetensors", packed(tensors(), {}))
+    assert "\n" not in str(caught.value)
+    monkeypatch.setattr(checkpoints, "write_record", full)
+    with pytest.raises(TrainingError, match=r"done.json cannot be written \(No space left"):
+        StageFolder(tmp_path, "0" * 64).finish(record(b""))
 
 
 @pytest.mark.parametrize("keep", [0, 4, 8, 60, -1])
 def test_a_truncated_file_is_never_read_as_whole(tmp_path: Path, keep: int) -> None:
     path = tmp_path / "x.safetensors"
-    save_tensors(path, tensors(), {"epoch": 0})
+    write_tensors(path, packed(tensors(), {"epoch": 0}))
     path.write_bytes(path.read_bytes()[:keep])
-    with pytest.raises(TrainingError, match=r"x.safetensors cannot be read as safetensors") as caught:
+    with pytest.raises(DamagedError, match=r"x.safetensors is damaged"):
         load_tensors(path)
-    assert "delete it and train the stage again" in str(caught.value)
+
+
+CONTENT = packed(tensors(), {"epoch": 3, "history": [{"loss": 0.25}]})
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.integers(0, len(CONTENT) * 8 - 1))
+def test_no_bit_can_be_changed_unseen(tmp_path_factory: pytest.TempPathFactory, bit: int) -> None:
+    path = tmp_path_factory.getbasetemp() / "flipped.safetensors"
+    changed = bytearray(CONTENT)
+    changed[bit // 8] ^= 1 << bit % 8
+    path.write_bytes(changed)
+    for sha256 in (None, bytes_sha256(CONTENT)):
+        with pytest.raises(DamagedError) as caught:
+            load_tensors(path, sha256)
+        assert "\n" not in str(caught.value)
+
+
+def test_another_whole_file_under_the_name_is_not_the_recorded_one(tmp_path: Path) -> None:
+    folder = finished(tmp_path)
+    assert torch.equal(folder.parameters()["weight"], tensors()["weight"])
+    write_tensors(folder.best, packed(tensors(2.0), {}))
+    load_tensors(folder.best)
+    assert folder.finished() is None
+    with pytest.raises(DamagedError, match=r"its SHA-256 is not the recorded one; run the study again"):
+        folder.parameters()
 
 
 def test_a_pickle_under_a_safetensors_name_is_not_run(tmp_path: Path) -> None:
     path, marker = tmp_path / "x.safetensors", tmp_path / "ran"
     path.write_bytes(pickle.dumps(Trap(marker)))
-    with pytest.raises(TrainingError, match="cannot be read as safetensors"):
+    with pytest.raises(DamagedError):
         load_tensors(path)
     assert not marker.exists()
 
@@ -118,16 +189,15 @@ class Trap:
         return (Path.touch, (self.marker,))
 
 
-def test_a_missing_file_says_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(
-        TrainingError, match=r"checkpoint best.safetensors is missing from .*; train the stage"
-    ):
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DamagedError, match=r"checkpoint best.safetensors is missing from "):
         load_tensors(tmp_path / "best.safetensors")
 
 
-def test_a_file_of_someone_else_s_has_no_note(tmp_path: Path) -> None:
+def test_a_file_of_someone_else_s_is_none_of_ours(tmp_path: Path) -> None:
     save_file(tensors(), tmp_path / "x.safetensors")
-    assert load_tensors(tmp_path / "x.safetensors")[1] == {}
+    with pytest.raises(DamagedError, match="not a file of cxrbench"):
+        load_tensors(tmp_path / "x.safetensors")
 
 
 # -- keys
@@ -200,42 +270,86 @@ def test_whatever_has_a_canonical_json_text_can_be_depended_on(tmp_path: Path) -
 def test_a_run_is_not_finished_before_it_is_said_to_be(tmp_path: Path) -> None:
     folder = StageFolder.of(tmp_path, DEPENDS)
     assert folder.finished() is None
-    save_tensors(folder.last, tensors(), {})
+    assert folder.unfinished() is None
+    content = packed(tensors(), {})
+    write_tensors(folder.last, packed(tensors(3.0), plain(record(content))))
     assert folder.finished() is None
-    save_tensors(folder.best, tensors(), {})
+    write_tensors(folder.best, content)
     assert folder.finished() is None
+    kept = folder.unfinished()
+    assert kept is not None
+    assert torch.equal(kept[0]["weight"], tensors(3.0)["weight"])
+    assert kept[1] == record(content)
+    with pytest.raises(TrainingError, match=r"done.json does not exist; run the study again"):
+        folder.parameters()
 
 
 def test_a_finished_run_is_found_again_and_what_was_kept_for_going_on_is_gone(tmp_path: Path) -> None:
     folder = StageFolder.of(tmp_path, DEPENDS)
-    save_tensors(folder.last, tensors(), {})
-    save_tensors(folder.best, tensors(), {})
-    history = (RECORD, replace(RECORD, epoch=1, validation_auc=0.8), replace(RECORD, epoch=2))
-    trained = folder.finish(1, history)
-    assert (trained.key, trained.path, trained.best_epoch, trained.history) == (
+    content = packed(tensors(), {})
+    write_tensors(folder.last, content)
+    write_tensors(folder.best, content)
+    history = (EPOCH, replace(EPOCH, epoch=1, validation_auc=0.8), replace(EPOCH, epoch=2))
+    kept = replace(record(content), best_epoch=1, history=history, processes=2, restarted="a bit fell over")
+    trained = folder.finish(kept)
+    assert (trained.key, trained.path, trained.best_epoch, trained.history, trained.trace) == (
         folder.key,
         folder.best,
         1,
         history,
+        TRACE,
     )
     assert trained.validation_auc == 0.8
     assert trained.seconds == 7.5
+    assert trained.images_per_second == 32
+    assert trained.processes == 2
     assert not folder.last.exists()
     assert StageFolder.of(tmp_path, DEPENDS).finished() == trained
 
 
-def test_a_run_whose_checkpoint_was_deleted_is_not_finished(tmp_path: Path) -> None:
-    folder = StageFolder.of(tmp_path, DEPENDS)
-    save_tensors(folder.best, tensors(), {})
-    folder.finish(0, (RECORD,))
-    folder.best.unlink()
+@pytest.mark.parametrize("name", ["best.safetensors", "done.json"])
+@pytest.mark.parametrize("keep", [None, 0, 100, -1, -2])
+def test_a_run_whose_files_are_damaged_is_not_finished(tmp_path: Path, name: str, keep: int | None) -> None:
+    folder = finished(tmp_path)
+    assert folder.finished() is not None
+    path = folder.path / name
+    if keep is None:
+        path.unlink()
+    else:
+        # The last byte of the record is the end of its last line.
+        path.write_bytes(path.read_bytes()[: keep - 1 if keep < 0 else keep])
+    assert folder.finished() is None
+    with pytest.raises(DamagedError) as caught:
+        folder.parameters()
+    assert name in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"best_epoch": 1},
+        {"best_epoch": -1},
+        {"history": ()},
+        {"history": (replace(EPOCH, epoch=1),)},
+        {"best_sha256": "0"},
+        {"restarted": None},
+        {"processes": 0},
+    ],
+    ids=str,
+)
+def test_a_record_that_cannot_be_is_refused(change: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="StageRecord"):
+        replace(record(b""), **change)
+
+
+def test_a_record_that_was_edited_is_not_believed(tmp_path: Path) -> None:
+    folder = finished(tmp_path)
+    folder.done.write_text(folder.done.read_text().replace("0.75", "0.95"))
     assert folder.finished() is None
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"best_epoch": 0, "history": [{"epoch": 0}]}'])
-def test_a_record_changed_from_outside_is_named(tmp_path: Path, text: str) -> None:
-    folder = StageFolder.of(tmp_path, DEPENDS)
-    save_tensors(folder.best, tensors(), {})
-    folder.done.write_text(text)
-    with pytest.raises(TrainingError, match=r"done.json cannot be read .*; delete it to train again"):
-        folder.finished()
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "store").write_text("a file")
+    with pytest.raises(TrainingError, match=r"store.* cannot be written: "):
+        StageFolder.of(tmp_path / "store", DEPENDS)

@@ -40,6 +40,10 @@ def test_the_defaults_hold() -> None:
         ({"warmup": -0.1}, "warmup must be at least 0 and below 1"),
         ({"precision": "float16"}, "precision must be 'auto', 'bfloat16' or 'float32'"),
         ({"precision": None}, "precision must be"),
+        ({"freeze": -1}, "freeze must be a number of epochs, 0 or more, or 'always'"),
+        ({"freeze": 1.5}, "freeze must be a number of epochs"),
+        ({"freeze": True}, "freeze must be a number of epochs"),
+        ({"freeze": "ever"}, "freeze must be a number of epochs"),
         ({"augmentation": {"rotation": 181}}, "rotation = 181 must be between 0 and 180"),
         ({"augmentation": {"rotation": "seven"}}, "rotation = 'seven' must be between 0 and 180"),
         ({"augmentation": {"flip": 1.5}}, "flip = 1.5 must be between 0 and 1"),
@@ -79,3 +83,9 @@ def test_a_table_gives_its_values_and_leaves_the_rest_at_the_defaults() -> None:
 )
 def test_the_ends_of_the_ranges_are_allowed(values: dict[str, Any]) -> None:
     StageConfig.from_mapping(values, "here")
+
+
+def test_a_trunk_is_frozen_for_so_many_epochs_or_always() -> None:
+    assert [StageConfig(freeze=2).frozen(epoch) for epoch in range(4)] == [True, True, False, False]
+    assert not StageConfig().frozen(0)
+    assert StageConfig.from_mapping({"freeze": "always"}, "here").frozen(10**6)

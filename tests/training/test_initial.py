@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import pickle
 import re
+from dataclasses import replace
 from email.message import Message
 from http.client import IncompleteRead
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 from urllib.error import URLError
 
@@ -19,7 +22,6 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from cxrbench.errors import TrainingError
-from cxrbench.training import initial
 from cxrbench.training.initial import Initial, load_trunk
 from cxrbench.training.network import Network
 from cxrbench.training.seeds import generator
@@ -52,6 +54,15 @@ def old(state: State) -> State:
 @pytest.fixture
 def network() -> Network:
     return Network("densenet121", {"covid": 1}, seed=7)
+
+
+def trusting(network: Network, path: Path) -> Network:
+    """Return ``network`` as if what lies at ``path`` had been published."""
+    published = network.architecture.published
+    assert published is not None
+    known = replace(published, sha256=hashlib.sha256(path.read_bytes()).hexdigest()[:8])
+    network.architecture = replace(network.architecture, published=known)
+    return network
 
 
 def holds(network: Network, state: State) -> bool:
@@ -93,7 +104,7 @@ def test_a_missing_parameter_is_named_and_nothing_is_loaded(network: Network, st
         load_trunk(network, short, "short.safetensors")
     assert str(caught.value) == (
         "short.safetensors does not hold DenseNet121: 4 parameters are missing, first "
-        "'denseblock1.denselayer3.conv2.weight'; give a state dict of torchvision's densenet121"
+        "'denseblock1.denselayer3.conv2.weight'; give a state dict of densenet121"
     )
     assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
 
@@ -117,13 +128,26 @@ def test_a_missing_file_says_where_to_look(tmp_path: Path, network: Network) -> 
     with pytest.raises(TrainingError, match=r"none.safetensors are missing; check \[study\] init"):
         missing.load(network)
     with pytest.raises(TrainingError, match=r"none.safetensors cannot be read: No such file"):
-        missing.identity()
+        missing.identity("densenet121")
+
+
+def test_what_is_no_file_is_never_read(tmp_path: Path, network: Network) -> None:
+    pipe = tmp_path / "pipe.safetensors"
+    os.mkfifo(pipe)
+    for path in (pipe, Path("/dev/zero")):
+        with pytest.raises(TrainingError, match=r"are not a file; check \[study\] init"):
+            Initial("file", path).identity("densenet121")
+        with pytest.raises(TrainingError, match=r"are missing; check \[study\] init"):
+            Initial("file", path).load(network)
 
 
 def test_a_broken_safetensors_file_is_refused(tmp_path: Path, network: Network) -> None:
     (tmp_path / "x.safetensors").write_bytes(b"\x00" * 100)
-    with pytest.raises(TrainingError, match="cannot be read as safetensors"):
+    with pytest.raises(
+        TrainingError, match=r"cannot be read as safetensors .*; check \[study\] init"
+    ) as caught:
         Initial("file", tmp_path / "x.safetensors").load(network)
+    assert "train the stage again" not in str(caught.value), "it is the user's own file"
 
 
 # -- pickles
@@ -155,32 +179,28 @@ def test_a_pickle_that_is_not_the_published_file_is_refused_without_being_opened
     monkeypatch.setattr(torch, "load", lambda *_, **__: pytest.fail("the file was given to torch.load"))
     with pytest.raises(TrainingError) as caught:
         Initial("file", path).load(network)
-    assert "is neither safetensors nor torchvision's published densenet121-a639ec97.pth" in str(caught.value)
+    assert "is neither safetensors nor the published densenet121-a639ec97.pth" in str(caught.value)
     assert "save_file" in str(caught.value)
     assert not marker.exists()
 
 
-def test_even_under_the_published_hash_a_pickle_runs_nothing(
-    tmp_path: Path, network: Network, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_even_under_the_published_hash_a_pickle_runs_nothing(tmp_path: Path, network: Network) -> None:
     # Eight hexadecimal digits can be met by trying.
     path, marker = trap(tmp_path)
-    monkeypatch.setattr(initial, "_PUBLISHED_HASH", hashlib.sha256(path.read_bytes()).hexdigest()[:8])
     with pytest.raises(
         TrainingError, match=r"weights.pth cannot be read as densenet121-a639ec97.pth"
     ) as caught:
-        Initial("file", path).load(network)
+        Initial("file", path).load(trusting(network, path))
     assert "\n" not in str(caught.value)
     assert not marker.exists()
 
 
 def test_the_published_file_is_read_from_a_path(
-    tmp_path: Path, network: Network, state: State, old: State, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, network: Network, state: State, old: State
 ) -> None:
     path = tmp_path / "renamed.pth"
     torch.save(old, path)
-    monkeypatch.setattr(initial, "_PUBLISHED_HASH", hashlib.sha256(path.read_bytes()).hexdigest()[:8])
-    Initial("file", path).load(network)
+    Initial("file", path).load(trusting(network, path))
     assert holds(network, state)
 
 
@@ -217,8 +237,8 @@ def test_offline_the_error_says_what_to_do(
     with pytest.raises(TrainingError) as caught:
         Initial("imagenet").load(network)
     message = str(caught.value)
-    assert message.startswith("torchvision's ImageNet weights could not be had (")
-    assert f"fetch {PUBLISHED} on another machine" in message
+    assert message.startswith(f"the ImageNet parameters {PUBLISHED} could not be had (")
+    assert "fetch that file on another machine" in message
     assert 'init = { kind = "file", path = "…" }' in message
     assert 'kind = "random"' in message
     assert "\n" not in message
@@ -242,8 +262,18 @@ def test_what_is_downloaded_must_have_the_published_hash(
 
 def test_torch_s_cache_is_used(cache: Path, network: Network, state: State, old: State) -> None:
     torch.save(old, cache / PUBLISHED)
-    Initial("imagenet").load(network)
+    Initial("imagenet").load(trusting(network, cache / PUBLISHED))
     assert holds(network, state)
+
+
+def test_a_file_in_torch_s_cache_is_read_only_with_its_hash(
+    cache: Path, network: Network, old: State
+) -> None:
+    torch.save(old, cache / PUBLISHED)
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    with pytest.raises(TrainingError, match="unpickles nobody's files"):
+        Initial("imagenet").load(network)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
 
 
 def test_a_cached_file_that_is_not_what_was_published_is_an_error_and_runs_nothing(
@@ -251,9 +281,10 @@ def test_a_cached_file_that_is_not_what_was_published_is_an_error_and_runs_nothi
 ) -> None:
     path, marker = trap(tmp_path)
     path.rename(cache / PUBLISHED)
-    with pytest.raises(TrainingError, match="could not be had"):
-        Initial("imagenet").load(network)
-    assert not marker.exists()
+    for trusted in (network, trusting(network, cache / PUBLISHED)):
+        with pytest.raises(TrainingError):
+            Initial("imagenet").load(trusted)
+        assert not marker.exists()
 
 
 def test_random_parameters_are_those_of_the_network(network: Network) -> None:
@@ -269,13 +300,65 @@ def test_the_identity_is_the_content_s_not_the_name_s(tmp_path: Path) -> None:
     one, other = tmp_path / "a.safetensors", tmp_path / "b.safetensors"
     one.write_bytes(b"x")
     other.write_bytes(b"x")
-    first = Initial("file", one).identity()
+    first = Initial("file", one).identity("densenet121")
     assert first == "file:" + hashlib.sha256(b"x").hexdigest()
-    assert Initial("file", other).identity() == first
+    assert Initial("file", other).identity("densenet121") == first
     other.write_bytes(b"y")
-    assert Initial("file", other).identity() != first
+    assert Initial("file", other).identity("densenet121") != first
 
 
 def test_random_and_imagenet_are_told_apart() -> None:
-    assert Initial("random").identity() == "random"
-    assert Initial("imagenet").identity() == f"imagenet:{PUBLISHED}"
+    assert Initial("random").identity("densenet121") == "random"
+    assert Initial("imagenet").identity("densenet121") == f"imagenet:{PUBLISHED}"
+
+
+# -- other networks
+
+
+def test_a_network_of_another_name_has_its_own_published_file() -> None:
+    assert Initial("imagenet").identity("resnet18") == "imagenet:resnet18-f37072fd.pth"
+    assert Initial("imagenet").identity("resnet50") != Initial("imagenet").identity("resnet18")
+
+
+@pytest.mark.parametrize("name", ["resnet18", "mobilenet_v3_small"])
+def test_a_torchvision_network_takes_torchvision_s_state_without_its_head(tmp_path: Path, name: str) -> None:
+    published: State = torchvision.models.get_model(name, weights=None).state_dict()
+    save_file(published, tmp_path / "published.safetensors")
+    network = Network(name, {"covid": 1}, seed=7)
+    Initial("file", tmp_path / "published.safetensors").load(network)
+    trunk = network.trunk.state_dict()
+    assert set(published) - set(trunk) == {list(published)[-2], list(published)[-1]}, "more than the head"
+    assert all(torch.equal(tensor, published[key]) for key, tensor in trunk.items())
+
+
+def test_a_densenet_s_file_does_not_fit_a_resnet(tmp_path: Path, state: State) -> None:
+    save_file({key: tensor.contiguous() for key, tensor in state.items()}, tmp_path / "x.safetensors")
+    with pytest.raises(
+        TrainingError, match=r"x.safetensors does not hold ResNet18: .* state dict of resnet18"
+    ):
+        Initial("file", tmp_path / "x.safetensors").load(Network("resnet18", {"covid": 1}, seed=7))
+
+
+def test_a_network_that_nobody_published_parameters_for_says_so(easy: ModuleType) -> None:
+    network = Network(easy.TINY, {"covid": 1}, seed=0)
+    for ask in (lambda: Initial("imagenet").load(network), lambda: Initial("imagenet").identity(easy.TINY)):
+        with pytest.raises(
+            TrainingError, match=r"no ImageNet parameters are published for network 'easy_stage"
+        ):
+            ask()
+
+
+def test_timm_s_parameters_are_told_by_their_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    timm, hub = pytest.importorskip("timm"), pytest.importorskip("huggingface_hub")
+    published = timm.create_model("test_resnet").state_dict()
+    path = tmp_path / "model.safetensors"
+    save_file(published, path)
+    asked = []
+    monkeypatch.setattr(hub, "hf_hub_download", lambda *place: asked.append(place) or str(path))
+    network = Network("timm:test_resnet", {"covid": 1}, seed=7)
+    Initial("imagenet").load(network)
+    assert all(torch.equal(t, published[key]) for key, t in network.trunk.state_dict().items())
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert Initial("imagenet").identity("timm:test_resnet") == f"imagenet:{digest}"
+    assert {len(place) for place in asked} == {2}
+    assert asked[0][0].startswith("timm/test_resnet")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -35,8 +36,9 @@ from cxrbench.training.loop import (
 )
 from cxrbench.training.network import Network
 from cxrbench.training.predict import predict_logits
-from cxrbench.training.seeds import generator
+from cxrbench.training.seeds import derive_seed, generator
 from cxrbench.training.selection import BestValidationAuc, macro_auc
+from cxrbench.training.tracer import IMAGES
 
 CPU = torch.device("cpu")
 NAN = float("nan")
@@ -294,7 +296,7 @@ def test_the_same_seed_gives_the_same_bits_and_no_global_state_is_touched(
 ) -> None:
     trained = unbroken("float32")
     before = torch.get_rng_state()
-    again = easy.train(tmp_path, easy.job(easy.config()))
+    again = easy.train(tmp_path, easy.job(easy.config()), network="densenet121")
     assert torch.equal(torch.get_rng_state(), before)
     assert same(load_tensors(again.path)[0], load_tensors(trained.path)[0])
     kept = (load_tensors(stage.path.with_name("kept.safetensors"))[0] for stage in (again, trained))
@@ -377,7 +379,7 @@ def test_a_stage_starts_with_new_heads_of_its_own_roles_and_leaves_the_others_al
     easy: ModuleType, tmp_path: Path
 ) -> None:
     def started(weight: float) -> Network:
-        network = Network("densenet121", {"covid": 1, "findings": 3}, seed=0)
+        network = Network(easy.TINY, {"covid": 1, "findings": 3}, seed=0)
         with torch.no_grad():
             network.heads["covid"].weight.fill_(weight)
         return network
@@ -428,14 +430,15 @@ def test_a_loss_that_is_not_finite_stops_the_stage_and_names_it(easy: ModuleType
     assert not easy.folder(tmp_path).last.exists(), "parameters of no use were kept"
 
 
-def test_outputs_that_are_not_finite_stop_the_stage_and_name_it(easy: ModuleType, tmp_path: Path) -> None:
-    def overflown() -> Network:
-        network = Network("densenet121", {"covid": 1}, seed=0)
-        network.trunk.norm5.running_var.fill_(NAN)  # used in validation only
-        return network
-
+def test_outputs_that_are_not_finite_stop_the_stage_and_name_it(
+    easy: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = Network(easy.TINY, {"covid": 1}, seed=0)
+    progress = easy.Heard()
+    # Used in validation only.
+    monkeypatch.setattr(progress, "step", lambda *_: network.trunk.norm5.running_var.fill_(NAN))
     with pytest.raises(TrainingError, match=r"stage 'init > covid', epoch 1: .*outputs are not finite"):
-        easy.train(tmp_path, easy.job(easy.config(), count=8), start=overflown)
+        easy.train(tmp_path, easy.job(easy.config(), count=8), progress, lambda: network)
 
 
 class Scripted(BestValidationAuc):
@@ -469,7 +472,7 @@ def test_the_target_s_auc_selects_in_a_pooled_stage(easy: ModuleType, tmp_path: 
     # The other role's labels are shuffled: its AUC is no more than chance and must not count.
     validation = {**job.validation, "findings": replace(hidden, labels=np.roll(hidden.labels, 1, axis=0))}
     trained = easy.train(tmp_path, replace(job, validation=validation))
-    network = load_network(trained.folder, "densenet121", {"covid": 1, "findings": 2}, CPU)
+    network = load_network(trained.folder, easy.TINY, {"covid": 1, "findings": 2}, CPU)
     images = {role: pool(validation, [role], CPU) for role in validation}
     aucs = validation_aucs(network, images, job.config)
     assert trained.validation_auc == aucs["covid"]
@@ -539,6 +542,188 @@ def test_a_trunk_of_another_network_is_not_handed_on(unbroken: Unbroken) -> None
 
 def test_the_record_of_a_run_can_be_read_by_a_person(unbroken: Unbroken) -> None:
     trained = unbroken("float32")
-    record = json.loads(trained.path.with_name("done.json").read_text())
-    assert record["best_epoch"] == trained.best_epoch
-    assert [epoch["loss"] for epoch in record["history"]] == [epoch.loss for epoch in trained.history]
+    written = json.loads(trained.path.with_name("done.json").read_text())
+    assert written["best_epoch"] == trained.best_epoch
+    assert [epoch["loss"] for epoch in written["history"]] == [epoch.loss for epoch in trained.history]
+    assert written["best_sha256"] == hashlib.sha256(trained.path.read_bytes()).hexdigest()
+
+
+# -- a frozen trunk
+
+
+def last_state(stage: TrainedStage) -> dict[str, Tensor]:
+    tensors = load_tensors(stage.path.with_name("kept.safetensors"))[0]
+    return {k.removeprefix("network."): t for k, t in tensors.items() if k.startswith("network.")}
+
+
+def changed(one: dict[str, Tensor], other: dict[str, Tensor]) -> set[str]:
+    return {name for name in one if not torch.equal(one[name], other[name])}
+
+
+@pytest.mark.parametrize("freeze", [2, "always"])
+def test_a_linear_probe_changes_the_heads_and_nothing_of_the_trunk(
+    easy: ModuleType, tmp_path: Path, freeze: int | str
+) -> None:
+    network = Network(easy.TINY, {"covid": 1}, seed=0)
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    job = easy.job(replace(easy.config(epochs=2), freeze=freeze), count=16)
+    after = last_state(easy.train(tmp_path, job, start=lambda: network))
+    # Batch statistics are tensors of the trunk, too.
+    assert "trunk.norm5.running_mean" in after
+    assert changed(before, after) == {"heads.covid.weight", "heads.covid.bias"}
+
+
+def test_a_trunk_is_trained_after_the_epochs_that_it_is_frozen_for(easy: ModuleType, tmp_path: Path) -> None:
+    def state(epochs: int) -> dict[str, Tensor]:
+        job = easy.job(replace(easy.config(epochs=epochs), freeze=1), count=16)
+        return last_state(easy.train(tmp_path / str(epochs), job))
+
+    frozen, thawed = state(1), state(2)
+    assert {name for name in frozen if name.startswith("trunk.")} <= changed(frozen, thawed)
+
+
+def test_weights_of_a_frozen_trunk_do_not_decay(easy: ModuleType, tmp_path: Path) -> None:
+    settings = replace(easy.config(epochs=1), freeze=1, weight_decay=0.5, learning_rate=0.5)
+    network = Network(easy.TINY, {"covid": 1}, seed=0)
+    before = network.trunk.conv0.weight.clone()
+    after = last_state(easy.train(tmp_path, easy.job(settings, count=16), start=lambda: network))
+    assert torch.equal(after["trunk.conv0.weight"], before)
+
+
+# -- training gone wrong
+
+
+@pytest.mark.parametrize("known", [0.0, 1.0, NAN])
+def test_training_images_of_one_class_are_refused_before_training(easy: ModuleType, known: float) -> None:
+    one_class = LabelledImages(np.zeros((5, 32, 32), np.uint8), np.full((5, 2), known, np.float32))
+    with pytest.raises(TrainingError) as caught:
+        replace(easy.job(easy.config()), train={"covid": one_class})
+    assert str(caught.value) == (
+        "stage 'init > covid': no label of role 'covid' has both classes among its 5 training images, so "
+        "that nothing can be learned; give it more"
+    )
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+        MemoryError("Unable to allocate 2.00 GiB"),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 2"),
+    ],
+    ids=lambda fault: type(fault).__name__,
+)
+@pytest.mark.parametrize("where", ["pool", "train_step", "make_optimiser", "predict_logits"])
+def test_too_little_memory_is_one_line_that_says_what_to_make_smaller(
+    easy: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: Exception, where: str
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise fault
+
+    monkeypatch.setattr(loop, where, full)
+    with pytest.raises(TrainingError) as caught:
+        easy.train(tmp_path, easy.job(easy.config()))
+    message = str(caught.value)
+    assert message.startswith("stage 'init > covid' in batches of 8 images of 32 px on cpu: out of memory (")
+    assert "allocate" in message
+    assert "set a smaller batch_size or image_size" in message
+    assert "\n" not in message
+
+
+def test_another_runtime_error_is_not_taken_for_too_little_memory(
+    easy: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def wrong(*_: object) -> None:
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+    monkeypatch.setattr(loop, "train_step", wrong)
+    with pytest.raises(RuntimeError, match="mat1"):
+        easy.train(tmp_path, easy.job(easy.config()))
+
+
+def test_a_start_that_is_not_finite_is_refused_before_the_first_step(
+    easy: ModuleType, tmp_path: Path
+) -> None:
+    def spoilt() -> Network:
+        network = Network(easy.TINY, {"covid": 1}, seed=0)
+        network.trunk.conv0.weight.data.fill_(NAN)
+        return network
+
+    progress = easy.Heard()
+    with pytest.raises(TrainingError, match=r"stage 'init > covid', before its first step: .* not finite"):
+        easy.train(tmp_path, easy.job(easy.config()), progress, spoilt)
+    assert progress.events == []
+
+
+# -- the trace
+
+
+def test_the_trace_by_hand(easy: ModuleType, tmp_path: Path) -> None:
+    """A stage's first epoch, taken step by step, and everything computed again."""
+    settings = easy.config(epochs=2)
+    job = easy.job(settings, roles={"covid": 1, "findings": 2}, count=16)
+    trace = easy.train(tmp_path, job).trace
+    network = Network(easy.TINY, {"covid": 1, "findings": 2}, seed=0)
+    for role in job.roles:
+        network.reset_head(role, job.train[role].prevalence(), derive_seed(job.seed, job.name))
+    network.to(memory_format=torch.channels_last)
+    optimiser = make_optimiser(network, job.roles, settings)
+    first = [
+        predict_logits(network, pool(job.validation, [role], CPU).pixels[:IMAGES], [role], "float32")
+        for role in ("covid", "findings")
+    ]
+    logits = np.concatenate([part.ravel() for part in first]).astype(np.float64)
+    assert (trace.validation_mean, trace.validation_sd) == (logits.mean(), logits.std())
+
+    def norm(parameters: Iterable[Tensor]) -> float:
+        return math.sqrt(sum(float(p.detach().double().square().sum()) for p in parameters))
+
+    assert trace.trunk_before == pytest.approx(norm(network.trunk.parameters()), rel=1e-12)
+    assert trace.heads_before == pytest.approx(norm(network.heads.parameters()), rel=1e-12)
+    train = pool(job.train, job.roles, CPU)
+    randomness = generator(job.seed, job.name, "epoch", 0)
+    order = torch.randperm(32, generator=randomness)
+    network.train()
+    for step, taken in enumerate(trace.steps[:4]):
+        rate = learning_rate(step, 8, settings)
+        for group in optimiser.param_groups:
+            group["lr"] = rate
+        rows = order[step * 8 : step * 8 + 8]
+        loss = train_step(network, optimiser, train, rows, job.roles, settings, randomness)
+        assert (taken.loss, taken.learning_rate) == (float(loss), rate)
+        assert taken.gradient_norm == pytest.approx(norm(p.grad for p in network.parameters()), rel=1e-12)
+        assert taken.gradient_norm > 0
+
+
+def test_the_trace_holds_the_first_sixteen_steps_over_all_epochs_and_the_ends_of_all(
+    easy: ModuleType, tmp_path: Path
+) -> None:
+    settings = replace(easy.config(epochs=5), learning_rate=0.05)
+    job = easy.job(settings, selection=Scripted(0.5, 0.9, 0.8, 0.7, 0.6))
+    stage = easy.train(tmp_path, job)
+    trace = stage.trace
+    assert [step.learning_rate for step in trace.steps] == [learning_rate(i, 20, settings) for i in range(16)]
+    assert trace.epoch_losses == tuple(record.loss for record in stage.history)
+    assert trace.epoch_images == (32,) * 5
+    assert np.mean([step.loss for step in trace.steps[:4]]) == pytest.approx(trace.epoch_losses[0])
+    kept, last = stage.folder.parameters(), last_state(stage)
+    for state, trunk, heads in (
+        (kept, trace.trunk_kept, trace.heads_kept),
+        (last, trace.trunk_after, trace.heads_after),
+    ):
+        for prefix, norm in (("trunk.", trunk), ("heads.", heads)):
+            values = [
+                tensor.double().ravel()
+                for name, tensor in state.items()
+                if name.startswith(prefix) and name.endswith(("weight", "bias"))
+            ]
+            assert norm == pytest.approx(float(torch.cat(values).norm()), rel=1e-12)
+    assert len({trace.trunk_before, trace.trunk_kept, trace.trunk_after}) == 3
+
+
+def test_a_frozen_trunk_has_no_part_in_the_gradient_norm(easy: ModuleType, tmp_path: Path) -> None:
+    base = easy.job(easy.config(epochs=1))
+    frozen = replace(base, config=replace(base.config, freeze="always"))
+    free, probe = (easy.train(tmp_path / str(i), job).trace.steps[0] for i, job in enumerate((base, frozen)))
+    assert 0 < probe.gradient_norm < free.gradient_norm
+    assert probe.learning_rate == free.learning_rate

@@ -1,8 +1,9 @@
-"""DenseNet121 with a head a role: parameters from a seed, logits in float32."""
+"""A trunk with one head per role: parameters from a seed, one forward, logits in float32."""
 
 from __future__ import annotations
 
 import math
+from types import ModuleType
 
 import pytest
 import torch
@@ -156,3 +157,54 @@ def test_a_role_with_a_name_of_pytorch_s_own_is_refused(role: str) -> None:
 
 def test_constants_are_not_part_of_a_checkpoint(shared: Network) -> None:
     assert {name.split(".")[0] for name in shared.state_dict()} == {"trunk", "heads"}
+
+
+# -- forward
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_forward_is_features_then_logits_bit_for_bit_in_both_directions(precision: str) -> None:
+    networks = [Network("densenet121", HEADS, seed=0).train() for _ in range(2)]
+    mixed = torch.autocast("cpu", dtype=torch.bfloat16, enabled=precision == "bfloat16")
+    with mixed:
+        one = networks[0](images(4), ["findings", "covid"])
+    with mixed:
+        features = networks[1].features(images(4))
+    other = networks[1].logits(features, ["findings", "covid"])
+    assert torch.equal(one, other)
+    for logits in (one, other):
+        logits.square().sum().backward()
+    for (name, a), b in zip(networks[0].named_parameters(), networks[1].parameters(), strict=True):
+        assert torch.equal(a.grad, b.grad), name
+
+
+def test_densenet121_pools_as_before_there_was_a_registry(shared: Network) -> None:
+    features = torchvision.models.densenet121(weights=None).features.eval()
+    features.load_state_dict(shared.trunk.state_dict())
+    with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+        coloured = ((images(3) - shared.mean) / shared.std).contiguous(memory_format=torch.channels_last)
+        expected = torch.relu(features(coloured)).float().mean(dim=(2, 3))
+        assert torch.equal(shared.features(images(3)), expected)
+
+
+def test_a_hook_and_a_compiled_network_see_every_call(easy: ModuleType) -> None:
+    network = Network(easy.TINY, {"covid": 1, "findings": 2}, seed=0).eval()
+    calls = []
+    network.register_forward_hook(lambda _module, given, logits: calls.append((given[1], logits.shape)))
+    with torch.no_grad():
+        plain = network(images(4), ["findings"])
+        assert calls == [(["findings"], (4, 2))]
+        compiled = torch.compile(network, backend="eager")(images(4), ["findings"])
+    assert len(calls) == 2
+    assert torch.equal(compiled, plain)
+
+
+def test_features_of_half_precision_come_out_of_a_pooling_in_float32() -> None:
+    network = Network("resnet18", {"covid": 1}, seed=0).eval()
+    maps = []
+    network.trunk.layer4.register_forward_hook(lambda _module, _given, made: maps.append(made))
+    with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+        features = network.features(images(2, 64))
+    assert maps[0].dtype == torch.bfloat16
+    assert torch.equal(features, maps[0].float().mean(dim=(2, 3)))
+    assert not torch.equal(features, features.to(torch.bfloat16).float()), "rounded by half precision"
