@@ -192,7 +192,7 @@ def _train(
         for epoch in range(len(kept.history) if kept else 0, job.config.epochs):
             entry = _epoch(job, network, optimiser, train, validation, epoch, progress, tracer)
             better = kept is None or entry.validation_auc > kept.validation_auc
-            tracer.epoch(network, entry.images, entry.loss, better)
+            tracer.epoch(network, better)
             best = _best(network, job, epoch) if better else b""
             if kept is None:
                 kept = StageRecord(epoch, bytes_sha256(best), (entry,), tracer.trace, restarted)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from cxrbench.errors import TrainingError
-from cxrbench.trace.records import FIRST_STEPS, StageTrace, Step
+from cxrbench.trace.records import STEPS, Moments, Norms, StageTrace, StepTrace
 from cxrbench.training.config import PrecisionChoice
 from cxrbench.training.data import DeviceImages
 from cxrbench.training.network import Network
@@ -41,60 +41,35 @@ class Tracer:
         ------
         TrainingError: the network's outputs are not finite, or it does not take the images.
         """
-        logits = np.concatenate(
-            [
-                predict_logits(network, images.pixels[:IMAGES], [role], precision).ravel()
-                for role, images in sorted(validation.items())
-            ]
-        ).astype(np.float64)
-        if not np.isfinite(logits).all():
-            raise TrainingError("the network's outputs are not finite; check what it starts from")
-        roles = sorted(validation)
-        trunk, heads = norms(network, roles)
-        trace = StageTrace(
-            steps=(),
-            validation_mean=float(logits.mean()),
-            validation_sd=float(logits.std()),
-            trunk_before=trunk,
-            heads_before=heads,
-            trunk_after=trunk,
-            heads_after=heads,
-            trunk_kept=trunk,
-            heads_kept=heads,
-            epoch_images=(),
-            epoch_losses=(),
-        )
-        return cls(roles, trace)
+        untrained = {}
+        for role, images in sorted(validation.items()):
+            logits = predict_logits(network, images.pixels[:IMAGES], [role], precision).astype(np.float64)
+            if not np.isfinite(logits).all():
+                raise TrainingError("the network's outputs are not finite; check what it starts from")
+            untrained[role] = Moments(float(logits.mean()), float(logits.std()))
+        return cls(list(untrained), StageTrace(untrained, norms(network, untrained)))
 
     def step(self, network: Network, loss: Tensor, learning_rate: float) -> None:
         """Write down a step that was just taken, as long as it is one of the first.
 
         One that is not finite is left out: the loop stops for it.
         """
-        if len(self.trace.steps) < FIRST_STEPS:
+        if len(self.trace.steps) < STEPS:
             gradient = norm(p.grad for p in network.parameters() if p.grad is not None)
             if math.isfinite(float(loss)) and math.isfinite(gradient):
-                taken = Step(float(loss), gradient, learning_rate)
+                taken = StepTrace(float(loss), gradient, learning_rate)
                 self.trace = replace(self.trace, steps=(*self.trace.steps, taken))
 
-    def epoch(self, network: Network, images: int, loss: float, kept: bool) -> None:
+    def epoch(self, network: Network, kept: bool) -> None:
         """Write down the end of an epoch, and whether it is the one to keep so far."""
-        trunk, heads = norms(network, self.roles)
-        self.trace = replace(
-            self.trace,
-            trunk_after=trunk,
-            heads_after=heads,
-            trunk_kept=trunk if kept else self.trace.trunk_kept,
-            heads_kept=heads if kept else self.trace.heads_kept,
-            epoch_images=(*self.trace.epoch_images, images),
-            epoch_losses=(*self.trace.epoch_losses, loss),
-        )
+        now = norms(network, self.roles)
+        self.trace = replace(self.trace, after=now, kept=now if kept else self.trace.kept)
 
 
-def norms(network: Network, roles: Iterable[str]) -> tuple[float, float]:
+def norms(network: Network, roles: Iterable[str]) -> Norms:
     """Return the norms of the trunk's parameters and of those of the heads of ``roles``."""
     heads = (parameter for role in roles for parameter in network.heads[role].parameters())
-    return norm(network.trunk.parameters()), norm(heads)
+    return Norms(norm(network.trunk.parameters()), norm(heads))
 
 
 def norm(tensors: Iterable[Tensor]) -> float:

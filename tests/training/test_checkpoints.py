@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 
 from cxrbench.errors import TrainingError
 from cxrbench.files import plain
-from cxrbench.trace.records import StageTrace
+from cxrbench.trace.records import Moments, Norms, StageTrace, StepTrace
 from cxrbench.training import checkpoints
 from cxrbench.training.checkpoints import (
     DamagedError,
@@ -35,17 +35,11 @@ EPOCH = EpochRecord(
     epoch=0, loss=0.5, validation_auc=0.75, train_seconds=2.0, validation_seconds=0.5, images=64
 )
 TRACE = StageTrace(
-    steps=(),
-    validation_mean=0.0,
-    validation_sd=1.0,
-    trunk_before=1.0,
-    heads_before=1.0,
-    trunk_after=2.0,
-    heads_after=2.0,
-    trunk_kept=2.0,
-    heads_kept=2.0,
-    epoch_images=(64,),
-    epoch_losses=(0.5,),
+    untrained={"covid": Moments(0.0, 1.0)},
+    before=Norms(1.0, 1.0),
+    steps=(StepTrace(loss=0.7, gradient_norm=0.1 + 0.2, learning_rate=1e-3),),
+    after=Norms(2.0, 2.0),
+    kept=Norms(1 / 3, 2.0),
 )
 
 

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from cxrbench.errors import TrainingError
+from cxrbench.trace.records import Moments
 from cxrbench.training import loop
 from cxrbench.training.checkpoints import StageFolder, TrainedStage, load_tensors
 from cxrbench.training.config import StageConfig
@@ -668,18 +669,16 @@ def test_the_trace_by_hand(easy: ModuleType, tmp_path: Path) -> None:
         network.reset_head(role, job.train[role].prevalence(), derive_seed(job.seed, job.name))
     network.to(memory_format=torch.channels_last)
     optimiser = make_optimiser(network, job.roles, settings)
-    first = [
-        predict_logits(network, pool(job.validation, [role], CPU).pixels[:IMAGES], [role], "float32")
-        for role in ("covid", "findings")
-    ]
-    logits = np.concatenate([part.ravel() for part in first]).astype(np.float64)
-    assert (trace.validation_mean, trace.validation_sd) == (logits.mean(), logits.std())
+    for role in ("covid", "findings"):
+        images = pool(job.validation, [role], CPU).pixels[:IMAGES]
+        logits = predict_logits(network, images, [role], "float32").astype(np.float64)
+        assert trace.untrained[role] == Moments(logits.mean(), logits.std())
 
     def norm(parameters: Iterable[Tensor]) -> float:
         return math.sqrt(sum(float(p.detach().double().square().sum()) for p in parameters))
 
-    assert trace.trunk_before == pytest.approx(norm(network.trunk.parameters()), rel=1e-12)
-    assert trace.heads_before == pytest.approx(norm(network.heads.parameters()), rel=1e-12)
+    assert trace.before.trunk == pytest.approx(norm(network.trunk.parameters()), rel=1e-12)
+    assert trace.before.heads == pytest.approx(norm(network.heads.parameters()), rel=1e-12)
     train = pool(job.train, job.roles, CPU)
     randomness = generator(job.seed, job.name, "epoch", 0)
     order = torch.randperm(32, generator=randomness)
@@ -703,22 +702,17 @@ def test_the_trace_holds_the_first_sixteen_steps_over_all_epochs_and_the_ends_of
     stage = easy.train(tmp_path, job)
     trace = stage.trace
     assert [step.learning_rate for step in trace.steps] == [learning_rate(i, 20, settings) for i in range(16)]
-    assert trace.epoch_losses == tuple(record.loss for record in stage.history)
-    assert trace.epoch_images == (32,) * 5
-    assert np.mean([step.loss for step in trace.steps[:4]]) == pytest.approx(trace.epoch_losses[0])
+    assert np.mean([step.loss for step in trace.steps[:4]]) == pytest.approx(stage.history[0].loss)
     kept, last = stage.folder.parameters(), last_state(stage)
-    for state, trunk, heads in (
-        (kept, trace.trunk_kept, trace.heads_kept),
-        (last, trace.trunk_after, trace.heads_after),
-    ):
-        for prefix, norm in (("trunk.", trunk), ("heads.", heads)):
+    for state, norms in ((kept, trace.kept), (last, trace.after)):
+        for prefix, norm in (("trunk.", norms.trunk), ("heads.", norms.heads)):
             values = [
                 tensor.double().ravel()
                 for name, tensor in state.items()
                 if name.startswith(prefix) and name.endswith(("weight", "bias"))
             ]
             assert norm == pytest.approx(float(torch.cat(values).norm()), rel=1e-12)
-    assert len({trace.trunk_before, trace.trunk_kept, trace.trunk_after}) == 3
+    assert len({trace.before.trunk, trace.kept.trunk, trace.after.trunk}) == 3
 
 
 def test_a_frozen_trunk_has_no_part_in_the_gradient_norm(easy: ModuleType, tmp_path: Path) -> None:
