@@ -33,6 +33,9 @@ from cxrbench.commands._seeds import seeds as seeds_option
 @click.option(
     "--devices", metavar="D,D", help="Where stages are trained, one at a time on each, such as cuda:0,cuda:1."
 )
+@click.option(
+    "--cluster", metavar="ADDRESS", help="Train on a Dask cluster: tcp://HOST:PORT, or its scheduler.json."
+)
 @click.option("--quiet", is_flag=True, help="No progress bars.")
 @click.option("--report/--no-report", default=True, help="Write the HTML report to OUT/report.")
 @user_errors
@@ -46,6 +49,7 @@ def command(
     gpu: bool,
     jobs: int | None,
     devices: str | None,
+    cluster: str | None,
     quiet: bool,
     report: bool,
 ) -> None:
@@ -66,7 +70,8 @@ def command(
         out,
         data_root=data_root,
         schemes=schemes,
-        devices=choose_devices(gpu, jobs, devices),
+        devices=None if cluster and not (gpu or jobs or devices) else choose_devices(gpu, jobs, devices),
+        cluster=cluster,
         progress=Silent() if quiet else Bars(),
     )
     click.echo(scheme_table(finished.results))

@@ -1,8 +1,8 @@
-"""Where the work of a study is done: in this process, in one process per device, or on a Dask cluster.
+"""Where the work of a study is done: in this process, or in one process per device.
 
 What is to be done are tasks (:mod:`cxrbench.study.graph`). A place does one task at a time; a study has one
-place per device, or one per worker of a cluster. A process that is started imports this module first, so
-nothing heavy is imported at its top: it can be stopped while it still imports torch.
+place per device, or one per worker of a cluster (:mod:`cxrbench.study.cluster`). A process that is started
+imports this module first, so nothing heavy is imported at its top: it can be stopped while it imports torch.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from threading import Thread
@@ -24,6 +24,7 @@ from cxrbench.errors import CxrbenchError
 if TYPE_CHECKING:
     import torch
 
+    from cxrbench.training.config import Precision, PrecisionChoice
     from cxrbench.training.loop import Progress
 
 AT_MOST = 4
@@ -34,6 +35,24 @@ Work = Callable[["torch.device", "Progress"], Any]
 
 Place = Callable[[Work], "Future[Any]"]
 """Takes one piece of work at a time."""
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where a study is done.
+
+    description: by what bits depend on each place: the device and its threads. fast: the precision that is
+    fast there. count: how many places there are. opened: opens them for a block.
+    """
+
+    description: Mapping[str, str | int]
+    fast: Precision
+    count: int
+    opened: Callable[[], AbstractContextManager[Sequence[Place]]]
+
+    def precise(self, wanted: PrecisionChoice) -> Precision:
+        """Return ``wanted``, or for "auto" the fast one."""
+        return self.fast if wanted == "auto" else wanted
 
 
 @dataclass(frozen=True)
@@ -163,26 +182,41 @@ def threads_each() -> int:
     return torch.get_num_threads() // default_places()
 
 
-def describe_places(devices: Sequence[torch.device]) -> tuple[dict[str, str | int], int | None]:
-    """Return by what bits depend on the ``devices``, and how many threads each has (None on a GPU).
+def local_places(devices: Sequence[torch.device], progress: Progress) -> Places:
+    """Return a place for each of ``devices``: see :func:`open_places`.
 
     Raises
     ------
     CxrbenchError: the devices are not alike, so that a stage's bits would depend on where it was trained.
     """
-    from cxrbench.training.device import describe_device
+    from cxrbench.training.device import choose_precision, describe_device
 
-    first, *others = [describe_device(device) for device in devices]
-    for device, other in zip(devices[1:], others, strict=True):
-        if other != first:
+    described = {str(device): describe_device(device) for device in devices}
+    description = alike(described)
+    threads = threads_each() if "threads" in description else None
+    return Places(
+        description if threads is None else {**description, "threads": threads},
+        choose_precision("auto", devices[0]),
+        len(devices),
+        partial(open_places, devices, threads, progress),
+    )
+
+
+def alike(described: Mapping[str, dict[str, str | int]]) -> dict[str, str | int]:
+    """Return the one description of all devices or workers.
+
+    Raises
+    ------
+    CxrbenchError: they are not alike, so that a stage's bits would depend on where it was trained.
+    """
+    (first, description), *others = described.items()
+    for other, unlike in others:
+        if unlike != description:
             raise CxrbenchError(
-                f"devices {devices[0]} ({first['name']}) and {device} ({other['name']}) are not alike: list "
+                f"{first} ({description['name']}) and {other} ({unlike['name']}) are not alike: use "
                 "devices of one kind, so that a stage is the same wherever it is trained"
             )
-    if "threads" not in first:
-        return first, None
-    threads = threads_each()
-    return {**first, "threads": threads}, threads
+    return description
 
 
 @contextmanager
@@ -258,10 +292,11 @@ def _elsewhere(
 ) -> Future[Any]:
     # The process may be started here, and takes the blocked signals with it: see _begin.
     with _signals_held():
-        return pool.submit(_call, work, device, threads)
+        return pool.submit(call, work, device, threads)
 
 
-def _call(work: Work, device: torch.device, threads: int | None) -> Any:
+def call(work: Work, device: torch.device, threads: int | None) -> Any:
+    """Do ``work`` on ``device`` in another process than the study's, where nobody watches its progress."""
     from cxrbench.study.progress import Silent
 
     with torch_threads(threads):

@@ -12,6 +12,7 @@ import torch
 from cxrbench.errors import ProfileError
 from cxrbench.files import sweep
 from cxrbench.schemes import make_plan
+from cxrbench.study.cluster import cluster_places
 from cxrbench.study.evaluate import (
     role_results,
     sample_counts,
@@ -20,7 +21,7 @@ from cxrbench.study.evaluate import (
     seed_comparison,
     stage_results,
 )
-from cxrbench.study.executor import choose_devices, describe_places, open_places
+from cxrbench.study.executor import choose_devices, local_places
 from cxrbench.study.finished import RESULTS, FinishedStudy
 from cxrbench.study.graph import Graph
 from cxrbench.study.prepare import prepare
@@ -29,8 +30,11 @@ from cxrbench.study.profile import Profile
 from cxrbench.study.progress import StudyProgress
 from cxrbench.study.results import Results, save_results
 from cxrbench.study.stages import versions
+<<<<<<< HEAD
 from cxrbench.training.device import choose_precision
 from cxrbench.training.network import check_network
+=======
+>>>>>>> bc56b80 (A study can be trained on the workers of a Dask cluster, one stage at a time on each, with the same bytes)
 
 
 def run_study(
@@ -41,6 +45,7 @@ def run_study(
     schemes: tuple[str, ...],
     progress: StudyProgress,
     devices: Sequence[torch.device] | None = None,
+    cluster: str | None = None,
     store: Path | None = None,
 ) -> FinishedStudy:
     """Run the study of ``profile`` under ``out`` and return it, finished.
@@ -56,6 +61,9 @@ def run_study(
         the CPU, once per thread, up to four times (:func:`~cxrbench.study.executor.choose_devices`). With
         more than one, each has its own process, and a script must guard its main module, as for all of
         :mod:`multiprocessing`.
+    cluster: the address of a Dask scheduler, or its scheduler file: stages are trained on its workers, one at
+        a time on each. ``devices`` is then the one device that each worker uses, by default its CPU. The
+        workers must see ``out``, ``store`` and the profile's files under the paths that they have here.
     schemes: the schemes to run, names or NAME=NOTATION; all of the profile's where empty.
 
     Raises
@@ -63,9 +71,13 @@ def run_study(
     CxrbenchError: the data, the profile or the training stop the study; the message says what to do.
     """
     started = time.perf_counter()
-    devices = tuple(devices) if devices else choose_devices()
-    described, threads = describe_places(devices)
-    profile = profile.with_precision(lambda wanted: choose_precision(wanted, devices[0]))
+    if cluster:
+        places = cluster_places(cluster, devices)
+        # Its workers have working directories of their own.
+        out, store = out.absolute(), store and store.absolute()
+    else:
+        places = local_places(devices or choose_devices(), progress)
+    profile = profile.with_precision(places.precise)
     if profile.patient_ids == "hashed":
         # The key is needed after the images have been read, which may take an hour: ask for it now.
         patient_key(profile.roles[profile.target].dataset)
@@ -79,13 +91,13 @@ def run_study(
     except OSError as error:
         raise ProfileError(f"the study's folder {folder} cannot be made: {error.strerror}") from None
     sweep(out, deep=False)
-    for place in (out / "predictions", store / "splits", store / "audits", store / "stages"):
-        sweep(place)
+    for kept in (out / "predictions", store / "splits", store / "audits", store / "stages"):
+        sweep(kept)
     roles = frozenset(role for scheme in chosen for role in scheme.roles)
     prepared = prepare(profile, roles, store, data_root, progress, str(devices[0]))
     read = time.perf_counter()
-    graph = Graph(profile, plan, prepared, described, len(devices), store / "stages", out, progress)
-    graph.finish(open_places(devices, threads, progress))
+    graph = Graph(profile, plan, prepared, places.description, places.count, store / "stages", out, progress)
+    graph.finish(places.opened())
     trained, files = graph.trained, graph.files()
     computed = time.perf_counter()
     with progress.task("evaluating"):
@@ -111,7 +123,7 @@ def run_study(
             n_images=images,
             n_positive=positive,
             n_patients=patients,
-            device=described,
+            device=dict(places.description),
             versions=versions(),
             seconds={
                 "data": read - started,

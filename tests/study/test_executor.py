@@ -17,7 +17,7 @@ import torch
 from cxrbench.errors import CohortError, CxrbenchError, RadiographError
 from cxrbench.study.executor import (
     choose_devices,
-    describe_places,
+    local_places,
     open_places,
     threads_each,
     torch_threads,
@@ -34,14 +34,13 @@ def test_by_default_the_processor_is_shared(monkeypatch, threads, places, each):
     monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
     devices = choose_devices()
     assert devices == (CPU,) * places
-    described, given = describe_places(devices)
-    assert (described["threads"], given) == (each, each)
+    assert local_places(devices, Silent()).description["threads"] == each
 
 
 def test_a_stage_has_the_same_threads_however_many_are_trained_at_a_time(monkeypatch):
     monkeypatch.setattr(torch, "get_num_threads", lambda: 8)
     asked = [{}, {"jobs": 1}, {"jobs": 3}, {"jobs": 8}, {"devices": "cpu,cpu"}]
-    described = [describe_places(choose_devices(**each)) for each in asked]
+    described = [local_places(choose_devices(**each), Silent()).description for each in asked]
     assert all(each == described[0] for each in described)
     assert threads_each() == 2
 
@@ -76,8 +75,7 @@ def test_devices_of_two_kinds_are_refused(monkeypatch):
     described = {"cuda:0": {"name": "A", "type": "cuda"}, "cuda:1": {"name": "B", "type": "cuda"}}
     monkeypatch.setattr("cxrbench.training.device.describe_device", lambda device: described[str(device)])
     with pytest.raises(CxrbenchError, match=r"cuda:0 \(A\) and cuda:1 \(B\) are not alike"):
-        describe_places([torch.device("cuda:0"), torch.device("cuda:1")])
-    assert describe_places([torch.device("cuda:1")]) == (described["cuda:1"], None)
+        local_places([torch.device("cuda:0"), torch.device("cuda:1")], Silent())
 
 
 def test_threads_are_given_back_after_an_error():
