@@ -182,7 +182,10 @@ def scheme_predictions(
 def prediction_source() -> str:
     """Return the digest of the sources that turn a checkpoint into rows: changed code predicts again."""
     return source_digest(
-        "cxrbench.study.predictions", "cxrbench.training.network", "cxrbench.training.predict"
+        "cxrbench.study.predictions",
+        "cxrbench.training.network",
+        "cxrbench.training.networks",
+        "cxrbench.training.predict",
     )
 
 

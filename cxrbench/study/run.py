@@ -30,11 +30,7 @@ from cxrbench.study.profile import Profile
 from cxrbench.study.progress import StudyProgress
 from cxrbench.study.results import Results, save_results
 from cxrbench.study.stages import versions
-<<<<<<< HEAD
-from cxrbench.training.device import choose_precision
 from cxrbench.training.network import check_network
-=======
->>>>>>> bc56b80 (A study can be trained on the workers of a Dask cluster, one stage at a time on each, with the same bytes)
 
 
 def run_study(
@@ -55,7 +51,7 @@ def run_study(
     out: packs, splits, checkpoints, predictions and ``results.json`` are written here. What is there already
         and depends on nothing that has changed is kept: a killed study goes on, a finished one costs seconds.
     store: a folder for packs, splits, audits and checkpoints apart from ``out``, which several studies may
-        share, also at once as long as no two of them train the same seed.
+        share, also at once.
     data_root: the folder that holds the real data sets, where the profile needs any.
     devices: where stages are trained, one at a time on each; a device may be listed several times. By default
         the CPU, once per thread, up to four times (:func:`~cxrbench.study.executor.choose_devices`). With
@@ -75,8 +71,12 @@ def run_study(
         places = cluster_places(cluster, devices)
         # Its workers have working directories of their own.
         out, store = out.absolute(), store and store.absolute()
+        # Images are made ready on this machine, whose devices need not be the workers'.
+        drawn_on = "cpu"
     else:
-        places = local_places(devices or choose_devices(), progress)
+        devices = devices or choose_devices()
+        places = local_places(devices, progress)
+        drawn_on = str(devices[0])
     profile = profile.with_precision(places.precise)
     if profile.patient_ids == "hashed":
         # The key is needed after the images have been read, which may take an hour: ask for it now.
@@ -94,7 +94,7 @@ def run_study(
     for kept in (out / "predictions", store / "splits", store / "audits", store / "stages"):
         sweep(kept)
     roles = frozenset(role for scheme in chosen for role in scheme.roles)
-    prepared = prepare(profile, roles, store, data_root, progress, str(devices[0]))
+    prepared = prepare(profile, roles, store, data_root, progress, drawn_on)
     read = time.perf_counter()
     graph = Graph(profile, plan, prepared, places.description, places.count, store / "stages", out, progress)
     graph.finish(places.opened())
