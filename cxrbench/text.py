@@ -2,11 +2,31 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 NAMED = 10
 """How many of many things a message names."""
+
+
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_NOT_FINITE = re.compile(r"[+-]?(?:nan|inf|infinity)", re.IGNORECASE)
+
+
+def plain_number(text: str) -> float | None:
+    """Return the number that a person reads in ``text``, NaN and infinity spelt out among them, or None.
+
+    ``float`` also reads ``0_9`` as 9, and digits of every script.
+    """
+    bare = text.strip(" \t")
+    readable = _NUMBER.fullmatch(bare) or _NOT_FINITE.fullmatch(bare)
+    return float(bare) if readable else None
+
+
+def visible(name: str) -> str:
+    """Return ``name``, in quotation marks where blanks or unprintable characters would not be seen."""
+    return name if name and name == name.strip() and name.isprintable() else repr(name)
 
 
 def one_line(text: str) -> str:

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from cxrbench.commands._numbers import number
+
 if TYPE_CHECKING:
-    from cxrbench.statistics import Columns, Comparison, Predictions
+    from cxrbench.statistics import Columns, Comparison
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -59,7 +61,7 @@ def prediction_options(function: F) -> F:
                 "large-sample ones of other programs (differences: Wald).",
             ),
             click.option(
-                "--level", type=float, default=0.95, show_default=True, help="Confidence of the intervals."
+                "--level", type=number, default=0.95, show_default=True, help="Confidence of the intervals."
             ),
             click.option(
                 "--json", "as_json", is_flag=True, help="Write JSON, and nothing else, to standard output."
@@ -83,11 +85,10 @@ def make_columns(
     return Columns(id_column, label_column, score_columns, cluster or patient_column, cluster is not None)
 
 
-def with_patients(comparison: Comparison, predictions: Predictions, column: str) -> Comparison:
+def with_patients(comparison: Comparison, patients: int | None, column: str) -> Comparison:
     """Add the number of patients where images counted as independent, and say so if they are not."""
     from dataclasses import replace
 
-    patients = predictions.n_patients
     if comparison.clustered or patients is None:
         return comparison
     notes = comparison.notes
@@ -125,6 +126,8 @@ def show_p(value: float | None) -> str:
     """Format a p-value for a table: four decimals, small ones by their power of ten."""
     if value is None:
         return "-"
+    if value < 1e-300:
+        return "<1e-300"
     return f"{value:.4f}" if value >= 0.001 else f"{value:.1e}"
 
 

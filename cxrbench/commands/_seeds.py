@@ -14,7 +14,8 @@ def seeds(ctx: click.Context, parameter: click.Parameter, value: str | None) -> 
     """
     if value is None:
         return ()
-    try:
-        return tuple(int(seed) for seed in value.split(","))
-    except ValueError:
-        raise click.BadParameter("write whole numbers with commas between them, such as 0,1,2") from None
+    written = [seed.strip() for seed in value.split(",")]
+    # int() would take 1_0 for 10, and digits of other scripts.
+    if not all(seed.isascii() and seed.removeprefix("-").isdigit() for seed in written):
+        raise click.BadParameter("write whole numbers with commas between them, such as 0,1,2")
+    return tuple(int(seed) for seed in written)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from cxrbench.commands._errors import user_errors
+from cxrbench.commands._numbers import number
 from cxrbench.commands._predictions import (
     ADJUSTMENTS,
     curve_rows,
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--margin",
-    type=float,
+    type=number,
     help="Also test, one-sided, that the first of each pair is not worse by this AUC (non-inferiority), "
     "and that it is better by this AUC (superiority).",
 )
@@ -72,6 +73,7 @@ def command(
     columns = make_columns(id_column, label_column, score_columns, patient_column, cluster)
     if unpaired:
         whole = _unpaired(predictions, columns, cluster is not None, margin, interval, level)
+        whole = with_patients(whole, whole.n_patients, columns.patient)
     else:
         test = read_all(predictions, columns)
         if len(test.scores) < 2:
@@ -87,7 +89,7 @@ def command(
             interval=interval,
             level=level,
         )
-        whole = with_patients(whole, test, columns.patient)
+        whole = with_patients(whole, test.n_patients, columns.patient)
     if as_json:
         echo_json(whole.to_dict())
         return

@@ -70,19 +70,21 @@ def command(
         operating_points,
         read_predictions,
     )
+    from cxrbench.statistics.inputs import as_probabilities
 
     columns = make_columns(id_column, label_column, score_columns, patient_column, cluster)
     test = read_predictions(predictions, columns)
     groups = test.patients if cluster else None
     whole = compare_all(test.labels, test.scores, groups, interval=interval, level=level)
-    whole = with_patients(replace(whole, pairs=(), omnibus=None), test, columns.patient)
+    whole = with_patients(replace(whole, pairs=(), omnibus=None), test.n_patients, columns.patient)
     result = whole.to_dict()
     for unused in ("pairs", "omnibus", "adjust"):
         del result[unused]
 
-    for curve, scores in zip(result["curves"], test.scores.values(), strict=True):
+    for column, curve, scores in zip(score_columns, result["curves"], test.scores.values(), strict=True):
         curve["average_precision"] = average_precision(test.labels, scores)
         if calibration:
+            as_probabilities(scores, f"{predictions}: {column}", test.image_ids.tolist())
             curve["calibration"] = asdict(assess_calibration(test.labels, scores, level=level))
     if validation is not None:
         chosen_on = read_predictions(validation, columns)

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from cxrbench.commands._errors import user_errors
+from cxrbench.commands._numbers import number
 
 PASSED, FAILED, NO_BASELINE = 0, 1, 3
 
@@ -15,8 +16,8 @@ PASSED, FAILED, NO_BASELINE = 0, 1, 3
 @click.command("gate")
 @click.argument("results", type=click.Path(path_type=Path))
 @click.option("--baseline", type=click.Path(path_type=Path), required=True, help="Folder of the baseline.")
-@click.option("--margin", type=float, help="Loss of AUC that is put up with; default: the profile's.")
-@click.option("--slowdown", type=float, default=1.25, show_default=True, help="How much slower is too slow.")
+@click.option("--margin", type=number, help="Loss of AUC that is put up with; default: the profile's.")
+@click.option("--slowdown", type=number, default=1.25, show_default=True, help="How much slower is too slow.")
 @click.option("--fail-inconclusive", is_flag=True, help="Exit 1 where a scheme's verdict is inconclusive.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--junit", type=click.Path(path_type=Path), help="Write JUnit XML to this file.")

@@ -28,9 +28,12 @@ def adjust_p_values(p_values: Sequence[float], method: Adjustment = "holm") -> l
 
     Raises
     ------
-    StatisticsError: ``method`` is none of :data:`Adjustment`.
+    StatisticsError: ``method`` is none of :data:`Adjustment`, or a p-value is none.
     """
     check_adjustment(method)
+    wrong = [p for p in p_values if not 0 <= p <= 1]
+    if wrong:
+        raise StatisticsError(f"p_values: must lie between 0 and 1, not {wrong[0]:g}")
     if method == "none" or len(p_values) < 2:
         return [float(p) for p in p_values]
     # Imported here: it takes seconds, and most callers compare nothing or one pair.

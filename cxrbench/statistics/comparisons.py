@@ -226,6 +226,7 @@ def _record(
         noninferiority,
         superiority,
         pair.note(names),
+        pair.log10_p_value(),
     )
 
 

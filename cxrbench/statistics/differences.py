@@ -29,12 +29,13 @@ exactly nothing. Otherwise Hoeffding's bounds (intervals.py) hold for the mean o
 from __future__ import annotations
 
 import math
+import sys
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.special import ndtr, stdtr, stdtrit
+from scipy.special import log_ndtr, ndtr, stdtr, stdtrit
 
 from cxrbench.statistics.inputs import FloatArray, check_level
 from cxrbench.statistics.intervals import (
@@ -188,6 +189,12 @@ class Difference:
             z = -abs(self.difference) / self.total_se
             return float(2 * (ndtr(z) if math.isinf(self.seeds_degrees) else stdtr(self.seeds_degrees, z)))
         return min(1.0, 2 * hoeffding_tail((1 + abs(self.difference)) / 2, 0.5, self.pairs))
+
+    def log10_p_value(self) -> float:
+        """Return the logarithm of :meth:`p_value`, also where that is too small for a float64."""
+        if self.total_se > 0 and math.isinf(self.seeds_degrees) and self.difference != 0:
+            return float(math.log(2) + log_ndtr(-abs(self.difference) / self.total_se)) / math.log(10)
+        return math.log10(max(self.p_value(), sys.float_info.min))
 
     def p_above(self, null: float) -> float:
         """One-sided, for a difference of at most ``null``: below a tail where its limit lies above."""

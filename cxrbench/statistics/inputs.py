@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from cxrbench.errors import StatisticsError
-from cxrbench.text import first_of
+from cxrbench.text import first_of, plain_number, visible
 
 BoolArray = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.float64]
@@ -25,7 +25,7 @@ _ROWS_NAMED = 3
 
 def name_rows(rows: Sequence[object], kind: str = "row") -> str:
     """Return ``"rows 3, 8, 9 and 4 more"``: the first three rows and how many others there are."""
-    named = first_of([str(row) for row in rows], shown=_ROWS_NAMED)
+    named = first_of([visible(str(row)) for row in rows], shown=_ROWS_NAMED)
     return f"{kind}{'' if len(rows) == 1 else 's'} {named}"
 
 
@@ -62,8 +62,14 @@ def as_scores(scores: npt.ArrayLike, what: str = "scores") -> FloatArray:
     return values
 
 
-def as_probabilities(scores: npt.ArrayLike, what: str = "scores") -> FloatArray:
+def as_probabilities(
+    scores: npt.ArrayLike, what: str = "scores", images: Sequence[object] | None = None
+) -> FloatArray:
     """Return ``scores`` as float64 after checking that each lies in [0, 1].
+
+    Parameters
+    ----------
+    images: ids to name in a message instead of rows.
 
     Raises
     ------
@@ -72,9 +78,12 @@ def as_probabilities(scores: npt.ArrayLike, what: str = "scores") -> FloatArray:
     values = as_scores(scores, what)
     wrong = np.flatnonzero((values < 0) | (values > 1))
     if wrong.size:
+        rows = wrong.tolist()
+        where = name_rows(rows) if images is None else name_rows([images[row] for row in rows], "image")
+        percent = values.min() >= 0 and 1.5 < values.max() <= 100
+        mend = "divide percentages by 100" if percent else "turn logits into probabilities first"
         raise StatisticsError(
-            f"{what}: must be probabilities between 0 and 1, found {values[wrong[0]]:g} in "
-            f"{name_rows(wrong.tolist())}; turn logits into probabilities first"
+            f"{what}: must be probabilities between 0 and 1, found {values[wrong[0]]:g} in {where}; {mend}"
         )
     return values
 
@@ -216,15 +225,20 @@ def _as_float64(values: npt.ArrayLike, what: str) -> FloatArray:
         )
     if not raw.size:
         raise StatisticsError(f"{what}: empty; there is nothing to compute from")
+    if raw.dtype.kind in "mM":
+        raise StatisticsError(f"{what}: dates and times are no numbers")
     if raw.dtype.kind == "c":
         raise StatisticsError(f"{what}: complex numbers cannot be ranked")
-    try:
+    if raw.dtype.kind in "fiub":
         converted = raw.astype(np.float64)
-    except (TypeError, ValueError):
-        rows = [row for row, value in enumerate(raw.tolist()) if not _is_number(value)]
-        raise StatisticsError(f"{what}: not a number in {name_rows(rows)}") from None
+    else:
+        numbers = [as_number(value) for value in raw.tolist()]
+        rows = [row for row, value in enumerate(numbers) if value is None]
+        if rows:
+            raise StatisticsError(f"{what}: not a number in {name_rows(rows)}")
+        converted = np.array(numbers, dtype=np.float64)
     # Wide integers and long doubles may not fit: two scores that become one would be counted as a tie.
-    if raw.dtype.kind in "iu" or raw.dtype.itemsize > converted.dtype.itemsize:
+    if raw.dtype.kind in "iu" or (raw.dtype.kind == "f" and raw.dtype.itemsize > converted.dtype.itemsize):
         with np.errstate(invalid="ignore"):
             changed = np.flatnonzero((converted.astype(raw.dtype) != raw) & ~np.isnan(converted))
         if changed.size:
@@ -235,9 +249,13 @@ def _as_float64(values: npt.ArrayLike, what: str) -> FloatArray:
     return converted
 
 
-def _is_number(value: object) -> bool:
+def as_number(value: object) -> float | None:
+    """Return a value as a float, text as :func:`~cxrbench.text.plain_number` reads it; None if it is none."""
+    if isinstance(value, str):
+        return plain_number(value)
+    if isinstance(value, bytes):
+        return None
     try:
-        float(value)  # type: ignore[arg-type]
+        return float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError):
-        return False
-    return True
+        return None

@@ -145,6 +145,8 @@ def at_threshold(
     ------
     StatisticsError: the input allows no honest number; rows are named.
     """
+    if math.isnan(threshold):
+        raise StatisticsError("threshold: must be a number, not nan")
     sample = as_sample(labels, {"scores": scores}, groups)
     called = sample.scores[0] >= threshold
     sides = []

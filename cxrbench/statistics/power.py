@@ -8,6 +8,7 @@ A comparison on ``n`` patients with standard error SE is a normal test of the di
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Literal, get_args
 
 from scipy.special import ndtr, ndtri
@@ -15,6 +16,9 @@ from scipy.special import ndtr, ndtri
 from cxrbench.errors import StatisticsError
 from cxrbench.statistics.inputs import check_level
 from cxrbench.statistics.intervals import hanley_mcneil_variance
+
+MOST_PATIENTS = 10**12
+"""A number above which no study is planned, and float64 no longer tells one patient from none."""
 
 Hypothesis = Literal["difference", "noninferiority", "superiority"]
 """What is to be shown: two AUCs differ (two-sided), or one of the one-sided claims with a margin."""
@@ -44,6 +48,8 @@ def comparison_power(
     """
     if not (math.isfinite(se) and se > 0):
         raise StatisticsError(f"se: must be above 0, not {se:g}")
+    if not -1 <= difference <= 1:
+        raise StatisticsError(f"difference: must be an AUC difference from -1 to 1, not {difference:g}")
     z = float(ndtri(0.5 + check_level(level) / 2))
     effect = _effect(difference, hypothesis, margin) / se
     if hypothesis == "difference":
@@ -76,6 +82,10 @@ def patients_needed(
     StatisticsError: no number of patients can show it (such as non-inferiority where the true difference is
         no better than minus the margin), or an argument is out of range.
     """
+    if not (math.isfinite(se) and se > 0):
+        raise StatisticsError(f"se: must be above 0, not {se:g}")
+    if not -1 <= difference <= 1:
+        raise StatisticsError(f"difference: must be an AUC difference from -1 to 1, not {difference:g}")
     if n_patients < 1:
         raise StatisticsError(f"n_patients: must be at least 1, not {n_patients}")
     if not 0.5 <= wanted_power < 1:
@@ -91,12 +101,21 @@ def patients_needed(
         scaled = se * math.sqrt(n_patients / n)
         return comparison_power(difference, scaled, hypothesis=hypothesis, margin=margin, level=level)
 
-    z = float(ndtri(0.5 + check_level(level) / 2))
-    # One more than the closed form, against rounding; then down, since it leaves out the test's far tail.
-    needed = 1 + math.ceil(n_patients * ((z + float(ndtri(wanted_power))) * se / effect) ** 2)
-    while needed > 1 and reached(needed - 1) >= wanted_power:
-        needed -= 1
-    return needed
+    return _fewest(reached, wanted_power)
+
+
+def _fewest(reached: Callable[[int], float], wanted: float, least: int = 1) -> int:
+    """Return the smallest number, from ``least``, at which ``reached``, which grows with it, is enough."""
+    enough = least
+    while reached(enough) < wanted:
+        enough *= 2
+        if enough > MOST_PATIENTS:
+            raise StatisticsError(f"more than {MOST_PATIENTS:,} would be needed: the effect is too small")
+    too_few = enough // 2 if enough > least else least - 1
+    while enough - too_few > 1:
+        middle = (enough + too_few) // 2
+        enough, too_few = (middle, too_few) if reached(middle) >= wanted else (enough, middle)
+    return enough
 
 
 def planned_se(

@@ -24,13 +24,17 @@ from cxrbench.statistics.inputs import (
     BoolArray,
     FloatArray,
     as_labels,
+    as_number,
     as_scores,
     check_length,
     name_rows,
 )
-from cxrbench.text import complaint
+from cxrbench.text import complaint, visible
 
 _PARQUET = (".parquet", ".pq")
+
+_TRUTH = {text: str(int(value)) for value in (True, False) for text in (str(value), str(value).lower())}
+"""Labels as pandas writes them from booleans, in CSV."""
 
 
 @dataclass(frozen=True)
@@ -99,10 +103,8 @@ def read_predictions(path: Path | str, columns: Columns | None = None) -> Predic
         needed.append(columns.patient)
     missing = [column for column in needed if column not in table.columns]
     if missing:
-        raise StatisticsError(
-            f"{path}: no column {', '.join(map(repr, missing))}; "
-            f"the file has {', '.join(map(str, table.columns))}"
-        )
+        has = ", ".join(visible(str(column)) for column in table.columns)
+        raise StatisticsError(f"{path}: no column {', '.join(map(repr, missing))}; the file has {has}")
     if table.empty:
         raise StatisticsError(f"{path}: no rows below the header")
     image_ids = _text(table[columns.image])
@@ -114,7 +116,8 @@ def read_predictions(path: Path | str, columns: Columns | None = None) -> Predic
     twice = [image for image, count in Counter(image_ids).items() if count > 1]
     if twice:
         raise StatisticsError(f"{path}: {columns.image} stands more than once: {name_rows(twice, 'image')}")
-    labels = _numbers(table[columns.label], image_ids, f"{path}: {columns.label}")
+    _refuse_control_characters(image_ids, f"{path}: {columns.image}")
+    labels = _numbers(table[columns.label].replace(_TRUTH), image_ids, f"{path}: {columns.label}")
     _refuse((labels != 0) & (labels != 1), labels, image_ids, f"{path}: {columns.label} must be 0 or 1")
     truth = labels == 1
     scores = {}
@@ -139,6 +142,7 @@ def read_predictions(path: Path | str, columns: Columns | None = None) -> Predic
             image_ids,
             f"{path}: no {columns.patient}",
         )
+        _refuse_control_characters(patients, f"{path}: {columns.patient}")
     others = table.drop(columns=[c for c in {*needed, columns.patient} if c in table.columns])
     return Predictions(image_ids, truth, scores, patients, others)
 
@@ -260,11 +264,13 @@ def _read_table(path: Path) -> pd.DataFrame:
         raise StatisticsError(f"{path}: no such file")
     if path.suffix.lower() in _PARQUET:
         try:
-            return pd.read_parquet(path)
+            table = pd.read_parquet(path)
         except ImportError:
             raise StatisticsError(f"{path}: Parquet needs pyarrow: pip install 'cxrbench[parquet]'") from None
         except (OSError, ValueError) as error:
             raise StatisticsError(f"{path}: not a readable Parquet file: {complaint(error)}") from None
+        # An id that is the table's index is a column like any other.
+        return table.reset_index() if any(name is not None for name in table.index.names) else table
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             # pandas would give a second column of the same name another one.
@@ -301,11 +307,12 @@ def _numbers(column: pd.Series, image_ids: npt.NDArray[np.object_], what: str) -
     numbers = np.empty(len(values))
     wrong = np.zeros(len(values), dtype=np.bool_)
     for row, value in enumerate(values):
-        try:
-            # Python's own conversion is exact; the fast parsers are not in the last bit.
-            numbers[row] = float(value)
-        except (TypeError, ValueError):
+        # Python's own conversion is exact; the fast parsers are not in the last bit.
+        number = as_number(value)
+        if number is None:
             wrong[row] = True
+        else:
+            numbers[row] = number
     _refuse(wrong, values, image_ids, f"{what} is not a number")
     return numbers
 
@@ -317,6 +324,13 @@ def _refuse(
     if rows.size:
         found = f", found {values[rows[0]]!s}" if str(values[rows[0]]) else ""
         raise StatisticsError(f"{what}{found} in {name_rows(image_ids[rows].tolist(), 'image')}")
+
+
+def _refuse_control_characters(ids: npt.NDArray[np.object_], what: str) -> None:
+    """Refuse ids that no two programs read alike, such as one with a NUL byte."""
+    wrong = [value for value in ids if any(ord(character) < 32 for character in value)]
+    if wrong:
+        raise StatisticsError(f"{what}: a control character in {name_rows(wrong, 'id')}")
 
 
 def _same_images(first_name: str, position: Mapping[str, int], name: str, part: Predictions) -> None:

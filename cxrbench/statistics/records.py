@@ -42,7 +42,7 @@ class MarginTest:
         difference <= margin).
     margin: the margin, in AUC, not negative.
     z: (difference + margin) / SE or (difference - margin) / SE; None where SE is 0.
-    p_value: one-sided.
+    p_value: one-sided: the smallest tail at which the confidence limit excludes the margin.
     p_adjusted: adjusted over all pairs, by the method of the comparison.
     holds: whether ``p_adjusted`` is below (1 - level) / 2, so 0.025 at the level 0.95: unadjusted this is the
         same as the two-sided interval lying above the null.
@@ -65,10 +65,11 @@ class Pair:
     a, b: the curves' names.
     difference: AUC of a minus AUC of b.
     se: its standard error, from the covariance of the two.
-    ci_low, ci_high: ends of its Wald confidence interval.
+    ci_low, ci_high: ends of its confidence interval (see differences.py).
     z: difference / se; 0 where the curves rank alike, None where the difference has no variance.
-    p_value: two-sided, for the two AUCs being equal.
+    p_value: two-sided, for the two AUCs being equal (DeLong's test).
     p_adjusted: adjusted over all pairs that were compared.
+    log10_p_value: its logarithm to base 10, which exists where p itself is too small for a float64.
     noninferiority, superiority: the one-sided tests, where a margin was given.
     note: what a reader must know of these numbers, or None.
     """
@@ -85,6 +86,7 @@ class Pair:
     noninferiority: MarginTest | None = None
     superiority: MarginTest | None = None
     note: str | None = None
+    log10_p_value: float | None = None
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ listed with its counts and the reason why its AUC is not estimated. Images witho
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -157,7 +158,7 @@ def age_bands(ages: npt.ArrayLike, edges: Sequence[float] = AGE_EDGES) -> pd.Ser
     StatisticsError: an age is no number, negative or infinite (the rows are named), or the edges do not
         ascend.
     """
-    if not edges or any(b <= a for a, b in itertools.pairwise(edges)):
+    if not edges or not all(b > a for a, b in itertools.pairwise([-math.inf, *edges])):
         raise StatisticsError(f"edges: must ascend, not {', '.join(f'{edge:g}' for edge in edges)}")
     given = pd.Series(ages)
     years = pd.to_numeric(given, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)

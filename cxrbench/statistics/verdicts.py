@@ -147,9 +147,9 @@ def verdict(
     inconclusive  the interval crosses an end of the band            the interval crosses it
     ============  =================================================  ================================
 
-    So both pass and fail are claims that the data support. With a 95% interval, an AUC that in truth misses
-    the target passes in at most 2.5% of samples, and one that in truth meets it fails in at most 2.5% (the
-    two one-sided tests of Schuirmann, J. Pharmacokinet. Biopharm. 15:657-680, 1987, each at 2.5%). A test
+    So both pass and fail are claims that the data support: the two one-sided tests of Schuirmann (J.
+    Pharmacokinet. Biopharm. 15:657-680, 1987), each at 2.5% with a 95% interval. How often they err in small
+    samples was simulated: docs/statistics.md has the numbers, cell by cell. A test
     sample too small to tell gives neither, and the sentence says what would settle it. A target that is not
     yet calibrated, or an AUC that could not be estimated, is always inconclusive.
 
@@ -168,10 +168,13 @@ def verdict(
 
     Raises
     ------
-    StatisticsError: the interval is not one (an end is NaN, or the ends are the wrong way round).
+    StatisticsError: the interval is not one (an end is NaN, or the ends are the wrong way round), the AUC is
+        NaN, or there are no runs.
     """
     if auc is None or ci_low is None or ci_high is None:
         return Verdict("inconclusive", f"the AUC could not be estimated; target {target}")
+    if math.isnan(auc) or runs < 1:
+        raise StatisticsError(f"no verdict on an AUC of {auc:g} from {runs} runs")
     if not ci_low <= ci_high:
         raise StatisticsError(f"interval: {ci_low:g} to {ci_high:g} is not an interval")
     band = target.band

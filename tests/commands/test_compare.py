@@ -238,3 +238,19 @@ def test_one_curve_is_refused(files):
 def test_choices_are_those_of_the_library():
     assert get_args(Adjustment) == _predictions.ADJUSTMENTS
     assert get_args(IntervalMethod) == _predictions.INTERVALS
+
+
+def test_unpaired_images_of_the_same_patients_are_noted(tmp_path):
+    for name, seed in (("new", 1), ("old", 2)):
+        rng = np.random.default_rng(seed)
+        rows = [f"{name}{i},p{i // 2},{i % 2},{rng.random()}" for i in range(8)]
+        (tmp_path / f"{name}.csv").write_text("image_id,patient_id,label,score\n" + "\n".join(rows) + "\n")
+    result = run(tmp_path / "new.csv", tmp_path / "old.csv", "--unpaired")
+    assert result.exit_code == 0
+    assert "16 images of 4 patients count as independent" in result.stdout
+
+
+def test_a_margin_that_only_python_reads_is_refused(files):
+    result = run(*files[0], "--margin", "0_02")
+    assert result.exit_code == 2
+    assert "'0_02' is not a number" in result.stderr

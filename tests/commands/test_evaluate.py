@@ -240,3 +240,14 @@ def test_numbers_for_a_person():
         "-",
         "1.0000",
     ]
+
+
+def test_percentages_are_refused_by_file_and_image(tmp_path):
+    table = _table(30, 1)
+    table["score"] = np.round(100 * table["score"], 3)
+    table.to_csv(tmp_path / "s.csv", index=False)
+    result = run(tmp_path / "s.csv", "--calibration")
+    assert result.exit_code == 2
+    assert f"{tmp_path / 's.csv'}: score: must be probabilities" in result.stderr
+    assert "image image0" in result.stderr or "images image0" in result.stderr
+    assert "divide percentages by 100" in result.stderr

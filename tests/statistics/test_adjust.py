@@ -39,3 +39,10 @@ def test_one_or_no_comparison_needs_no_adjustment(method):
 def test_an_unknown_method_is_refused_even_where_nothing_is_adjusted():
     with pytest.raises(StatisticsError, match="adjust: must be one of holm, bonferroni, fdr_bh, none"):
         compare_all([0, 0, 1, 1], {"a": [1, 2, 3, 4]}, adjust="sidak")
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), 2.0, -0.1])
+@pytest.mark.parametrize("method", ["holm", "none"])
+def test_what_is_no_p_value_is_refused(wrong, method):
+    with pytest.raises(StatisticsError, match="p_values: must lie between 0 and 1"):
+        adjust_p_values([0.01, wrong, 0.03], method)

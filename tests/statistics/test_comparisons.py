@@ -335,3 +335,13 @@ def test_unpaired_refuses_missing_patients_and_names_the_sample():
             [1, 2, 3, 4],
             names=("new", "old"),
         )
+
+
+def test_a_p_value_too_small_for_a_float_has_a_logarithm():
+    rng = np.random.default_rng(3)
+    labels = np.arange(6000) < 3000
+    found = compare(labels, rng.normal(size=6000) + 3 * labels, rng.normal(size=6000))
+    assert found.p_value == 0.0
+    assert found.log10_p_value == pytest.approx((np.log(2) + norm.logsf(abs(found.z))) / np.log(10))
+    usual = compare([0, 0, 0, 1, 1, 1], [1, 2, 4, 3, 5, 6], [2, 1, 5, 3, 4, 6])
+    assert usual.log10_p_value == pytest.approx(np.log10(usual.p_value))

@@ -132,3 +132,30 @@ def test_many_rows_are_named_by_the_first_three():
     assert name_rows([4]) == "row 4"
     assert name_rows([4, 5, 6]) == "rows 4, 5, 6"
     assert name_rows(range(10), "image") == "images 0, 1, 2 and 7 more"
+
+
+@pytest.mark.parametrize("text", ["0_9", "٣", "１", "0x10", "", "None"])
+def test_text_that_only_python_reads_as_a_number_is_refused(text):
+    with pytest.raises(StatisticsError, match="scores: not a number in row 1"):
+        as_scores(["0.5", text])
+
+
+def test_text_that_is_a_number_is_read():
+    assert as_scores(["0.5", " 1e-3", "+2", ".25"]).tolist() == [0.5, 0.001, 2.0, 0.25]
+
+
+@pytest.mark.parametrize("values", [np.array(["2020-01-01"], "datetime64[D]"), [b"1"], [None], [[1]]])
+def test_dates_bytes_and_objects_are_no_numbers(values):
+    with pytest.raises(StatisticsError):
+        as_scores(values)
+
+
+def test_percentages_and_logits_are_told_apart():
+    with pytest.raises(StatisticsError, match="found 90 in image b; divide percentages by 100"):
+        as_probabilities([0.5, 90], images=["a", "b"])
+    with pytest.raises(StatisticsError, match="found -3 in rows 0, 1; turn logits into probabilities"):
+        as_probabilities([-3, 90])
+
+
+def test_blanks_around_a_name_can_be_seen():
+    assert name_rows(["a ", "b"], "image") == "images 'a ', b"

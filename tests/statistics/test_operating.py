@@ -163,3 +163,8 @@ def test_calls_must_be_calls():
         mcnemar_tests([0, 1], [0, 1], [0, 0.5])
     with pytest.raises(StatisticsError, match="calls_a: 3 values for 2 labels"):
         mcnemar_tests([0, 1], [0, 1, 1], [0, 1])
+
+
+def test_a_threshold_that_is_no_number_is_refused():
+    with pytest.raises(StatisticsError, match="threshold: must be a number"):
+        at_threshold([0, 1], [0.1, 0.9], float("nan"))

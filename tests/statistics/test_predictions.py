@@ -309,3 +309,38 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
 def test_from_file_to_number(write):
     found = read_predictions(write(GOOD, "control.csv"))
     assert auc(found.labels, found.scores["control"]).auc == 1.0
+
+
+@pytest.mark.parametrize("text", ["0_9", "٣", "１"])
+@pytest.mark.parametrize("column", ["score", "label"])
+def test_text_that_only_python_reads_as_a_number_is_refused_by_image(write, column, text):
+    rows = {"score": f"a,p,0,0.1\nb,q,1,{text}\n", "label": f"a,p,0,0.1\nb,q,{text},0.9\n"}
+    path = write("image_id,patient_id,label,score\n" + rows[column])
+    with pytest.raises(StatisticsError, match=f"{column} is not a number, found {text} in image b"):
+        read_predictions(path)
+
+
+def test_booleans_are_labels_in_csv_as_in_parquet(tmp_path):
+    table = pd.DataFrame({"image_id": ["a", "b"], "label": [False, True], "score": [0.1, 0.9]})
+    table.to_csv(tmp_path / "s.csv", index=False)
+    table.to_parquet(tmp_path / "s.parquet")
+    for name in ("s.csv", "s.parquet"):
+        assert read_predictions(tmp_path / name).labels.tolist() == [False, True]
+
+
+def test_an_id_that_is_the_index_of_a_parquet_table_is_read(tmp_path):
+    table = pd.DataFrame({"image_id": ["a", "b"], "label": [0, 1], "score": [0.1, 0.9]}).set_index("image_id")
+    table.to_parquet(tmp_path / "s.parquet")
+    assert read_predictions(tmp_path / "s.parquet").image_ids.tolist() == ["a", "b"]
+
+
+@pytest.mark.parametrize("row", ["a\x00,p,0,0.1\nb,q,1,0.9\n", "a,p\x1b,0,0.1\nb,q,1,0.9\n"])
+def test_a_control_character_in_an_id_is_refused(write, row):
+    with pytest.raises(StatisticsError, match="a control character in id '") as caught:
+        read_predictions(write("image_id,patient_id,label,score\n" + row))
+    assert str(caught.value).isprintable()
+
+
+def test_a_blank_in_a_column_name_can_be_seen(write):
+    with pytest.raises(StatisticsError, match="no column 'label'; the file has image_id, ' label', score"):
+        read_predictions(write("image_id, label,score\na,0,0.1\nb,1,0.9\n"))

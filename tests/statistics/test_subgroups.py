@@ -162,3 +162,9 @@ def test_bad_calls_are_refused():
         subgroup_aucs([0, 1], [0, 1], ["a", "b"], minimum=1)
     with pytest.raises(StatisticsError, match="subgroups: 1 values for 2 labels"):
         subgroup_aucs([0, 1], [0, 1], ["a"])
+
+
+@pytest.mark.parametrize("edges", [[float("nan")], [1.0, float("nan")], [], [2.0, 1.0]])
+def test_edges_that_do_not_ascend_are_refused(edges):
+    with pytest.raises(StatisticsError, match="edges: must ascend"):
+        age_bands([1.0, 2.0], edges)

@@ -215,3 +215,9 @@ def test_one_more_seed_of_unchanged_code_passes_in_95_percent():
 def test_half_a_spread_is_refused(arguments, message):
     with pytest.raises(StatisticsError, match=message):
         Target(**{"auc": 0.8, "tolerance": 0.05, **arguments})
+
+
+@pytest.mark.parametrize(("auc", "runs"), [(float("nan"), 1), (0.8, 0)])
+def test_no_verdict_on_what_was_not_measured(auc, runs):
+    with pytest.raises(StatisticsError, match="no verdict"):
+        verdict(BAND, auc, 0.72, 0.79, runs)

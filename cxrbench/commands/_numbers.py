@@ -1,0 +1,20 @@
+"""An option's number, read as a person reads it."""
+
+from __future__ import annotations
+
+import click
+
+from cxrbench.text import plain_number
+
+
+def number(value: str | float) -> float:
+    """Return the number of a click option's value: not of ``0_05``, which Python takes for 5.
+
+    Raises
+    ------
+    click.BadParameter: the value is not a number.
+    """
+    found = plain_number(value) if isinstance(value, str) else float(value)
+    if found is None:
+        raise click.BadParameter(f"{value!r} is not a number")
+    return found

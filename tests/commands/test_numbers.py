@@ -1,0 +1,37 @@
+"""Numbers in options are those that a person reads."""
+
+from __future__ import annotations
+
+import click
+import pytest
+
+from cxrbench.commands import compare, evaluate, gate
+from cxrbench.commands._numbers import number
+from cxrbench.commands._seeds import seeds
+
+
+@pytest.mark.parametrize("text", ["0_05", "٠.٥", "１", "0x1", "1,5", "", "five"])
+def test_what_is_no_number_to_a_person_is_refused(text):
+    with pytest.raises(click.BadParameter, match="is not a number"):
+        number(text)
+
+
+@pytest.mark.parametrize(("text", "value"), [("0.05", 0.05), (" -1e-3", -0.001), (".5", 0.5), (0.95, 0.95)])
+def test_what_is_a_number_is_read(text, value):
+    assert number(text) == value
+
+
+def test_every_option_of_these_commands_with_a_number_reads_it_so():
+    for module in (compare, evaluate, gate):
+        for option in module.command.params:
+            assert option.type is not click.FLOAT, (module.__name__, option.name)
+
+
+@pytest.mark.parametrize("text", ["1_0", "１", "1.0", "1,,2", ""])
+def test_seeds_are_whole_numbers_as_a_person_writes_them(text):
+    with pytest.raises(click.BadParameter, match="whole numbers"):
+        seeds(None, None, text)
+
+
+def test_seeds_are_read():
+    assert seeds(None, None, "0, 1,-2") == (0, 1, -2)
