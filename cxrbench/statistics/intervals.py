@@ -10,8 +10,8 @@ r"""Confidence limits of one AUC, and what replaces them where the variance is z
 
 which hold their promise with as few as ten images of a class. V is the variance of exponential scores. Where
 the images say that theirs is larger (images of one patient, positives that are missed altogether), so is the
-interval: :math:`\rho = \max(1, (t/z)^2 \hat V / V(\hat\theta))` with :math:`\hat V` DeLong's or
-Obuchowski's variance and t Student's quantile on its degrees of freedom.
+interval: :math:`\rho = \max(1, \hat V / V(\hat\theta))` with :math:`\hat V` DeLong's or
+Obuchowski's variance.
 
 *Logit*: :math:`\operatorname{expit}(\operatorname{logit}\hat\theta \pm
 z\,\mathrm{SE}/(\hat\theta(1-\hat\theta)))` (Pepe, The Statistical Evaluation of Medical Tests, 2003, section
@@ -38,7 +38,7 @@ import math
 from typing import Literal, get_args
 
 import numpy as np
-from scipy.special import expit, logit, ndtri, rel_entr, stdtrit
+from scipy.special import expit, logit, ndtri, rel_entr
 
 from cxrbench.errors import StatisticsError
 from cxrbench.statistics.delong import Components
@@ -114,9 +114,8 @@ def newcombe_interval(sample: Components, level: float) -> tuple[FloatArray, Flo
     """Return the limits of method 5, widened where the sample's own variance is larger; each (K,)."""
     auc, m, n = sample.auc, sample.n_positive, sample.n_negative
     z = normal_quantile(level)
-    t = np.asarray(stdtrit(sample.degrees, 0.5 + level / 2))
     of_model = newcombe_variance(auc, m, n)
-    own = (t / z) ** 2 * sample.se**2
+    own = sample.se**2
     rho = np.maximum(1.0, np.divide(own, of_model, out=np.ones_like(own), where=of_model > 0))
     reach = z**2 * rho
 
