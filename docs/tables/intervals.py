@@ -1,0 +1,90 @@
+"""Tables of docs/statistics.md: what the simulation of the intervals found."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+from evidence import markdown
+
+EVIDENCE = Path(__file__).parents[1] / "statistics" / "coverage.csv"
+USUAL = 0.7
+"""The correlation of the two classifiers' scores in the main tables."""
+
+
+def cells() -> list[dict[str, str]]:
+    """Return the rows of the evidence."""
+    with EVIDENCE.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def single() -> str:
+    """Coverage of the interval of one AUC, by test sample and true AUC."""
+    rows = [cell for cell in cells() if not cell["auc_b"]]
+    aucs = list(dict.fromkeys(cell["auc_a"] for cell in rows))
+    body = []
+    for design in dict.fromkeys(cell["design"] for cell in rows):
+        of_design = {cell["auc_a"]: cell for cell in rows if cell["design"] == design}
+        body.append(
+            [design]
+            + [f"{_percent(of_design[a]['covers'])} ({_percent(of_design[a]['wald_covers'])})" for a in aucs]
+        )
+    return markdown(("test sample", *(f"AUC {float(auc):.2f}" for auc in aucs)), body)
+
+
+def difference() -> str:
+    """Coverage of the interval of a difference and its one-sided errors, worst of the pairs of AUCs."""
+    rows = [cell for cell in cells() if cell["correlation"] == str(USUAL)]
+    return markdown(
+        ("test sample", "covers, least", "most", "lower limit errs, most", "upper limit errs, most",
+         "Wald covers, least", "Wald's lower limit errs, most"),
+        [
+            [design, *_worst([cell for cell in rows if cell["design"] == design])]
+            for design in dict.fromkeys(cell["design"] for cell in rows)
+        ],
+    )  # fmt: skip
+
+
+def correlations() -> str:
+    """The same at other correlations of the two classifiers' scores."""
+    rows = [cell for cell in cells() if cell["correlation"] not in ("", str(USUAL))]
+    keys = dict.fromkeys((cell["design"], cell["correlation"]) for cell in rows)
+    return markdown(
+        ("test sample", "correlation", "covers, least", "most", "lower limit errs, most",
+         "upper limit errs, most", "Wald covers, least", "Wald's lower limit errs, most"),
+        [
+            [*key, *_worst([cell for cell in rows if (cell["design"], cell["correlation"]) == key])]
+            for key in keys
+        ],
+    )  # fmt: skip
+
+
+def power() -> str:
+    """How often a classifier as good as the other is shown to lose less than 0.05."""
+    rows = [cell for cell in cells() if cell["correlation"] == str(USUAL) and cell["auc_a"] == cell["auc_b"]]
+    aucs = list(dict.fromkeys(cell["auc_a"] for cell in rows))
+    body = []
+    for design in dict.fromkeys(cell["design"] for cell in rows):
+        of_design = {cell["auc_a"]: cell for cell in rows if cell["design"] == design}
+        body.append(
+            [design]
+            + [f"{_percent(of_design[a]['passes'])} ({_percent(of_design[a]['wald_passes'])})" for a in aucs]
+        )
+    return markdown(("test sample", *(f"both AUC {float(auc):.2f}" for auc in aucs)), body)
+
+
+def _worst(rows: list[dict[str, str]]) -> list[str]:
+    def of(column: str) -> list[float]:
+        return [float(row[column]) for row in rows]
+
+    return [
+        _percent(value)
+        for value in (
+            min(of("covers")), max(of("covers")), max(of("above")), max(of("below")),
+            min(of("wald_covers")), max(of("wald_above")),
+        )
+    ]  # fmt: skip
+
+
+def _percent(share: str | float) -> str:
+    return f"{100 * float(share):.1f}"
