@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,9 @@ def role_cohort(profile: Profile, role: str, data_root: Path | None, device: str
         links=settings.links,
         **settings.options,
     )
+    if settings.patients:
+        patients = f"{settings.patients}/" + cohort.table["patient_id"].astype(str)
+        cohort = replace(cohort, table=cohort.table.assign(patient_id=patients))
     labels = (profile.label,) if role == profile.target else settings.labels or cohort.labels
     unknown = [label for label in labels if label not in cohort.labels]
     if unknown:

@@ -17,7 +17,7 @@ from cxrbench.files import digest, file_sha256, source_digest, write_text_atomic
 from cxrbench.schemes import StageRun
 from cxrbench.statistics.predictions import read_predictions, write_predictions
 from cxrbench.study.prepare import PackedImages, Prepared
-from cxrbench.study.privacy import hashed, patient_key
+from cxrbench.study.privacy import written_patients
 from cxrbench.study.profile import Profile
 from cxrbench.study.stages import heads, only_one
 from cxrbench.training.checkpoints import StageFolder
@@ -148,9 +148,7 @@ def scheme_predictions(
 
     def part(name: str) -> PartPredictions:
         rows = target.pack.table.loc[target.rows(name)]
-        patients = rows["patient_id"].astype(str).tolist()
-        if profile.patient_ids == "hashed":
-            patients = hashed(patients, patient_key(target.settings.dataset))
+        patients = written_patients(profile, profile.target, rows["patient_id"])
         content = {
             "stage": folder.key,
             "images": target.identity(name),

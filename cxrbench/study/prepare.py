@@ -17,6 +17,7 @@ from cxrbench.errors import CohortError, ProfileError
 from cxrbench.files import digest
 from cxrbench.leaks.audit import LeakReport, Part, audit
 from cxrbench.study.cohorts import role_cohort
+from cxrbench.study.privacy import keep_private
 from cxrbench.study.profile import Profile, RoleSettings
 from cxrbench.study.progress import StudyProgress
 from cxrbench.training.data import LabelledImages
@@ -170,7 +171,7 @@ def _role(
     profile: Profile, role: str, out: Path, data_root: Path | None, progress: StudyProgress, device: str
 ) -> RoleData:
     settings = profile.roles[role]
-    cohort = role_cohort(profile, role, data_root, device)
+    cohort = keep_private(profile, role, role_cohort(profile, role, data_root, device), out)
     with progress.task(f"reading {role}", len(cohort)) as step:
         packed = pack(cohort, profile.image_size, out / "packs", on_bad=profile.on_bad_file, progress=step)
     if settings.folds:

@@ -1,9 +1,15 @@
-"""Patient identifiers in what leaves the machine: keyed hashes.
+"""Identifiers of patients and images in what a study writes: keyed hashes.
 
 A keyed hash (HMAC-SHA256) tells images of one patient apart from another's and cannot be turned back
-without the key. The key is the environment variable ``CXRBENCH_PATIENT_KEY``. Where it is not set, a fixed
-key is used for data sets that are declared public, whose identifiers anyone has, so that two machines write
-the same prediction files; all other data asks for the variable.
+without the key. The key is the environment variable ``CXRBENCH_PATIENT_KEY``.
+
+Of data that is not declared public, patient ids and image ids (which may be file names) are hashed when the
+cohort is made, before anything is written: splits, packs, audits and predictions hold hashes only, and no
+column that the cohort carries along. The one table that says which hash is whose is
+``private/ROLE.csv`` in the study's folder.
+
+Of public data, whose identifiers anyone has, patient ids in prediction files alone are hashed, under a fixed
+key where the variable is not set, so that two machines write the same files.
 """
 
 from __future__ import annotations
@@ -12,11 +18,19 @@ import hashlib
 import hmac
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
 
+import pandas as pd
+
+from cxrbench.cohort.table import COLUMNS, Cohort
 from cxrbench.datasets import adapter
 from cxrbench.errors import ProfileError
+from cxrbench.files import atomic_path
+from cxrbench.study.profile import Profile
 
 VARIABLE = "CXRBENCH_PATIENT_KEY"
+FOLDER = "private"
 _PUBLIC_KEY = "cxrbench public data"
 
 
@@ -40,6 +54,60 @@ def patient_key(dataset: str, environment: Mapping[str, str] = os.environ) -> by
     return _PUBLIC_KEY.encode()
 
 
-def hashed(patient_ids: Iterable[str], key: bytes) -> list[str]:
-    """Return the keyed hashes of ``patient_ids``, 16 hex digits each."""
-    return [hmac.new(key, str(p).encode(), hashlib.sha256).hexdigest()[:16] for p in patient_ids]
+def hashed(ids: Iterable[str], key: bytes) -> list[str]:
+    """Return the keyed hashes of ``ids``, 16 hex digits each."""
+    return [hmac.new(key, str(one).encode(), hashlib.sha256).hexdigest()[:16] for one in ids]
+
+
+def written_patients(profile: Profile, role: str, patient_ids: Iterable[str]) -> list[str]:
+    """Return the patient ids of a role's images as prediction files hold them.
+
+    Raises
+    ------
+    ProfileError: as :func:`patient_key`.
+    """
+    dataset = profile.roles[role].dataset
+    # Those of private data are hashes already.
+    if profile.patient_ids == "plain" or not adapter(dataset).public:
+        return [str(patient) for patient in patient_ids]
+    return hashed(patient_ids, patient_key(dataset))
+
+
+def keep_private(profile: Profile, role: str, cohort: Cohort, folder: Path) -> Cohort:
+    """Return the role's cohort as the study's files may hold it: public data, and "plain", as it is.
+
+    Parameters
+    ----------
+    folder: where ``private/ROLE.csv`` is written, readable by its owner alone: whose each hash is.
+
+    Raises
+    ------
+    ProfileError: the key is not set, or the table cannot be written.
+    """
+    dataset = profile.roles[role].dataset
+    if profile.patient_ids == "plain" or adapter(dataset).public:
+        return cohort
+    key = patient_key(dataset)
+    names = cohort.table["image_id"]
+    # Other words than for patients, so that one id gives two hashes where it names both.
+    images = dict(zip(names, hashed((f"image {name}" for name in names), key), strict=True))
+    table = cohort.table[[*COLUMNS, *cohort.labels]].copy()
+    table["image_id"] = table["image_id"].map(images)
+    table["patient_id"] = hashed(table["patient_id"], key)
+    table["path"] = table["image_id"]
+    whose = pd.DataFrame(
+        {
+            "image_hash": table["image_id"],
+            "patient_hash": table["patient_id"],
+            **{column: cohort.table[column] for column in ("image_id", "patient_id", "path")},
+        }
+    )
+    path = folder / FOLDER / f"{role}.csv"
+    try:
+        with atomic_path(path) as temporary:
+            temporary.touch(mode=0o600)
+            whose.to_csv(temporary, index=False)
+    except OSError as error:
+        raise ProfileError(f"{path}: cannot be written: {error.strerror}") from None
+    official = frozenset(images[image] for image in cohort.official_test if image in images)
+    return replace(cohort, table=table, official_test=official)

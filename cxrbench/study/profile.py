@@ -50,7 +50,8 @@ class RoleSettings:
     ``validation`` and ``test`` are fractions of images, met as nearly as whole patients allow; ``folds``,
     instead of them, cross-validates the target; ``labels`` restricts the cohort's label columns; ``limit``
     keeps whole patients up to that many images (0: all); ``options`` goes to the data set's adapter;
-    ``split`` names a stored split file to use as it is; ``links`` allows links that lead out of the folder.
+    ``split`` names a stored split file to use as it is; ``links`` allows links that lead out of the folder;
+    ``patients`` names whose patients they are, where two lists of one kind number theirs alike.
     """
 
     dataset: str
@@ -61,6 +62,7 @@ class RoleSettings:
     limit: int = 0
     split: str = ""
     links: bool = False
+    patients: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

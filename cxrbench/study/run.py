@@ -78,11 +78,13 @@ def run_study(
         places = local_places(devices, progress)
         drawn_on = str(devices[0])
     profile = profile.with_precision(places.precise)
-    if profile.patient_ids == "hashed":
-        # The key is needed after the images have been read, which may take an hour: ask for it now.
-        patient_key(profile.roles[profile.target].dataset)
     check_network(profile.network, profile.image_size)
     chosen = profile.select(schemes)
+    roles = frozenset(role for scheme in chosen for role in scheme.roles)
+    if profile.patient_ids == "hashed":
+        # Asked for before anything is read, which may take an hour.
+        for role in sorted(roles):
+            patient_key(profile.roles[role].dataset)
     plan = make_plan(chosen)
     store = store or out
     try:
@@ -93,7 +95,6 @@ def run_study(
     sweep(out, deep=False)
     for kept in (out / "predictions", store / "splits", store / "audits", store / "stages"):
         sweep(kept)
-    roles = frozenset(role for scheme in chosen for role in scheme.roles)
     prepared = prepare(profile, roles, store, data_root, progress, drawn_on)
     read = time.perf_counter()
     graph = Graph(profile, plan, prepared, places.description, places.count, store / "stages", out, progress)

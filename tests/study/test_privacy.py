@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
+import pandas as pd
 import pytest
+import tiny_study
 import torch
+from PIL import Image
 
 from cxrbench.datasets import registry
 from cxrbench.errors import ProfileError
@@ -61,3 +65,73 @@ def test_a_missing_key_is_said_before_anything_is_read(tmp_path, monkeypatch):
             progress=Silent(),
         )
     assert not (tmp_path / "out").exists()
+
+
+FILMS = {
+    **tiny_study.MANIFEST,
+    "study.image_size": 32,
+    "study.patient_ids": "hashed",
+    "roles.findings.patients": "north",
+    "roles.covid.patients": "south",
+}
+
+
+@pytest.fixture(scope="module")
+def hospital(tmp_path_factory):
+    """A study of two hospitals' films, whose lists number their patients alike."""
+    root = tmp_path_factory.mktemp("hospital")
+    folder = root / "data" / "films"
+    folder.mkdir(parents=True)
+    random = np.random.default_rng(1)
+    for role, label in (("findings", "Mass"), ("covid", "COVID-19")):
+        lines = [f"path,patient_id,{label},ward"]
+        for number in range(40):
+            name = f"DOE^JANE-{role}-{number}.png"
+            Image.fromarray(random.integers(0, 255, (48, 48), dtype=np.uint8)).save(folder / name)
+            lines.append(f"{name},MRN-77{number},{number % 2},WARDSEVEN")
+        (folder / f"{role}.csv").write_text("\n".join(lines) + "\n")
+    patch = pytest.MonkeyPatch()
+    patch.setenv(VARIABLE, "a key of ours")
+    out = root / "out"
+    run_study(
+        tiny_study.profile({**FILMS, "targets": None}),
+        out,
+        data_root=root / "data",
+        schemes=("findings",),
+        devices=(torch.device("cpu"),),
+        progress=Silent(),
+    )
+    yield out
+    patch.undo()
+
+
+def test_no_file_of_a_study_of_private_data_but_one_holds_an_identifier(hospital):
+    files = [path for path in hospital.rglob("*") if path.is_file()]
+    private = {path for path in files if path.parent.name == "private"}
+    assert {path.name for path in private} == {"findings.csv", "covid.csv"}
+    names = (b"DOE^JANE", b"MRN-77", b"WARDSEVEN", b"a key of ours")
+    for path in set(files) - private:
+        content = path.read_bytes()
+        assert not [name for name in names if name in content], path.relative_to(hospital)
+    for path in private:
+        assert path.stat().st_mode & 0o077 == 0
+
+
+def test_the_private_table_says_whose_every_prediction_is(hospital):
+    whose = pd.read_csv(hospital / "private" / "covid.csv", dtype=str)
+    assert whose["patient_id"].str.startswith("south/MRN-77").all()
+    assert whose["path"].str.startswith("DOE^JANE-covid-").all()
+    (path,) = hospital.glob("predictions/seed-0/test/*.csv")
+    predicted = pd.read_csv(path, dtype=str)
+    joined = predicted.merge(whose, left_on="image_id", right_on="image_hash", suffixes=("", "_plain"))
+    assert len(joined) == len(predicted) > 0
+    assert (joined["patient_id"] == joined["patient_hash"]).all()
+
+
+def test_two_hospitals_patients_of_one_number_are_two(hospital):
+    north, south = (
+        set(pd.read_csv(hospital / "private" / f"{role}.csv")["patient_hash"])
+        for role in ("findings", "covid")
+    )
+    assert len(north) == len(south) == 40
+    assert not north & south
