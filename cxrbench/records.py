@@ -1,8 +1,8 @@
 """Our own JSON files: frozen records, written whole, checked when read.
 
-A file holds one record's fields, its name, a format number and the SHA-256 of all that. A file that was
-damaged or changed by hand, or that breaks the record's types or ranges, is refused before it is used. The
-digest is that of the content and not of the bytes: other line ends or spaces change nothing.
+A file holds one record's fields, its name, a format number and a seal: the SHA-256 of all that. A file that
+was damaged or changed by hand, or that breaks the record's types or ranges, is refused before it is used. The
+seal is that of the content and not of the bytes: other line ends or spaces change nothing.
 
     @record
     class Speed:
@@ -49,7 +49,7 @@ def write_record(path: Path, value: object, format: int = 1) -> None:
     OSError: the file cannot be written; what was there is as it was.
     """
     content: dict[str, Any] = {"record": type(value).__name__, "format": format, **_fields(value)}
-    text = json.dumps({**content, "sha256": digest(content)}, indent=2, allow_nan=False)
+    text = json.dumps({**content, "seal": digest(content)}, indent=2, allow_nan=False)
     write_text_atomic(path, text + "\n")
 
 
@@ -75,13 +75,13 @@ def read_record(path: Path, kind: type[T], format: int = 1) -> T:
         raise RecordError(f"{path} is not a {kind.__name__} record of cxrbench")
     if content.get("format") != format:
         raise RecordError(f"{path} has format {content.get('format')!r}; this version reads {format}")
-    sealed = content.pop("sha256", None)
+    sealed = content.pop("seal", None)
     try:
         intact = digest(content) == sealed
     except (ValueError, TypeError, RecursionError):
         intact = False
     if not intact:
-        raise RecordError(f"{path} was changed after it was written: its SHA-256 is not the recorded one")
+        raise RecordError(f"{path} was changed after it was written: its seal does not fit")
     fields = {name: value for name, value in content.items() if name not in ("record", "format")}
     try:
         made: T = _adapter(cast(Any, kind)).validate_json(json.dumps(fields))
@@ -104,8 +104,10 @@ def faults(error: ValidationError) -> str:
 
 def _fields(value: object) -> dict[str, Any]:
     content = plain(value)
-    if not isinstance(content, dict):
-        raise TypeError(f"{type(value).__name__} is not a record")
+    if not isinstance(content, dict) or not content.keys().isdisjoint(("record", "format", "seal")):
+        raise TypeError(
+            f"{type(value).__name__} is not a record, or has a field of a name kept for the file's"
+        )
     return content
 
 

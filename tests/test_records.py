@@ -74,7 +74,7 @@ PLACES = [
     ("epochs", 1, "images"),
     ("labels", "COVID-19"),
     ("note",),
-    ("sha256",),
+    ("seal",),
 ]
 
 
@@ -155,3 +155,17 @@ def test_what_is_not_a_file_is_refused_and_not_waited_for(tmp_path: Path) -> Non
     for name, message in (("none", "does not exist"), ("pipe", "is not a file"), (".", "is not a file")):
         with pytest.raises(RecordError, match=message):
             read_record(tmp_path / name, Stage)
+
+
+@record
+class Clash:
+    seal: str
+
+
+@pytest.mark.parametrize("value", [Clash("x"), "text", 3])
+def test_what_is_no_record_or_clashes_with_the_file_s_own_names_is_not_written(
+    value: object, tmp_path: Path
+) -> None:
+    with pytest.raises(TypeError):
+        write_record(tmp_path / "clash.json", value)
+    assert not (tmp_path / "clash.json").exists()

@@ -97,6 +97,10 @@ class Graph:
             for seed in self.profile.seeds
         }
 
+    def stage(self, turn: Turn, run: StageRun) -> TrainedStage:
+        """Return a run that is trained."""
+        return self._done[turn.folders[run].key]
+
     def files(self) -> dict[int, Files]:
         """Return seed -> prediction files, with those of the folds joined."""
         files = {}

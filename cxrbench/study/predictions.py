@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from pydantic import Field
 
-from cxrbench.files import digest, file_sha256, source_digest, write_text_atomic
+from cxrbench.errors import RecordError
+from cxrbench.files import digest, file_sha256, source_digest
+from cxrbench.records import read_record, record, write_record
 from cxrbench.schemes import StageRun
 from cxrbench.statistics.predictions import read_predictions, write_predictions
 from cxrbench.study.prepare import PackedImages, Prepared
 from cxrbench.study.privacy import written_patients
 from cxrbench.study.profile import Profile
 from cxrbench.study.stages import heads, only_one
+from cxrbench.trace.records import REFERENCE_IMAGES, PathTrace
 from cxrbench.training.checkpoints import StageFolder
 from cxrbench.training.config import PrecisionChoice
 from cxrbench.training.data import LabelledImages, pool
@@ -27,23 +31,26 @@ from cxrbench.training.device import synchronise
 from cxrbench.training.loop import Progress, load_network
 from cxrbench.training.network import Network
 from cxrbench.training.predict import predict_logits, probabilities
+from cxrbench.training.tracer import norms, watched_inputs
 
 PARTS = ("validation", "test")
 
 
-@dataclass(frozen=True)
+@record
 class PredictionFile:
     """One written prediction file.
 
     ``seconds`` is what predicting its images took when it was written, ``processes`` how many worked then.
+    ``trace`` is None where the file was joined from those of folds.
     """
 
     path: str
     key: str
     sha256: str
-    images: int
-    seconds: float
-    processes: int = 1
+    images: Annotated[int, Field(ge=1)]
+    seconds: Annotated[float, Field(ge=0)]
+    processes: Annotated[int, Field(ge=1)] = 1
+    trace: PathTrace | None = None
 
 
 Files = dict[str, dict[str, PredictionFile]]
@@ -124,14 +131,19 @@ class SchemePredictions:
         for part in self.missing(self.processes).parts:
             progress.start(f"predicting ({part.part})", len(part.images.rows))
             try:
-                scores, seconds = predict_images(
-                    self.role, network, part.images.load(), device, self.precision
+                images = part.images.load()
+                with watched_inputs(network) as inputs:
+                    scores, seconds = predict_images(self.role, network, images, device, self.precision)
+                trace = PathTrace(
+                    network=norms(network, [self.role]),
+                    inputs=inputs.moments(),
+                    reference=reference_scores(self.role, network, images, device, self.precision),
                 )
             finally:
                 progress.stop()
             path = self.out / part.path
             write_predictions(path, part.image_ids, part.patients, part.images.labels[:, 0], scores)
-            _record(path, self.out, part.key, len(part.image_ids), seconds, self.processes)
+            _record(path, self.out, part.key, len(part.image_ids), seconds, self.processes, trace)
 
 
 def scheme_predictions(
@@ -236,18 +248,42 @@ def predict_images(
     return probabilities(logits[:, 0]), time.perf_counter() - started
 
 
+def reference_scores(
+    role: str, network: Network, images: LabelledImages, device: torch.device, precision: PrecisionChoice
+) -> tuple[float, ...]:
+    """Return the scores that a random network of a fixed seed, built as ``network``, gives the first images.
+
+    It takes the path of :func:`predict_images`: a change of the path shows whatever was trained.
+    """
+    reference = Network(network.architecture, {role: 1}, seed=0)
+    reference.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    first = LabelledImages(images.pixels[:REFERENCE_IMAGES], images.labels[:REFERENCE_IMAGES])
+    scores, _ = predict_images(role, reference, first, device, precision)
+    return tuple(map(float, scores))
+
+
 def _kept(path: Path, key: str) -> PredictionFile | None:
-    described = path.with_suffix(".json")
-    if not (path.exists() and described.exists()):
+    """Return the record of ``path`` where it and the file are whole and of ``key``; else it is made anew."""
+    if not path.is_file():
         return None
-    record = PredictionFile(**json.loads(described.read_text()))
-    return record if record.key == key and record.sha256 == file_sha256(path) else None
+    try:
+        found = read_record(path.with_suffix(".json"), PredictionFile)
+    except RecordError:
+        return None
+    return found if found.key == key and found.sha256 == file_sha256(path) else None
 
 
-def _record(path: Path, out: Path, key: str, images: int, seconds: float, processes: int) -> PredictionFile:
-    """Write down beside ``path`` what it was made from."""
-    record = PredictionFile(
-        path.relative_to(out).as_posix(), key, file_sha256(path), images, seconds, processes
-    )
-    write_text_atomic(path.with_suffix(".json"), json.dumps(asdict(record), indent=2))
-    return record
+def _record(
+    path: Path,
+    out: Path,
+    key: str,
+    images: int,
+    seconds: float,
+    processes: int,
+    trace: PathTrace | None = None,
+) -> PredictionFile:
+    """Write down next to ``path`` what it was made from."""
+    name = path.relative_to(out).as_posix()
+    made = PredictionFile(name, key, file_sha256(path), images, seconds, processes, trace)
+    write_record(path.with_suffix(".json"), made)
+    return made

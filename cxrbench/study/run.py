@@ -30,6 +30,9 @@ from cxrbench.study.profile import Profile
 from cxrbench.study.progress import StudyProgress
 from cxrbench.study.results import Results, save_results
 from cxrbench.study.stages import versions
+from cxrbench.study.tracing import study_trace
+from cxrbench.trace.records import NAME as TRACE
+from cxrbench.trace.records import write_trace
 from cxrbench.training.network import check_network
 
 
@@ -132,7 +135,9 @@ def run_study(
                 "total": time.perf_counter() - started,
             },
         )
+        trace = study_trace(graph)
     save_results(results, out / RESULTS)
+    write_trace(trace, out / TRACE)
     return FinishedStudy(out, results)
 
 

@@ -39,7 +39,7 @@ def network_partings(now: PredictionEntry, stage: StageTrace) -> Iterator[Partin
 
 
 def path_partings(now: PredictionEntry, before: PredictionEntry, rule: Tolerance) -> Iterator[Parting]:
-    """Yield where the path parts that leads from the same images to logits, whatever network is trained."""
+    """Yield where the path parts that leads from the same images to scores, whatever network is trained."""
     if now.images != before.images:
         usually = "a batch is left out, or images are"
         yield Parting("prediction", name(now), "images", str(now.images), str(before.images), usually)
@@ -52,13 +52,13 @@ def path_partings(now: PredictionEntry, before: PredictionEntry, rule: Tolerance
             yield numbers("prediction", name(now), what, x, y, "normalisation: another mean or SD, or none")
     if len(a.reference) != len(b.reference):
         counts = str(len(a.reference)), str(len(b.reference))
-        yield Parting("prediction", name(now), "reference logits", *counts, "fewer images")
+        yield Parting("prediction", name(now), "reference scores", *counts, "fewer images")
         return
     spread = float(np.std(b.reference)) if b.reference else 0.0
     for image, (x, y) in enumerate(zip(a.reference, b.reference, strict=True)):
         if not near(x, y, rule.reference, spread):
             usually = "evaluation mode, order of channels, precision, or another network"
-            yield numbers("prediction", name(now), f"reference logit of image {image}", x, y, usually)
+            yield numbers("prediction", name(now), f"reference score of image {image}", x, y, usually)
             return
 
 

@@ -114,12 +114,12 @@ class StageEntry:
 
 @record
 class PathTrace:
-    """The path from pixels to logits in one prediction.
+    """The path from pixels to scores in one prediction.
 
     network: norms of the parameters of the network that predicted.
     inputs: of what enters its first convolution.
-    reference: logits that a fixed random network gives for the first :data:`REFERENCE_IMAGES` images through
-        the same path.
+    reference: scores that a fixed random network gives the first :data:`REFERENCE_IMAGES` images on the same
+        path.
     """
 
     network: Norms

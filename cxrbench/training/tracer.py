@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -64,6 +65,38 @@ class Tracer:
         """Write down the end of an epoch, and whether it is the one to keep so far."""
         now = norms(network, self.roles)
         self.trace = replace(self.trace, after=now, kept=now if kept else self.trace.kept)
+
+
+class Inputs:
+    """What entered a trunk: sums over all values, in float64."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._sum = 0.0
+        self._squares = 0.0
+
+    def see(self, values: Tensor) -> None:
+        """Add ``values``, of any shape."""
+        exact = values.detach().double()
+        self._count += exact.numel()
+        self._sum += float(exact.sum())
+        self._squares += float(exact.square().sum())
+
+    def moments(self) -> Moments:
+        """Return mean and SD of all that was seen."""
+        mean = self._sum / max(self._count, 1)
+        return Moments(mean, math.sqrt(max(self._squares / max(self._count, 1) - mean**2, 0.0)))
+
+
+@contextmanager
+def watched_inputs(network: Network) -> Iterator[Inputs]:
+    """Yield the sums of what enters the first layer of ``network`` while the context is open."""
+    inputs = Inputs()
+    hook = network.trunk.register_forward_pre_hook(lambda _, arguments: inputs.see(arguments[0]))
+    try:
+        yield inputs
+    finally:
+        hook.remove()
 
 
 def norms(network: Network, roles: Iterable[str]) -> Norms:

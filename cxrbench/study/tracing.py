@@ -1,0 +1,128 @@
+"""The trace of a study: from its prepared images, its trained stages and its predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from cxrbench.files import plain
+from cxrbench.schemes import StageRun
+from cxrbench.study.graph import Graph, Turn
+from cxrbench.study.prepare import Prepared
+from cxrbench.study.profile import Profile
+from cxrbench.study.stages import versions
+from cxrbench.trace.fingerprints import UNKNOWN, of_labels, of_pixels, of_texts, packed
+from cxrbench.trace.records import PartTrace, PredictionEntry, StageEntry, Trace
+
+PARTS = ("train", "validation", "test")
+
+
+def study_trace(graph: Graph) -> Trace:
+    """Return the trace of a study whose ``graph`` is finished."""
+    profile = graph.profile
+    return Trace(
+        profile=profile.name,
+        environment=environment(graph.device),
+        settings={"image_size": str(profile.image_size), "network": profile.network},
+        target=profile.target,
+        parts=tuple(_parts(graph)),
+        stages=tuple(entry for turn in graph.turns for entry in _stages(graph, turn)),
+        predictions=tuple(entry for turn in graph.turns for entry in _predictions(graph, turn)),
+    )
+
+
+def environment(device: Mapping[str, str | int]) -> dict[str, str]:
+    """Return what bits depend on besides code and data: the device with its threads, and versions."""
+    libraries = {name: versions()[name] for name in ("torch", "torchvision", "numpy")}
+    return {**{key: str(value) for key, value in device.items()}, **libraries}
+
+
+def part_trace(prepared: Prepared, role: str, part: str, fold: int | None) -> PartTrace:
+    """Return what is written down of one part of a role's images.
+
+    Raises
+    ------
+    CohortError: the part is empty.
+    """
+    data = prepared.roles[role]
+    lying = data.packed(part)
+    rows = data.pack.table.loc[lying.rows]
+    images = lying.load()
+    labels = of_labels(images.labels)
+    unknown = (labels == UNKNOWN).sum(axis=0)
+    positive = ((labels > 100) & (labels != UNKNOWN)).sum(axis=0)
+    return PartTrace(
+        role=role,
+        part=part,
+        fold=fold,
+        images=len(rows),
+        patients=int(rows["patient_id"].nunique()),
+        label_names=tuple(data.pack.labels),
+        positive=tuple(map(int, positive)),
+        negative=tuple(map(int, len(rows) - positive - unknown)),
+        unknown=tuple(map(int, unknown)),
+        pixel_mean=float(images.pixels.mean(dtype=np.float64) / 255),
+        pixel_sd=float(images.pixels.std(dtype=np.float64) / 255),
+        ids=packed(of_texts(rows["image_id"].astype(str))),
+        labels=packed(labels),
+        pixels=packed(of_pixels(images.pixels)),
+    )
+
+
+def _parts(graph: Graph) -> Iterator[PartTrace]:
+    first = graph.prepared[0]
+    for role in sorted(first.roles):
+        # Only the target's parts differ from fold to fold; only its test part is predicted.
+        target = role == graph.profile.target
+        for prepared in graph.prepared if target else (first,):
+            for part in PARTS if target else PARTS[:2]:
+                yield part_trace(prepared, role, part, prepared.fold if target else None)
+
+
+def _stages(graph: Graph, turn: Turn) -> Iterator[StageEntry]:
+    """Yield the stages of one seed and fold; those that folds share only in the first."""
+    target, fold = graph.profile.target, turn.prepared.fold
+    for run in graph.plan.runs:
+        shared = target not in run.roles
+        if shared and fold is not None and turn.prepared is not graph.prepared[0]:
+            continue
+        trained = graph.stage(turn, run)
+        yield StageEntry(
+            run=str(run),
+            parent=str(run.parent) if run.parent else None,
+            seed=turn.seed,
+            fold=None if shared else fold,
+            roles=tuple(sorted(run.stage.roles)),
+            settings=_settings(graph.profile, run),
+            epoch_images=tuple(epoch.images for epoch in trained.history),
+            epoch_losses=tuple(epoch.loss for epoch in trained.history),
+            trace=trained.trace,
+        )
+
+
+def _settings(profile: Profile, run: StageRun) -> dict[str, str]:
+    config = plain(profile.stage_config(run.stage))
+    assert isinstance(config, dict)
+    return {
+        f"{key}.{inner}" if inner else key: str(setting)
+        for key, value in config.items()
+        for inner, setting in (value.items() if isinstance(value, dict) else (("", value),))
+    }
+
+
+def _predictions(graph: Graph, turn: Turn) -> Iterator[PredictionEntry]:
+    for scheme, predictions in turn.predictions.items():
+        for part, file in predictions.kept().items():
+            if file.trace is None:
+                continue
+            yield PredictionEntry(
+                scheme=scheme,
+                run=str(graph.plan.final[scheme]),
+                seed=turn.seed,
+                fold=turn.prepared.fold,
+                part=part,
+                images=file.images,
+                path=file.trace,
+                scores=file.sha256,
+            )
