@@ -5,6 +5,12 @@ The study is of phantoms at 32 px, one epoch, two schemes: everything is there, 
 
 from __future__ import annotations
 
+import os
+
+# Of pytest-xdist's workers each has a core, so a thread more would only be in the others' way. Before torch.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 from dataclasses import dataclass
 from pathlib import Path
 

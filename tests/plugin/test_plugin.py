@@ -264,14 +264,20 @@ def test_other_peoples_tests_do_not_pay_for_the_plugin(outside):
 def test_an_interrupted_study_says_that_it_goes_on(outside):
     outside.makeconftest(
         """
+        import sys
+        from types import SimpleNamespace
         import pytest
-        @pytest.fixture(autouse=True)
-        def interrupted(monkeypatch):
-            def run_study(*args, **kwargs): raise KeyboardInterrupt
-            monkeypatch.setattr("cxrbench.study.run.run_study", run_study)
+
+        def run_study(*args, **kwargs): raise KeyboardInterrupt
+
+        # Instead of the module, which brings torch.
+        sys.modules["cxrbench.study.run"] = SimpleNamespace(run_study=run_study)
+
+        @pytest.fixture(scope="session")
+        def cxr_device(): return None
         """
     )
-    outside.makepyfile("def test_study(interrupted, request): request.getfixturevalue('cxr_study')")
+    outside.makepyfile("def test_study(cxr_study): pass")
     options = ("--cxr-profile", "outside.toml", "--cxr-study-dir", "kept")
     result = outside.runpytest_subprocess(*QUIET, *options)
     assert result.ret == pytest.ExitCode.INTERRUPTED
