@@ -43,6 +43,8 @@ _SHIPPED = {
     "covidx": "cxrbench.datasets.covidx",
     "openi": "cxrbench.datasets.openi",
     "nlm-tuberculosis": "cxrbench.datasets.nlm_tuberculosis",
+    "midrc-ricord-1c": "cxrbench.datasets.midrc_ricord_1c",
+    "bimcv-covid19": "cxrbench.datasets.bimcv_covid19",
 }
 _GIVEN = ("seed", "device", "links")
 """Parameters of a loader that are no options: a study gives them to every data set that takes them."""

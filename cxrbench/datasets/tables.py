@@ -118,14 +118,15 @@ def _stem(name: str) -> str:
     return stem if dot and suffix.lower() in ("png", "jpg", "jpeg", "dcm", "dicom") else last
 
 
-def read_table(path: Path, required: Sequence[str], *, hint: str) -> pd.DataFrame:
+def read_table(path: Path, required: Sequence[str], *, hint: str, separator: str = ",") -> pd.DataFrame:
     """Read a CSV file as text: names and cells stripped, empty cells missing.
 
     Parameters
     ----------
-    path: comma-separated, one header line; see :func:`read_text` for its encoding.
+    path: one header line; see :func:`read_text` for its encoding.
     required: columns that must be there.
     hint: what to do where the file is missing.
+    separator: of the columns, where the archive publishes its table with another than commas.
 
     Returns
     -------
@@ -145,13 +146,15 @@ def read_table(path: Path, required: Sequence[str], *, hint: str) -> pd.DataFram
         raise DatasetError(f"{path}: is empty; {hint}")
     above = len(text[: len(text) - len(body)].splitlines())
     header = re.split("[\r\n]", body, maxsplit=1)[0]
-    _refuse_other_separators(path, header, required)
+    if separator == ",":
+        _refuse_other_separators(path, header, required)
     try:
         with warnings.catch_warnings():
             # pandas drops surplus cells with no more than a warning.
             warnings.simplefilter("error", pd.errors.ParserWarning)
             frame = pd.read_csv(
                 io.StringIO(body),
+                sep=separator,
                 dtype=str,
                 keep_default_na=False,
                 na_values=[""],
@@ -280,20 +283,11 @@ def has_columns(path: Path, names: Sequence[str]) -> bool:
 def read_lines(path: Path) -> pd.Series:
     """Return the lines of a text list, stripped, without the blank ones; the index counts from 1.
 
-    A byte order mark is dropped, and UTF-16 with one is understood.
-
     Raises
     ------
-    DatasetError: it cannot be read, is not text, or lists nothing.
+    DatasetError: as :func:`read_text`, or it lists nothing.
     """
-    try:
-        content = path.read_bytes()
-        encoding = "utf-16" if content.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
-        lines = pd.Series(content.decode(encoding).splitlines(), dtype=object).str.strip()
-    except UnicodeDecodeError:
-        raise DatasetError(f"{path}: is not UTF-8 text; save it as UTF-8") from None
-    except OSError as error:
-        raise DatasetError(f"{path}: cannot be read: {error.strerror}") from None
+    lines = pd.Series(read_text(path).splitlines(), dtype=object).str.strip()
     lines.index = pd.RangeIndex(1, len(lines) + 1)
     lines = lines[lines != ""]
     if lines.empty:

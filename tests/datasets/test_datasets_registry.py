@@ -158,6 +158,7 @@ def test_every_shipped_data_set_says_whether_it_is_public_and_its_licence(name):
         "covidx",
         "openi",
         "nlm-tuberculosis",
+        "midrc-ricord-1c",
     )
     assert found.public == (name in public)
     assert bool(found.licence) == (name != "manifest")
