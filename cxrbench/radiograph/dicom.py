@@ -96,7 +96,7 @@ def open_dataset(path: Path, max_pixels: int, *, pixels: bool = True) -> Dataset
     Refused: a deflated file that inflates to more than its picture may need.
     """
     with path.open("rb") as file:
-        deflated = DeflatedExplicitVRLittleEndian.encode() + b"\0" in file.read(4096)
+        deflated = DeflatedExplicitVRLittleEndian.encode() in file.read(4096)
     if deflated:
         return _inflated(path, max_pixels, pixels=pixels)
     dataset = pydicom.dcmread(path, force=True, stop_before_pixels=not pixels, defer_size=_LAZY)

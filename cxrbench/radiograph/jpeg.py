@@ -127,7 +127,9 @@ def parse(stream: bytes) -> Jpeg:
             if frame:
                 raise Refused("its JPEG stream has more than one frame")
             frame = segment
-        if marker in _FRAMES or marker in _TABLES or marker == 0xF8:
+        if marker == 0xF8 and segment[4] == 4:
+            raise Refused("its JPEG-LS stream has another size than its frame header says")
+        if marker in _FRAMES or marker in _TABLES:
             segments.append(segment)
         elif marker == 0xE0 and segment[4:9] == b"JFIF\0":
             jfif = True
@@ -170,14 +172,14 @@ def decode(
     Refused: a process that no decoder here knows; data that are damaged, cut short or too many.
     """
     check_size(jpeg.width, jpeg.height, max_pixels)
+    if len(jpeg.components) not in (1, 3) or not 2 <= jpeg.bits <= 16:
+        raise Refused("its JPEG stream has components or a depth that no radiograph has")
     if jpeg.is_ls:
         return _decode_ls(jpeg)
     if jpeg.process not in (*_DCT, LOSSLESS):
         raise Refused("is compressed by a JPEG process that is not supported (hierarchical or rare)")
     if jpeg._stream.count(b"\xff\xda") > _MOST_SCANS:
         raise Refused("its JPEG stream has too many scans for a picture")
-    if len(jpeg.components) not in (1, 3):
-        raise Refused("its JPEG stream has neither one component nor three")
     adobe = None if len(jpeg.components) == 1 else int(bool(transformed))
     if jpeg.process == LOSSLESS or jpeg.bits != 8:
         return _decode_deep(jpeg, adobe, transformed)
@@ -214,8 +216,6 @@ def _strictly(stream: bytes, colours: str, height: int, width: int) -> npt.NDArr
 def _decode_deep(
     jpeg: Jpeg, adobe: int | None, transformed: bool | None
 ) -> npt.NDArray[np.uint8] | npt.NDArray[np.uint16]:
-    if not 2 <= jpeg.bits <= 16:
-        raise Refused("its JPEG stream has a depth that no radiograph has")
     raw = None if adobe is None else 0
     # Lossless streams have no smaller scale, and `simplejpeg` writes past its buffer where one is asked for.
     smaller = 1 if jpeg.process == LOSSLESS else 8
@@ -251,6 +251,9 @@ def _decode_deep(
 
 
 def _decode_ls(jpeg: Jpeg) -> npt.NDArray[np.uint8] | npt.NDArray[np.uint16]:
+    # CharLS can take seconds to find out that a stream without an end is damaged.
+    if not jpeg._stream.rstrip(b"\0").endswith(b"\xff\xd9"):
+        raise Refused("its JPEG-LS data are cut short: they have no end marker")
     try:
         values = np.asarray(imagecodecs.jpegls_decode(jpeg._stream))
     except Exception as error:

@@ -15,7 +15,7 @@ from cxrbench.errors import RadiographError
 from cxrbench.radiograph import jpeg, png
 from cxrbench.radiograph.picture import Gray, Picture
 from cxrbench.radiograph.quiet import quiet_libraries
-from cxrbench.radiograph.refusal import Refused
+from cxrbench.radiograph.refusal import Refused, check_size
 
 _MAGIC = {b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8": "JPEG"}
 _TURNS: dict[int, Callable[[npt.NDArray[Any]], npt.NDArray[Any]]] = {
@@ -88,6 +88,7 @@ def _decode_png(data: bytes, max_pixels: int) -> Picture:
 
 def _decode_jpeg(data: bytes, max_pixels: int, at_least: int | None) -> Picture:
     header = jpeg.parse(data)
+    check_size(header.width, header.height, max_pixels)
     orientation = 1
     if header.bits == 8:
         # Pillow opens no other.

@@ -12,8 +12,8 @@ from PIL import Image
 from pydicom.data import get_testdata_file
 
 PROGRAM = Path(__file__).parent / "fuzz_images.py"
-SECONDS = 20
-"""For the slowest read, on a machine that does other things too."""
+SECONDS = 5
+"""Of processor time, for the slowest read."""
 
 MEBIBYTES = 1536
 
@@ -63,7 +63,7 @@ def fuzz(whole, seed, count):
     assert child.returncode == 0, child.stderr[-3000:]
     result = json.loads(child.stdout.splitlines()[-1])
     assert result["wrong"] == []
-    assert result["slowest"] < SECONDS
+    assert result["slowest"] < SECONDS, result["slowest_file"]
     assert result["largest"] < MEBIBYTES
     return result
 
@@ -84,21 +84,20 @@ def test_thousands_of_mutations(seed, whole):
 
 
 COLLECTION = """
-import json, resource, sys, time
-from pathlib import Path
+import json, sys, time
+from fuzz_images import largest_memory
 from cxrbench.errors import RadiographError
 from cxrbench.radiograph import read
 outcomes, slowest = {}, 0.0
 for name in json.load(sys.stdin):
-    start = time.perf_counter()
+    start = time.process_time()
     try:
         values = read(name)
         outcomes[name] = "read"
     except RadiographError as error:
         outcomes[name] = "refused" if len(str(error).splitlines()) == 1 else str(error)
-    slowest = max(slowest, time.perf_counter() - start)
-largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-print(json.dumps({"outcomes": outcomes, "slowest": slowest, "largest": largest}))
+    slowest = max(slowest, time.process_time() - start)
+print(json.dumps({"outcomes": outcomes, "slowest": slowest, "largest": largest_memory()}))
 """
 
 
@@ -121,6 +120,7 @@ def read_collection(paths):
         capture_output=True,
         text=True,
         check=False,
+        cwd=PROGRAM.parent,
     )
     assert child.returncode == 0, child.stderr[-3000:]
     return json.loads(child.stdout)
