@@ -6,6 +6,7 @@ A fingerprint is a CRC-32. It is no protection against an attacker; the digests 
 from __future__ import annotations
 
 import base64
+import hashlib
 import zlib
 from collections.abc import Iterable
 
@@ -37,6 +38,11 @@ def packed(values: npt.NDArray[np.uint8] | npt.NDArray[np.uint32]) -> str:
     return base64.b64encode(
         zlib.compress(values.astype(values.dtype.newbyteorder("<")).tobytes(), 9)
     ).decode()
+
+
+def digest(text: str) -> str:
+    """Return a short digest of packed fingerprints, 16 hex digits."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def unpacked(text: str, kind: type[np.uint8] | type[np.uint32]) -> npt.NDArray[np.uint64]:

@@ -77,14 +77,28 @@ class Moments:
 
 
 @record
+class LoadedTrace:
+    """The images of one role and part as a stage run had them in memory.
+
+    labels, pixels: digests of the fingerprints, which are those of the role's :class:`PartTrace`.
+    """
+
+    images: Count
+    labels: str
+    pixels: str
+
+
+@record
 class StageTrace:
     """The trace of one stage run, in float64.
 
+    loaded: role -> part -> what was trained and validated on.
     untrained: role -> the logits of its first validation images before the first step.
     before, after: norms before the first and after the last step. kept: those of the epoch that was kept.
     steps: the first :data:`STEPS`.
     """
 
+    loaded: Mapping[str, Mapping[str, LoadedTrace]]
     untrained: Mapping[str, Moments]
     before: Norms
     steps: tuple[StepTrace, ...] = ()

@@ -25,6 +25,7 @@ def stage_partings(
     parent: the trace of the stage that ``now`` starts from, in the same study; None for a chain's first.
     """
     yield from setting_partings(name(now), now.settings, before.settings)
+    yield from _loaded(now, before)
     yield from _start(now, before, parent, rule)
     yield from _steps(now, before, rule)
     yield from _epochs(now, before, rule)
@@ -36,6 +37,23 @@ def setting_partings(where: str, now: Mapping[str, str], before: Mapping[str, st
         a, b = now.get(key, "none"), before.get(key, "none")
         if a != b:
             yield Parting("settings", where, key, a, b, "the profile or its defaults were changed")
+
+
+def _loaded(now: StageEntry, before: StageEntry) -> Iterator[Parting]:
+    """Yield what the stage had in memory though the roles' parts are the same."""
+    usually = "what was read is not what is trained on: look between the pack and the training"
+    for role, parts in now.trace.loaded.items():
+        for part, a in parts.items():
+            b = before.trace.loaded.get(role, {}).get(part)
+            if b is None:
+                continue
+            where = f"{name(now)}, {part} part of role {role}"
+            if a.images != b.images:
+                yield Parting("images", where, "images in memory", str(a.images), str(b.images), usually)
+            if a.labels != b.labels:
+                yield Parting("labels", where, "labels in memory", a.labels, b.labels, usually)
+            if a.pixels != b.pixels:
+                yield Parting("pixels", where, "pixels in memory", a.pixels, b.pixels, usually)
 
 
 def _start(

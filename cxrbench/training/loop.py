@@ -177,7 +177,8 @@ def _train(
     if unfinished is None:
         kept = None
         try:
-            tracer = Tracer.begin(network, validation, job.config.precision)
+            loaded = {"train": job.train, "validation": job.validation}
+            tracer = Tracer.begin(network, loaded, validation, job.config.precision)
         except TrainingError as error:
             raise TrainingError(f"stage {job.name!r}, before its first step: {error}") from None
     else:

@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 
 from cxrbench.errors import TrainingError
-from cxrbench.trace.records import STEPS, Moments, Norms, StageTrace, StepTrace
+from cxrbench.trace import fingerprints
+from cxrbench.trace.records import STEPS, LoadedTrace, Moments, Norms, StageTrace, StepTrace
 from cxrbench.training.config import PrecisionChoice
-from cxrbench.training.data import DeviceImages
+from cxrbench.training.data import DeviceImages, LabelledImages
 from cxrbench.training.network import Network
 from cxrbench.training.predict import predict_logits
 
@@ -34,9 +35,15 @@ class Tracer:
 
     @classmethod
     def begin(
-        cls, network: Network, validation: Mapping[str, DeviceImages], precision: PrecisionChoice
+        cls,
+        network: Network,
+        loaded: Mapping[str, Mapping[str, LabelledImages]],
+        validation: Mapping[str, DeviceImages],
+        precision: PrecisionChoice,
     ) -> Tracer:
         """Return the trace of a network that has taken no step.
+
+        loaded: part -> role -> what is trained and validated on.
 
         Raises
         ------
@@ -48,7 +55,10 @@ class Tracer:
             if not np.isfinite(logits).all():
                 raise TrainingError("the network's outputs are not finite; check what it starts from")
             untrained[role] = Moments(float(logits.mean()), float(logits.std()))
-        return cls(list(untrained), StageTrace(untrained, norms(network, untrained)))
+        of_images = {
+            role: {part: _loaded(images[role]) for part, images in loaded.items()} for role in untrained
+        }
+        return cls(list(untrained), StageTrace(of_images, untrained, norms(network, untrained)))
 
     def step(self, network: Network, loss: Tensor, learning_rate: float) -> None:
         """Write down a step that was just taken, as long as it is one of the first.
@@ -65,6 +75,14 @@ class Tracer:
         """Write down the end of an epoch, and whether it is the one to keep so far."""
         now = norms(network, self.roles)
         self.trace = replace(self.trace, after=now, kept=now if kept else self.trace.kept)
+
+
+def _loaded(images: LabelledImages) -> LoadedTrace:
+    return LoadedTrace(
+        len(images),
+        fingerprints.digest(fingerprints.packed(fingerprints.of_labels(images.labels))),
+        fingerprints.digest(fingerprints.packed(fingerprints.of_pixels(images.pixels))),
+    )
 
 
 class Inputs:

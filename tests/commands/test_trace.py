@@ -19,7 +19,7 @@ ENTRY = StageEntry(
     settings={"precision": "float32"},
     epoch_images=(16,),
     epoch_losses=(0.7,),
-    trace=StageTrace({}, Norms(1.0, 2.0), (StepTrace(0.7, 1.0, 1e-4),), Norms(3.0, 4.0), Norms(3.0, 4.0)),
+    trace=StageTrace({}, {}, Norms(1.0, 2.0), (StepTrace(0.7, 1.0, 1e-4),), Norms(3.0, 4.0), Norms(3.0, 4.0)),
 )
 TRACE = Trace("tiny", {"type": "cpu"}, {}, "covid", (), (ENTRY,), ())
 FAULTY = replace(TRACE, stages=(replace(ENTRY, trace=replace(ENTRY.trace, before=Norms(1.0, 2.5))),))

@@ -8,7 +8,7 @@ import pytest
 
 from cxrbench.schemes import make_plan
 from cxrbench.trace.compare import compare_traces
-from cxrbench.trace.fingerprints import of_texts, unpacked
+from cxrbench.trace.fingerprints import digest, of_texts, unpacked
 from cxrbench.trace.records import STEPS, Trace, find_trace
 
 
@@ -69,6 +69,17 @@ def test_the_parts_are_those_of_the_prediction_files(trace, tiny) -> None:
     assert part.positive == (int(table["label"].sum()),)
     assert part.patients == table["patient_id"].nunique()
     assert set(unpacked(part.ids, np.uint32)) == set(of_texts(table["image_id"]).astype(np.uint64))
+
+
+def test_a_stage_had_in_memory_what_the_parts_of_its_roles_are(trace) -> None:
+    parts = {(part.role, part.part): part for part in trace.parts}
+    for entry in trace.stages:
+        assert set(entry.trace.loaded) == set(entry.roles)
+        for role, loaded in entry.trace.loaded.items():
+            for name, images in loaded.items():
+                part = parts[role, name]
+                found = (images.images, images.labels, images.pixels)
+                assert found == (part.images, digest(part.labels), digest(part.pixels))
 
 
 def test_a_study_is_the_same_experiment_as_itself_and_all_of_it_is_compared(trace) -> None:

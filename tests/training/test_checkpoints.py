@@ -35,6 +35,7 @@ EPOCH = EpochRecord(
     epoch=0, loss=0.5, validation_auc=0.75, train_seconds=2.0, validation_seconds=0.5, images=64
 )
 TRACE = StageTrace(
+    {},
     untrained={"covid": Moments(0.0, 1.0)},
     before=Norms(1.0, 1.0),
     steps=(StepTrace(loss=0.7, gradient_norm=0.1 + 0.2, learning_rate=1e-3),),
