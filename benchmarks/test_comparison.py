@@ -18,7 +18,7 @@ def _sklearn_auc(study, scheme, seed_position):
 def test_pair(cxr_pair, cxr_study):
     """Each pair's difference is that of the two files on the disk, and its adjusted p is no smaller."""
     a, b = cxr_pair
-    pairs = cxr_study.results.pair(a, b)
+    pairs = cxr_study.results.by_seed(a, b)
     assert len(pairs) == len(cxr_study.results.seeds)
     for position, pair in enumerate(pairs):
         expected = _sklearn_auc(cxr_study, a, position) - _sklearn_auc(cxr_study, b, position)
@@ -33,7 +33,7 @@ def _claim(study, better, worse, cxr_verdict):
     missing = {better, worse} - set(study.results.names)
     if missing:
         pytest.skip(f"this study has no {', '.join(sorted(missing))}")
-    cxr_verdict(claim_verdict(study, better, worse))
+    cxr_verdict(claim_verdict(study.results, better, worse))
 
 
 @pytest.mark.parametrize("scheme", ["findings", "pneumonia", "sequential", "pooled-supplement", "pooled-all"])

@@ -17,11 +17,14 @@ from pathlib import Path
 import pytest
 import tiny_study
 import torch
+from made_up import study as made_up_study
 
 from cxrbench.study.finished import FinishedStudy
 from cxrbench.study.profile import Profile
 from cxrbench.study.progress import Silent
-from cxrbench.study.results import Results
+from cxrbench.study.results import (
+    Results,
+)
 from cxrbench.study.run import run_study
 
 pytest_plugins = ["pytester"]
@@ -71,6 +74,11 @@ def tiny_profile() -> Profile:
 def tiny(tiny_profile, tmp_path_factory) -> Ran:
     out = tmp_path_factory.mktemp("tiny")
     return Ran(tiny_profile, run(tiny_profile, out, ("control", "findings")), out)
+
+
+@pytest.fixture(scope="session")
+def made_up():
+    return made_up_study
 
 
 @pytest.fixture

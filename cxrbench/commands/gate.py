@@ -7,18 +7,23 @@ from pathlib import Path
 
 import click
 
-from cxrbench.commands._errors import user_errors
+from cxrbench.commands._errors import UserError, user_errors
 from cxrbench.commands._numbers import number
 
-PASSED, FAILED, NO_BASELINE = 0, 1, 3
+PASSED, FAILED, CANNOT, NO_BASELINE = 0, 1, 2, 3
 
 
 @click.command("gate")
 @click.argument("results", type=click.Path(path_type=Path))
 @click.option("--baseline", type=click.Path(path_type=Path), required=True, help="Folder of the baseline.")
-@click.option("--margin", type=number, help="Loss of AUC that is put up with; default: the profile's.")
+@click.option("--margin", type=number, help="Loss of AUC that is tolerated.  [default: the baseline's]")
 @click.option("--slowdown", type=number, default=1.25, show_default=True, help="How much slower is too slow.")
-@click.option("--fail-inconclusive", is_flag=True, help="Exit 1 where a scheme's verdict is inconclusive.")
+@click.option("--speed/--no-speed", default=True, show_default=True, help="Compare speeds.")
+@click.option(
+    "--fail-inconclusive",
+    is_flag=True,
+    help="Exit 1 also where anything is inconclusive: a scheme, one that was not run, an order, a speed.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--junit", type=click.Path(path_type=Path), help="Write JUnit XML to this file.")
 @click.option("--markdown", type=click.Path(path_type=Path), help="Write a Markdown summary to this file.")
@@ -30,6 +35,7 @@ def command(
     baseline: Path,
     margin: float | None,
     slowdown: float,
+    speed: bool,
     fail_inconclusive: bool,
     as_json: bool,
     junit: Path | None,
@@ -37,30 +43,58 @@ def command(
 ) -> None:
     """Compare a study (its folder or results.json) with a baseline.
 
-    Exit codes: 0 no regression, 1 a regression, 2 nothing could be compared (the message says why), 3 no
-    baseline yet. Where GITHUB_STEP_SUMMARY is set, the Markdown summary is appended to the file it names.
+    Exit codes: 0 no regression; 1 a regression, and nothing else; 2 it cannot be said (the message says why:
+    nothing could be compared, a file is damaged, a summary cannot be written); 3 no baseline yet. Where
+    GITHUB_STEP_SUMMARY is set, the Markdown summary is appended to the file it names.
     """
-    from cxrbench.files import write_text_atomic
+    from cxrbench.errors import CxrbenchError
     from cxrbench.gate import formats
     from cxrbench.gate.baseline import NoBaselineError, load_baseline
     from cxrbench.gate.rules import gate
+    from cxrbench.report.gate import gate_markdown, gate_text
     from cxrbench.study.finished import FinishedStudy
+    from cxrbench.text import complaint
 
-    study = FinishedStudy.open(results)
     try:
-        stored = load_baseline(baseline)
-    except NoBaselineError as error:
-        click.echo(str(error), err=True)
-        context.exit(NO_BASELINE)
-    report = gate(study, stored, margin=margin, slowdown=slowdown)
-    click.echo(formats.as_json(report) if as_json else formats.as_text(report))
-    if junit is not None:
-        write_text_atomic(junit, formats.as_junit(report, fail_inconclusive))
-    if markdown is not None:
-        write_text_atomic(markdown, formats.as_markdown(report))
-    summary = os.environ.get("GITHUB_STEP_SUMMARY")
-    if summary:
-        with Path(summary).open("a", encoding="utf-8") as file:
-            file.write(formats.as_markdown(report))
+        study = FinishedStudy.open(results)
+        try:
+            stored = load_baseline(baseline)
+        except NoBaselineError as error:
+            click.echo(str(error), err=True)
+            context.exit(NO_BASELINE)
+        report = gate(study, stored, margin=margin, slowdown=slowdown, speed=speed)
+        click.echo(formats.as_json(report) if as_json else gate_text(report))
+        if junit is not None:
+            _write(junit, formats.as_junit(report, fail_inconclusive))
+        if markdown is not None:
+            _write(markdown, gate_markdown(report))
+        summary = os.environ.get("GITHUB_STEP_SUMMARY")
+        if summary:
+            _append(Path(summary), gate_markdown(report))
+    except (CxrbenchError, click.ClickException, click.exceptions.Exit):
+        raise
+    except Exception as error:
+        # Python's own exit code for these is 1, which here means a regression.
+        kind = type(error).__name__
+        raise UserError(
+            f"the gate failed, and says nothing of the study: {kind}: {complaint(error)}"
+        ) from error
     failing = {"fail", "inconclusive"} if fail_inconclusive else {"fail"}
     context.exit(FAILED if report.outcome in failing else PASSED)
+
+
+def _write(path: Path, text: str) -> None:
+    from cxrbench.files import write_text_atomic
+
+    try:
+        write_text_atomic(path, text)
+    except OSError as error:
+        raise UserError(f"{path} cannot be written: {error.strerror or error}") from None
+
+
+def _append(path: Path, text: str) -> None:
+    try:
+        with path.open("a", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise UserError(f"GITHUB_STEP_SUMMARY: {path} cannot be written: {error.strerror or error}") from None

@@ -1,27 +1,41 @@
 """A baseline: the predictions, results and speeds of a study, in a folder that can be committed.
 
-DIR/baseline.json       format, and the SHA-256 of every file
-DIR/results.json        the study's results
+DIR/baseline.json       which results it holds
+DIR/results.json        the study's results, with the SHA-256 of every prediction file
 DIR/predictions/...     its prediction files, under the same names
+DIR/.gitattributes      keeps git from rewriting line ends, which would change the files' hashes
+
+Files of your own in the folder, such as a README, are kept when a baseline is saved anew.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import shutil
 from pathlib import Path
 
-from cxrbench.errors import GateError
-from cxrbench.files import TEMPORARY, atomic_directory, file_sha256, write_text_atomic
-from cxrbench.study.finished import RESULTS, FinishedStudy, inside
+from cxrbench.errors import CxrbenchError, GateError
+from cxrbench.files import TEMPORARY, atomic_directory, digest, write_text_atomic
+from cxrbench.records import read_record, record, write_record
+from cxrbench.study.finished import FinishedStudy, inside
+from cxrbench.study.results import RESULTS, Sha256, save_results
 
-FORMAT = 1
+FORMAT = 2
+RECORD = "baseline.json"
+ATTRIBUTES = ".gitattributes"
+_OURS = (RECORD, RESULTS, "predictions")
 
 
 class NoBaselineError(GateError):
     """There is no baseline yet: a state of its own, not a failure of the study."""
+
+
+@record
+class Baseline:
+    """``results``: the digest of the results that the baseline was saved with."""
+
+    results: Sha256
 
 
 def save_baseline(study: FinishedStudy, directory: Path) -> None:
@@ -32,24 +46,28 @@ def save_baseline(study: FinishedStudy, directory: Path) -> None:
 
     Raises
     ------
-    GateError: ``directory`` holds something else than a baseline, or a file is missing or cannot be written.
+    GateError: ``directory`` holds something else than a baseline, or cannot be written.
+    CxrbenchError: a prediction file is missing or not the one that the results were computed from.
     """
     if directory.exists() and not _is_baseline(directory) and not _is_empty(directory):
         raise GateError(f"{directory} exists and is no baseline; name an empty or a new folder")
     # A link to a baseline stays a link: what it leads to is replaced.
     place = directory.resolve()
     fresh = _unused_name(place)
-    files = [seed.predictions for scheme in study.results.schemes for seed in scheme.seeds]
     try:
         with atomic_directory(fresh) as temporary:
-            for name in (RESULTS, *files):
+            if place.exists():
+                _keep_other_files(place, temporary)
+            for name, _ in study.files:
                 copy = inside(temporary, name)
                 copy.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(study.folder / name, copy)
-            hashes = {name: file_sha256(temporary / name) for name in sorted((RESULTS, *files))}
-            write_text_atomic(
-                temporary / "baseline.json", json.dumps({"format": FORMAT, "files": hashes}, indent=2)
-            )
+                shutil.copyfile(inside(study.folder, name), copy)
+            save_results(study.results, temporary / RESULTS)
+            # What was copied is checked, and not what lay there before.
+            FinishedStudy(temporary, study.results).check()
+            if not (temporary / ATTRIBUTES).exists():
+                write_text_atomic(temporary / ATTRIBUTES, "* -text\n")
+            write_record(temporary / RECORD, Baseline(digest(study.results)), FORMAT)
         _put(fresh, place)
     except OSError as error:
         raise GateError(f"the baseline {directory} cannot be written: {error}") from None
@@ -78,20 +96,30 @@ def load_baseline(directory: Path) -> FinishedStudy:
             f"'cxrbench baseline save {directory} --study STUDY'"
         )
     if not _is_baseline(directory):
-        raise GateError(f"{directory} is no baseline: it has no baseline.json")
+        raise GateError(f"{directory} is no baseline: it has no {RECORD}")
     try:
-        record = json.loads((directory / "baseline.json").read_text(encoding="utf-8"))
-        version, files = record["format"], dict(record["files"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise GateError(f"{directory / 'baseline.json'} cannot be read: {error!r}") from None
-    if version != FORMAT:
-        raise GateError(f"{directory} has format {version}; this version reads {FORMAT}: save it anew")
-    for name, expected in files.items():
-        if not (directory / name).is_file():
-            raise GateError(f"baseline {directory}: {name} is missing; restore it or save the baseline anew")
-        if file_sha256(directory / name) != expected:
-            raise GateError(f"baseline {directory}: {name} was changed after the baseline was saved")
-    return FinishedStudy.open(directory)
+        recorded = read_record(directory / RECORD, Baseline, FORMAT)
+        study = FinishedStudy.open(directory)
+        study.check()
+    except CxrbenchError as error:
+        raise GateError(f"baseline {directory}: {error}; restore it, or save the baseline anew") from None
+    if digest(study.results) != recorded.results:
+        raise GateError(
+            f"baseline {directory}: {RESULTS} is not the one that was saved; restore it, or save the "
+            "baseline anew"
+        )
+    return study
+
+
+def _keep_other_files(place: Path, fresh: Path) -> None:
+    """Copy to ``fresh`` what in the older baseline at ``place`` is not a baseline's."""
+    for entry in place.iterdir():
+        if entry.name in _OURS or entry.name.startswith(TEMPORARY):
+            continue
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.copytree(entry, fresh / entry.name, symlinks=True)
+        else:
+            shutil.copy2(entry, fresh / entry.name, follow_symlinks=False)
 
 
 def _put(fresh: Path, place: Path) -> None:
@@ -129,4 +157,4 @@ def _is_empty(directory: Path) -> bool:
 
 
 def _is_baseline(directory: Path) -> bool:
-    return (directory / "baseline.json").is_file()
+    return (directory / RECORD).is_file()

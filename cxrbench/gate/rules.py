@@ -1,4 +1,4 @@
-"""What the gate decides, and by which rule."""
+"""What the gate decides, and by which rule; of speeds in :mod:`cxrbench.gate.speed`."""
 
 from __future__ import annotations
 
@@ -7,16 +7,19 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from cxrbench.errors import GateError, StatisticsError
+from cxrbench.gate.differences import differences
+from cxrbench.gate.speed import SLOWDOWN, SpeedCheck, speed_checks
 from cxrbench.schemes import parse
 from cxrbench.statistics.adjust import adjust_p_values
 from cxrbench.statistics.means import MeanDifference, compare_means
-from cxrbench.statistics.predictions import join_predictions
+from cxrbench.statistics.predictions import Predictions, join_predictions
 from cxrbench.statistics.verdicts import Outcome, Verdict
 from cxrbench.study.finished import FinishedStudy
 from cxrbench.study.results import Results
 
 ALPHA = 0.025
-SLOWDOWN = 1.25
+_SAME_AUC = 1e-9
+"""How far the AUC of one file may differ between versions of the arithmetic."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +50,8 @@ class SchemeCheck:
     verdict: Verdict
 
     @property
-    def chances(self) -> str:
-        """Which chances the interval and the p-values hold."""
+    def sources(self) -> str:
+        """Which variances the interval and the p-values hold."""
         counts = f"{_seeds(self.seeds_now)} now, {_seeds(self.seeds_before)} in the baseline"
         if self.var_seeds_now is not None and self.var_seeds_before is not None:
             return f"the test sample and the training seeds ({counts})"
@@ -67,62 +70,68 @@ class OrderCheck:
 
 
 @dataclass(frozen=True)
-class SpeedCheck:
-    """One speed, in images a second; ``ratio`` is baseline over now, above 1 where it got slower."""
-
-    what: str
-    before: float
-    now: float
-    ratio: float | None
-    verdict: Verdict
-
-
-@dataclass(frozen=True)
 class GateReport:
-    """Everything that the gate compared."""
+    """Everything that the gate compared.
+
+    ``missing``: scheme of the baseline that was not run -> what is said of it. ``n_images``, ``n_patients``:
+    of the test images that were joined.
+    """
 
     profile: str
     margin: float
     n_images: int
     n_patients: int
     schemes: tuple[SchemeCheck, ...]
+    missing: Mapping[str, Verdict]
     order: tuple[OrderCheck, ...]
     speed: tuple[SpeedCheck, ...]
     notes: tuple[str, ...]
 
     @property
-    def outcome(self) -> Outcome:
-        """Fail where anything fails, else inconclusive where a scheme is, else pass."""
-        every = (
-            [c.verdict for c in self.schemes],
-            [c.verdict for c in self.order],
-            [c.verdict for c in self.speed],
+    def checks(self) -> tuple[tuple[str, str, Verdict], ...]:
+        """(group, name, verdict) of everything that was compared, or should have been."""
+        return (
+            *(("auc", check.scheme, check.verdict) for check in self.schemes),
+            *(("missing", name, verdict) for name, verdict in self.missing.items()),
+            *(("order", f"{check.better} over {check.worse}", check.verdict) for check in self.order),
+            *(("speed", check.what, check.verdict) for check in self.speed),
         )
-        if any(verdict.outcome == "fail" for verdicts in every for verdict in verdicts):
-            return "fail"
-        return "inconclusive" if any(c.verdict.outcome == "inconclusive" for c in self.schemes) else "pass"
+
+    @property
+    def outcome(self) -> Outcome:
+        """Fail where anything fails, else inconclusive where anything is, else pass."""
+        outcomes = {verdict.outcome for _, _, verdict in self.checks}
+        return "fail" if "fail" in outcomes else "inconclusive" if "inconclusive" in outcomes else "pass"
 
 
 def gate(
-    study: FinishedStudy, baseline: FinishedStudy, *, margin: float | None = None, slowdown: float = SLOWDOWN
+    study: FinishedStudy,
+    baseline: FinishedStudy,
+    *,
+    margin: float | None = None,
+    slowdown: float = SLOWDOWN,
+    speed: bool = True,
 ) -> GateReport:
     """Compare a study with its baseline.
 
+    What decides comes from the baseline: where the study's own profile says otherwise, that is noted.
+
     Parameters
     ----------
-    margin: the loss of AUC that is put up with; the profile's ``gate_margin`` where None.
-    slowdown: how many times slower than the baseline training or prediction may be.
+    margin: the loss of AUC that is tolerated; the ``gate_margin`` of the baseline's profile where None.
+    slowdown: how many times as long as in the baseline training or prediction may take.
+    speed: whether speeds are compared.
 
     Raises
     ------
     GateError: profile, target split, test images or a scheme of one name differ, so that nothing can be
-        compared; the message says which.
-    SchemeError: the notation of a scheme in the results cannot be read.
+        compared, or results do not agree with their prediction files; the message says which.
+    CxrbenchError: a prediction file is missing, damaged or not the one that the results were computed from.
     """
     now, before = study.results, baseline.results
     _same_ground(now, before)
     if margin is None:
-        margin = float(now.settings["study"].get("gate_margin", 0.05))
+        margin = before.gate_margin
     if not 0 < margin < 0.5:
         raise GateError(f"the margin must be between 0 and 0.5, not {margin:g}")
     if not slowdown >= 1:
@@ -131,22 +140,25 @@ def gate(
     if not shared:
         raise GateError("study and baseline have no scheme in common")
     _same_schemes(now, before, shared)
-    notes = [
-        f"scheme {name!r} is in the baseline and was not run" for name in before.names if name not in shared
-    ]
-    notes += [f"scheme {name!r} is not in the baseline" for name in now.names if name not in shared]
-    if now.seeds != before.seeds:
-        notes.append(f"other training seeds: {list(now.seeds)} now, {list(before.seeds)} in the baseline")
-    notes += _other_supplements(now, before)
-    differences = {name: _difference(study, baseline, name) for name in shared}
+    compared = {name: _compared(study, baseline, name) for name in shared}
+    joined, _ = compared[shared[0]]
+    notes = [f"scheme {name!r} is not in the baseline" for name in now.names if name not in shared]
+    notes += differences(now, before)
+    if not speed:
+        notes.append("speeds were not compared, as asked")
     return GateReport(
         profile=now.profile,
         margin=margin,
-        n_images=now.n_images,
-        n_patients=now.n_patients,
-        schemes=_scheme_checks(differences, margin),
-        order=_order_checks(study, baseline, shared),
-        speed=_speed_checks(now, before, slowdown),
+        n_images=len(joined.labels),
+        n_patients=joined.n_patients or 0,
+        schemes=_scheme_checks({name: difference for name, (_, difference) in compared.items()}, margin),
+        missing={
+            name: Verdict("inconclusive", f"{name}: in the baseline, and not run")
+            for name in before.names
+            if name not in shared
+        },
+        order=_order_checks(now, before, shared),
+        speed=speed_checks(now, before, slowdown) if speed else (),
         notes=tuple(notes),
     )
 
@@ -165,19 +177,6 @@ def _same_ground(now: Results, before: Results) -> None:
             )
 
 
-def _other_supplements(now: Results, before: Results) -> list[str]:
-    """Return a note for each role that is trained on other images, which move an AUC as a fault does."""
-    notes = []
-    for name in sorted(set(now.roles) & set(before.roles) - {now.target}):
-        a, b = now.roles[name], before.roles[name]
-        if (a.dataset, a.split_hash) != (b.dataset, b.split_hash):
-            notes.append(
-                f"role {name!r} has other images or another split than in the baseline: "
-                f"{a.dataset} {a.split_hash[:12]} now, {b.dataset} {b.split_hash[:12]} in the baseline"
-            )
-    return notes
-
-
 def _same_schemes(now: Results, before: Results, shared: Sequence[str]) -> None:
     """Refuse to compare two schemes that have nothing but their name in common."""
     for name in shared:
@@ -189,7 +188,10 @@ def _same_schemes(now: Results, before: Results, shared: Sequence[str]) -> None:
             )
 
 
-def _difference(study: FinishedStudy, baseline: FinishedStudy, scheme: str) -> MeanDifference:
+def _compared(
+    study: FinishedStudy, baseline: FinishedStudy, scheme: str
+) -> tuple[Predictions, MeanDifference]:
+    """Return the predictions of one scheme, now and in the baseline, joined; and their difference."""
     now, before = study.predictions(scheme, "now"), baseline.predictions(scheme, "baseline")
     try:
         joined = join_predictions({"now": now, "baseline": before})
@@ -198,7 +200,16 @@ def _difference(study: FinishedStudy, baseline: FinishedStudy, scheme: str) -> M
             f"the test images of {scheme!r} are not the baseline's: {error}; if the change is meant, save a "
             "new baseline"
         ) from None
-    return compare_means(joined.labels, joined.scores, list(now.scores), list(before.scores), joined.patients)
+    curves = list(now.scores), list(before.scores)
+    difference = compare_means(joined.labels, joined.scores, *curves, joined.patients)
+    for side, found in ((study, difference.mean_a), (baseline, difference.mean_b)):
+        recorded = side.results.scheme(scheme).auc
+        if abs(recorded - found) > _SAME_AUC:
+            raise GateError(
+                f"{side.folder}: its results give {scheme!r} an AUC of {recorded:.4f}, its prediction files "
+                f"one of {found:.4f}; run the study again"
+            )
+    return joined, difference
 
 
 def _scheme_checks(differences: Mapping[str, MeanDifference], margin: float) -> tuple[SchemeCheck, ...]:
@@ -231,16 +242,23 @@ def scheme_verdict(scheme: str, difference: MeanDifference, p_worse: float, marg
     """Return the gate's verdict on one scheme: **the** rule.
 
     ============  ========================================================================================
-    pass          the 95% interval of (now - baseline) lies above -margin: no loss that matters
-    fail          not that, and the loss itself is certain: one-sided p for "worse" below 0.025 after Holm
+    inconclusive  the 95% interval of (now - baseline) lies above +margin: a gain beyond what is tolerated as
+                  a loss. A leak shows itself so; if the gain is meant, save a new baseline
+    pass          not that, and the interval lies above -margin: no loss that matters
+    fail          neither, and the loss itself is certain: one-sided p for "worse" below 0.025 after Holm
                   adjustment over the schemes
-    inconclusive  neither: the test sample is too small to tell a loss of ``margin`` from none
+    inconclusive  none of these: the test sample is too small to tell a loss of ``margin`` from none
     ============  ========================================================================================
     """
     shown = (
         f"{scheme}: {difference.mean_b:.3f} before, {difference.mean_a:.3f} now, difference "
         f"{difference.difference:+.3f} [{difference.ci_low:+.3f}, {difference.ci_high:+.3f}]"
     )
+    if difference.ci_low > margin:
+        return Verdict(
+            "inconclusive",
+            f"{shown}: better by more than {margin:g}: look for a leak; if there is none, save a baseline",
+        )
     if difference.ci_low > -margin:
         return Verdict("pass", f"{shown}: not worse by {margin:g} or more")
     if p_worse < ALPHA:
@@ -250,131 +268,38 @@ def scheme_verdict(scheme: str, difference: MeanDifference, p_worse: float, marg
     return Verdict("inconclusive", f"{shown}: a loss of {margin:g} is not excluded, nor is any loss certain")
 
 
-def _order_checks(study: FinishedStudy, baseline: FinishedStudy, shared: list[str]) -> tuple[OrderCheck, ...]:
+def _order_checks(now: Results, before: Results, shared: list[str]) -> tuple[OrderCheck, ...]:
     """Check every pair of schemes whose order the baseline was sure of, after its Holm adjustment."""
-    if len(shared) < 2:
-        return ()
-    before, now = _orders(baseline), _orders(study)
     checks = []
     for a, b in combinations(shared, 2):
-        was, is_now = before[a, b], now[a, b]
+        was = before.difference(a, b)
         if was.p_adjusted >= 2 * ALPHA:
             continue
-        sign = 1 if was.difference > 0 else -1
-        better, worse = (a, b) if sign > 0 else (b, a)
-        turned = sign * is_now.difference < 0
-        certain = turned and is_now.p_adjusted < 2 * ALPHA
-        outcome: Outcome = "fail" if certain else "inconclusive" if turned else "pass"
+        if was.difference < 0:
+            was = was.reversed()
+        is_now = now.difference(was.a, was.b)
+        reversed_now = is_now.difference < 0
+        certain = reversed_now and is_now.p_adjusted < 2 * ALPHA
+        outcome: Outcome = "fail" if certain else "inconclusive" if reversed_now else "pass"
         text = {
-            "fail": "the order is turned round, and certainly so",
-            "inconclusive": "the order is turned round, within the uncertainty",
+            "fail": "the order is reversed, and certainly so",
+            "inconclusive": "the order is reversed, within the uncertainty",
             "pass": "the order holds",
         }[outcome]
         checks.append(
             OrderCheck(
-                better=better,
-                worse=worse,
-                before=sign * was.difference,
-                now=sign * is_now.difference,
+                better=was.a,
+                worse=was.b,
+                before=was.difference,
+                now=is_now.difference,
                 verdict=Verdict(
                     outcome,
-                    f"{better} - {worse}: {sign * was.difference:+.3f} before, "
-                    f"{sign * is_now.difference:+.3f} now: {text}",
+                    f"{was.a} - {was.b}: {was.difference:+.3f} before, {is_now.difference:+.3f} now: {text}",
                 ),
             )
         )
     return tuple(checks)
 
 
-@dataclass(frozen=True)
-class _Order:
-    """One scheme minus another in one study; p is adjusted over all pairs of the study's schemes."""
-
-    difference: float
-    p_adjusted: float
-
-
-def _orders(stored: FinishedStudy) -> dict[tuple[str, str], _Order]:
-    """Return (a, b) -> mean AUC of a minus that of b, both ways round, of every two schemes of a study."""
-    names = stored.results.names
-    parts = {name: stored.predictions(name) for name in names}
-    curves = {name: list(part.scores) for name, part in parts.items()}
-    joined = join_predictions(parts)
-    found = {}
-    for a, b in combinations(names, 2):
-        scores = {key: joined.scores[key] for key in (*curves[a], *curves[b])}
-        found[a, b] = compare_means(joined.labels, scores, curves[a], curves[b], joined.patients)
-    adjusted = adjust_p_values([means.p_value for means in found.values()], "holm")
-    orders = {}
-    for ((a, b), means), p in zip(found.items(), adjusted, strict=True):
-        orders[a, b] = _Order(means.difference, p)
-        orders[b, a] = _Order(-means.difference, p)
-    return orders
-
-
-def _speed_checks(now: Results, before: Results, slowdown: float) -> tuple[SpeedCheck, ...]:
-    reasons = _not_comparable(now, before)
-    checks = []
-    for what, speed in (("training", _training_speed), ("prediction", _prediction_speed)):
-        old, new = speed(before), speed(now)
-        if reasons:
-            verdict = Verdict("inconclusive", f"{what}: not comparable ({'; '.join(reasons)})")
-            checks.append(SpeedCheck(what, old, new, None, verdict))
-            continue
-        ratio = old / new
-        outcome: Outcome = "fail" if ratio > slowdown else "pass"
-        sentence = (
-            f"{what}: {old:.1f} images/s before, {new:.1f} now, {ratio:.2f} times as long "
-            f"(limit {slowdown:g})"
-        )
-        checks.append(SpeedCheck(what, old, new, ratio, Verdict(outcome, sentence)))
-    return tuple(checks)
-
-
-def _not_comparable(now: Results, before: Results) -> list[str]:
-    """Return why speeds cannot be compared; empty where they can."""
-    return [
-        f"{what} {a} now, {b} in the baseline"
-        for what, a, b in (
-            ("device", _text(now.device), _text(before.device)),
-            ("processes at a time", _processes(now), _processes(before)),
-            ("torch", now.versions["torch"], before.versions["torch"]),
-            ("precision", _precision(now), _precision(before)),
-            ("image size", str(_image_size(now)), str(_image_size(before))),
-        )
-        if a != b
-    ]
-
-
 def _seeds(count: int) -> str:
     return f"{count} seed" if count == 1 else f"{count} seeds"
-
-
-def _text(device: Mapping[str, str | int]) -> str:
-    return ", ".join(f"{key} {value}" for key, value in device.items())
-
-
-def _processes(results: Results) -> str:
-    counts = {stage.processes for stage in results.stages}
-    counts |= {seed.processes for scheme in results.schemes for seed in scheme.seeds}
-    return ", ".join(map(str, sorted(counts)))
-
-
-def _precision(results: Results) -> str:
-    stages = results.settings["stages"].items()
-    return ", ".join(f"{name}: {values.get('precision', 'default')}" for name, values in sorted(stages))
-
-
-def _image_size(results: Results) -> int:
-    return int(results.settings["study"]["image_size"])
-
-
-def _training_speed(results: Results) -> float:
-    """Return images a second over all stage runs, each weighted by its time."""
-    seconds = sum(stage.seconds for stage in results.stages)
-    return sum(stage.images_per_second * stage.seconds for stage in results.stages) / seconds
-
-
-def _prediction_speed(results: Results) -> float:
-    seeds = [seed for scheme in results.schemes for seed in scheme.seeds]
-    return len(seeds) * results.n_images / sum(seed.inference_seconds for seed in seeds)

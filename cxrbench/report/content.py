@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from cxrbench.report.text import count, decimal, p_range, p_value
-from cxrbench.statistics.verdicts import Target
+from cxrbench.report.text import count, decimal, p_value
 from cxrbench.text import one_line, plural
 
 if TYPE_CHECKING:
@@ -67,49 +66,30 @@ def device_text(results: Results) -> str:
     return one_line(f"{kind} ({others})" if others else kind)
 
 
-def stated_target(results: Results, scheme: SchemeResult) -> Target | None:
-    """Return the target as numbers, or None where the settings state none."""
-    stated = results.settings.get("targets", {}).get(scheme.name)
-    if scheme.target is None or stated is None:
-        return None
-    return Target(**stated).on(results.sample)
-
-
-def short_target(results: Results, scheme: SchemeResult) -> str:
+def short_target(scheme: SchemeResult) -> str:
     """Return the target without its source; a star marks one that is not yet calibrated."""
-    target = stated_target(results, scheme)
-    if target is None:
-        return scheme.target or "none"
-    return str(replace(target, source="")) + ("" if target.calibrated else "*")
+    if scheme.target is None:
+        return "none"
+    return str(replace(scheme.target, source="")) + ("" if scheme.target.calibrated else "*")
 
 
 def has_uncalibrated(results: Results) -> bool:
     """Return whether a target is not yet calibrated, so that the star needs its explanation."""
-    targets = [stated_target(results, scheme) for scheme in results.schemes]
-    return any(target is not None and not target.calibrated for target in targets)
+    return any(scheme.target is not None and not scheme.target.calibrated for scheme in results.schemes)
 
 
-def reach(results: Results, scheme: SchemeResult) -> float | None:
-    """Return :meth:`Target.reach` where it decides instead of the test sample's interval, else None."""
-    target = _settled_target(results, scheme)
-    return None if target is None else target.reach(len(scheme.seeds))
-
-
-def reach_interval(results: Results, scheme: SchemeResult) -> tuple[float, float] | None:
-    """Return :meth:`Target.interval` where it decides instead of the test sample's interval, else None."""
-    target = _settled_target(results, scheme)
-    return None if target is None else target.interval(scheme.auc, len(scheme.seeds))
-
-
-def _settled_target(results: Results, scheme: SchemeResult) -> Target | None:
-    """Return the target that a verdict is passed on: nothing settles one that is not yet calibrated."""
-    target = stated_target(results, scheme)
-    return target if target is not None and target.calibrated else None
+def reach_interval(scheme: SchemeResult) -> tuple[float, float] | None:
+    """Return the ends of what decides instead of the test sample's interval: AUC ± reach; else None."""
+    return scheme.decided_by if scheme.spread_decides else None
 
 
 def reaches_text(results: Results) -> str:
     """Return the schemes whose verdict the reach decides, each with it: ``control ± 0.034``; "" for none."""
-    found = [(scheme.name, reach(results, scheme)) for scheme in results.schemes]
+    found = [
+        (scheme.name, scheme.target.reach(len(scheme.seeds)))
+        for scheme in results.schemes
+        if scheme.spread_decides and scheme.target is not None
+    ]
     return ", ".join(f"{name} ± {decimal(half)}" for name, half in found if half is not None)
 
 
@@ -119,10 +99,10 @@ def has_control(results: Results) -> bool:
 
 
 def p_against_control(results: Results, scheme: SchemeResult) -> str:
-    """Return the adjusted p-value against the control, of several seeds the lowest and the highest."""
+    """Return the adjusted p-value against the control, over all seeds."""
     if not has_control(results) or scheme.name == CONTROL:
         return ""
-    return p_range(pair.p_adjusted for pair in results.pair(scheme.name, CONTROL))
+    return p_value(results.difference(scheme.name, CONTROL).p_adjusted)
 
 
 def column_notes(results: Results) -> tuple[str, ...]:
@@ -140,9 +120,11 @@ def column_notes(results: Results) -> tuple[str, ...]:
             f"nor its patient; the scores of the {folds(results)} networks are ranked together"
         )
     if has_control(results):
-        pairs = plural(len(results.comparisons[0].pairs), "pair")
-        over = "lowest and highest over the seeds, each tested by itself" if several else seeds_text(results)
-        notes.append(f"p: paired DeLong test against the control, {by}, Holm-adjusted over {pairs}; {over}")
+        pairs = plural(len(results.pairs), "pair")
+        tested = (
+            "difference of the mean AUCs, for new seeds and new patients" if several else "paired DeLong test"
+        )
+        notes.append(f"p: {tested}, against the control, {by}, Holm-adjusted over {pairs}")
     reaches = reaches_text(results)
     if reaches:
         notes.append(

@@ -55,7 +55,7 @@ def page(results: Results, figures: Sequence[ReportFigure]) -> str:
         schemes=[
             {
                 "result": scheme,
-                "target": content.short_target(cleaned, scheme),
+                "target": content.short_target(scheme),
                 "p": content.p_against_control(cleaned, scheme),
             }
             for scheme in cleaned.schemes
@@ -68,6 +68,7 @@ def page(results: Results, figures: Sequence[ReportFigure]) -> str:
             for scheme in cleaned.schemes
             if scheme.sd_between_seeds is not None
         ),
+        pairs=cleaned.pairs,
         comparisons=[
             {
                 "seed": comparison.seed,
@@ -103,14 +104,9 @@ def _in_short(results: Results) -> str:
     if not content.has_control(results):
         return said
     others = [name for name in results.names if name != content.CONTROL]
-    differ = [
-        name
-        for name in others
-        if all(pair.p_adjusted < content.LEVEL for pair in results.pair(name, content.CONTROL))
-    ]
-    seeds = " in every seed" if len(results.seeds) > 1 else ""
+    differ = [name for name in others if results.difference(name, content.CONTROL).p_adjusted < content.LEVEL]
     which = f" ({', '.join(differ)})" if differ else ""
     return (
-        f"{said} Different from the control{seeds}, at a Holm-adjusted p below {content.LEVEL}: "
+        f"{said} Different from the control, at a Holm-adjusted p below {content.LEVEL}: "
         f"{len(differ)} of {len(others)}{which}."
     )

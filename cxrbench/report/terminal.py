@@ -70,12 +70,17 @@ def _table(results: Results, *, notation: bool) -> str:
             "left",
             [f"{decimal(scheme.ci_low)}–{decimal(scheme.ci_high)}" for scheme in results.schemes],
         ),
-        ("target", "left", [short_target(results, scheme) for scheme in results.schemes]),
+        ("target", "left", [short_target(scheme) for scheme in results.schemes]),
         ("verdict", "left", [scheme.verdict.outcome for scheme in results.schemes]),
     ]
     if has_control(results):
-        header = "p vs control\n(Holm), range\nover seeds" if several else "p vs\ncontrol\n(Holm)"
-        columns.append((header, "right", [p_against_control(results, scheme) for scheme in results.schemes]))
+        columns.append(
+            (
+                "p vs\ncontrol\n(Holm)",
+                "right",
+                [p_against_control(results, scheme) for scheme in results.schemes],
+            )
+        )
     columns.append(("seconds", "right", [seconds(scheme.train_seconds) for scheme in results.schemes]))
     headers, alignments, cells = zip(*columns, strict=True)
     return tabulate(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 MINUS = "−"
 SMALLEST_P = 0.001
 
@@ -34,13 +32,6 @@ def signed_interval(low: float, high: float) -> str:
 def p_value(p: float) -> str:
     """Return a p-value with three decimals, or ``<0.001``."""
     return f"<{SMALLEST_P}" if p < SMALLEST_P else f"{p:.3f}"
-
-
-def p_range(values: Iterable[float]) -> str:
-    """Return one p-value, or the lowest and the highest of several: 0.012–0.430."""
-    ordered = sorted(values)
-    low, high = p_value(ordered[0]), p_value(ordered[-1])
-    return low if low == high else f"{low}–{high}"
 
 
 def count(number: float) -> str:

@@ -175,13 +175,25 @@ def operating_points(
     ------
     StatisticsError: the input allows no honest number; rows are named.
     """
-    rules = [("youden", youden_threshold(validation_labels, validation_scores))]
-    for value in sensitivities:
-        threshold = sensitivity_threshold(validation_labels, validation_scores, value)
-        rules.append((f"sensitivity {value:.2f}", threshold))
+    rules = thresholds(validation_labels, validation_scores, sensitivities)
     return tuple(
         at_threshold(labels, scores, threshold, groups, rule=rule, level=level) for rule, threshold in rules
     )
+
+
+def thresholds(
+    labels: npt.ArrayLike, scores: npt.ArrayLike, sensitivities: Sequence[float] = FIXED_SENSITIVITIES
+) -> list[tuple[str, float]]:
+    """Return (rule, threshold) of the Youden point and the fixed sensitivities, chosen on validation images.
+
+    Raises
+    ------
+    StatisticsError: the input allows no honest number; rows are named.
+    """
+    found = [("youden", youden_threshold(labels, scores))]
+    for value in sensitivities:
+        found.append((f"sensitivity {value:.2f}", sensitivity_threshold(labels, scores, value)))
+    return found
 
 
 def mcnemar_tests(

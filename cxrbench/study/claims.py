@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from cxrbench.statistics.means import compare_means
-from cxrbench.statistics.predictions import join_predictions
 from cxrbench.statistics.verdicts import Verdict
-from cxrbench.study.finished import FinishedStudy
+from cxrbench.study.results import Results
 
 
-def claim_verdict(study: FinishedStudy, better: str, worse: str) -> Verdict:
+def claim_verdict(results: Results, better: str, worse: str) -> Verdict:
     """Return whether ``better`` has the higher AUC than ``worse``.
 
     Pass where the 95% interval of the difference lies above 0, fail where it lies below, inconclusive where
@@ -17,40 +15,32 @@ def claim_verdict(study: FinishedStudy, better: str, worse: str) -> Verdict:
     of the seeds too (:mod:`cxrbench.statistics.means`).
 
     A profile that is not calibrated (``[study] calibrated = false``, the default) was not made to show the
-    claim: what its result says is told, and the verdict is inconclusive.
+    claim: what its result says is reported, and the verdict is inconclusive.
 
     Raises
     ------
     CxrbenchError: the study did not run one of the two.
-    StatisticsError: a prediction file is damaged.
     """
-    results = study.results
-    pairs = results.pair(better, worse)
-    if len(pairs) == 1:
-        (pair,) = pairs
-        low, high = pair.ci_low, pair.ci_high
-        shown = f"seed {results.seeds[0]}: {pair.difference:+.3f} ({low:+.3f} to {high:+.3f})"
+    pair = results.difference(better, worse)
+    shown = f"{pair.difference:+.3f} ({pair.ci_low:+.3f} to {pair.ci_high:+.3f})"
+    if len(results.seeds) == 1:
+        shown = f"seed {results.seeds[0]}: {shown}"
     else:
-        a, b = (study.predictions(scheme) for scheme in (better, worse))
-        joined = join_predictions({better: a, worse: b})
-        # Two schemes may share a seed's first stages. Their AUCs then rise and fall together, and the
-        # interval, which takes them for independent, is too wide and never too narrow.
-        means = compare_means(joined.labels, joined.scores, list(a.scores), list(b.scores), joined.patients)
-        low, high = means.ci_low, means.ci_high
         seeds = ", ".join(
-            f"seed {seed}: {pair.difference:+.3f}" for seed, pair in zip(results.seeds, pairs, strict=True)
+            f"seed {seed}: {of.difference:+.3f}"
+            for seed, of in zip(results.seeds, results.by_seed(better, worse), strict=True)
         )
         shown = (
-            f"mean AUC {means.mean_a:.3f} against {means.mean_b:.3f} over {len(pairs)} seeds, difference "
-            f"{means.difference:+.3f} ({low:+.3f} to {high:+.3f}); {seeds}"
+            f"mean AUC {results.scheme(better).auc:.3f} against {results.scheme(worse).auc:.3f} over "
+            f"{len(results.seeds)} seeds, difference {shown}; {seeds}"
         )
-    if high < 0:
+    if pair.ci_high < 0:
         verdict = Verdict("fail", f"{better} is worse than {worse}: {shown}")
-    elif low > 0:
+    elif pair.ci_low > 0:
         verdict = Verdict("pass", f"{better} beats {worse}: {shown}")
     else:
         verdict = Verdict("inconclusive", f"{better} and {worse} cannot be told apart: {shown}")
-    if results.settings["study"].get("calibrated", False):
+    if results.calibrated:
         return verdict
     return Verdict(
         "inconclusive", f"{verdict.sentence}; profile {results.profile} is not calibrated to show the claim"

@@ -1,19 +1,22 @@
-"""From prediction files to results: the only input is what lies on disk after training."""
+"""From prediction files, and from what the training wrote down, to results."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from cxrbench.files import digest
+from cxrbench.files import digest, plain
 from cxrbench.schemes import Plan, Scheme, StageRun
-from cxrbench.statistics import across_seeds, auc, compare_all
-from cxrbench.statistics.operating import OperatingPoint, operating_points
-from cxrbench.statistics.predictions import Predictions
+from cxrbench.statistics import across_seeds, adjust_p_values, auc, compare_all
+from cxrbench.statistics.means import compare_means
+from cxrbench.statistics.operating import OperatingPoint, at_threshold, operating_points, thresholds
+from cxrbench.statistics.predictions import Predictions, join_predictions
 from cxrbench.statistics.verdicts import Verdict, verdict
 from cxrbench.study.finished import join_curves, read_recorded
 from cxrbench.study.graph import Trained
@@ -21,42 +24,129 @@ from cxrbench.study.predictions import Files, PredictionFile
 from cxrbench.study.prepare import Prepared, RoleData
 from cxrbench.study.profile import Profile
 from cxrbench.study.results import (
+    PartResult,
     Point,
+    Results,
     RoleResult,
+    SchemePair,
     SchemeResult,
     SeedComparison,
     SeedResult,
     StageResult,
+    Timing,
 )
+from cxrbench.study.stages import training_source, versions
 from cxrbench.training.checkpoints import TrainedStage
 
+FOLD = "fold"
+"""The column of a cross-validation's prediction files that says whose network a score comes from."""
 
-def scheme_result(
-    profile: Profile,
-    scheme: Scheme,
-    plan: Plan,
-    files: Mapping[int, Files],
-    trained: Mapping[int, Trained],
-    out: Path,
-    sample: str,
-) -> SchemeResult:
-    """Return one scheme's AUC, operating points and verdict over the seeds in ``files``.
 
-    ``sample`` is that of the test images (:func:`sample_digest`).
+@dataclass(frozen=True)
+class Outcome:
+    """What a study has trained and predicted.
+
+    trained: seed -> runs, one mapping, or one per fold. files: seed -> scheme -> part -> prediction file.
+    out: the study's folder. device: by what bits depend on.
     """
-    seeds = tuple(_seed_result(out, seed, by_scheme[scheme.name]) for seed, by_scheme in files.items())
+
+    profile: Profile
+    schemes: tuple[Scheme, ...]
+    plan: Plan
+    prepared: Sequence[Prepared]
+    trained: Mapping[int, Trained]
+    files: Mapping[int, Files]
+    out: Path
+    device: Mapping[str, str | int]
+
+    def read(self, seed: int, scheme: str, part: str = "test") -> Predictions:
+        """Read a prediction file."""
+        file = self.files[seed][scheme][part]
+        return read_recorded(self.out, file.path, file.sha256)
+
+
+def evaluate(outcome: Outcome, seconds: Mapping[str, float]) -> Results:
+    """Return the results of a study that has been trained and predicted; ``seconds``: what took how long."""
+    profile = outcome.profile
+    curves = {
+        scheme.name: join_curves(
+            {f"{scheme.name}, seed {seed}": outcome.read(seed, scheme.name) for seed in profile.seeds}
+        )
+        for scheme in outcome.schemes
+    }
+    first = next(iter(curves.values()))
+    sample = sample_digest(first)
+    return Results(
+        profile=profile.name,
+        title=profile.title,
+        synthetic=profile.synthetic,
+        settings=_settings(profile),
+        network=profile.network,
+        init=profile.init.kind,
+        image_size=profile.image_size,
+        training=_training(profile, outcome.plan),
+        gate_margin=profile.gate_margin,
+        calibrated=profile.calibrated,
+        seeds=profile.seeds,
+        roles={
+            role: role_result([turn.roles[role] for turn in outcome.prepared])
+            for role in outcome.prepared[0].roles
+        },
+        target=profile.target,
+        schemes=tuple(
+            _scheme_result(outcome, scheme, curves[scheme.name], sample) for scheme in outcome.schemes
+        ),
+        pairs=scheme_pairs(curves),
+        comparisons=seed_comparisons(curves, profile.seeds),
+        stages=stage_results(profile.target, outcome.plan, outcome.trained),
+        sample=sample,
+        n_images=len(first.labels),
+        n_positive=int(first.labels.sum()),
+        n_patients=first.n_patients or 0,
+        device=dict(outcome.device),
+        code=training_source(),
+        versions=versions(),
+        seconds=dict(seconds),
+    )
+
+
+def _settings(profile: Profile) -> dict[str, Any]:
+    """Return the profile's tables with the seeds that were really used."""
+    settings: Any = plain(profile.settings)
+    settings["study"]["seeds"] = list(profile.seeds)
+    return dict(settings)
+
+
+def _training(profile: Profile, plan: Plan) -> dict[str, dict[str, str | bool | int | float]]:
+    """Return stage -> its settings; those of a table within them as ``table.setting``."""
+    found: dict[str, dict[str, str | bool | int | float]] = {}
+    for run in plan.runs:
+        flat = found[str(run.stage)] = {}
+        for name, value in asdict(profile.stage_config(run.stage)).items():
+            if isinstance(value, dict):
+                flat |= {f"{name}.{inner}": of for inner, of in value.items()}
+            else:
+                flat[name] = value
+    return found
+
+
+def _scheme_result(outcome: Outcome, scheme: Scheme, curves: Predictions, sample: str) -> SchemeResult:
+    """Return one scheme's AUC, operating points and verdict over all seeds.
+
+    ``curves``: its test predictions, a curve per seed. ``sample`` is that of the test images.
+    """
+    profile = outcome.profile
+    seeds = tuple(_seed_result(outcome, seed, scheme.name) for seed in profile.seeds)
     first = seeds[0].curve
     mean, se, low, high = first.auc, first.se, first.ci_low, first.ci_high
     between: float | None = None
     if len(seeds) > 1:
-        joined = join_curves(
-            {str(seed.seed): read_recorded(out, seed.predictions, seed.sha256) for seed in seeds}
-        )
-        spread = across_seeds(joined.labels, joined.scores, joined.patients)
+        spread = across_seeds(curves.labels, curves.scores, curves.patients)
         mean, se, low, high = spread.mean, spread.se, spread.ci_low, spread.ci_high
         between = spread.sd_between_seeds
-    settings = profile.targets.get(scheme.name)
-    target = settings.on(sample) if settings else None
+    stated = profile.targets.get(scheme.name)
+    target = stated.on(sample) if stated else None
+    final = outcome.plan.final[scheme.name]
     return SchemeResult(
         name=scheme.name,
         notation=scheme.notation,
@@ -65,18 +155,55 @@ def scheme_result(
         ci_low=low,
         ci_high=high,
         sd_between_seeds=between,
-        target=str(target) if target else None,
+        target=target,
+        decided_by=(target.interval(mean, len(seeds)) or (low, high)) if target and target.band else None,
         verdict=verdict(target, mean, low, high, len(seeds)) if target else _no_target(mean, low, high),
-        train_seconds=float(np.mean([_chain_seconds(plan.final[scheme.name], t) for t in trained.values()])),
+        train_seconds=float(np.mean([_chain_seconds(final, of) for of in outcome.trained.values()])),
         seeds=seeds,
     )
 
 
-def seed_comparison(files: Files, seed: int, out: Path) -> SeedComparison:
-    """Return all pairs of one seed's schemes, joined on image_id and adjusted together by Holm's method."""
-    joined = join_curves({name: _read(out, parts["test"]) for name, parts in files.items()})
-    comparison = compare_all(joined.labels, joined.scores, joined.patients, adjust="holm")
-    return SeedComparison(seed, comparison.pairs, comparison.omnibus)
+def scheme_pairs(curves: Mapping[str, Predictions]) -> tuple[SchemePair, ...]:
+    """Return every two schemes, mean AUC over seeds, Holm-adjusted together.
+
+    Two schemes may share a seed's first stages. Their AUCs then rise and fall together, and the interval,
+    which takes them for independent, is too wide and never too narrow.
+
+    Parameters
+    ----------
+    curves: scheme -> its test predictions, a curve per seed.
+    """
+    if len(curves) < 2:
+        return ()
+    joined = join_predictions(curves)
+    found = {
+        (a, b): compare_means(
+            joined.labels,
+            {curve: joined.scores[curve] for name in (a, b) for curve in curves[name].scores},
+            list(curves[a].scores),
+            list(curves[b].scores),
+            joined.patients,
+        )
+        for a, b in combinations(curves, 2)
+    }
+    adjusted = adjust_p_values([means.p_value for means in found.values()], "holm")
+    return tuple(
+        SchemePair(a, b, m.difference, m.se, m.ci_low, m.ci_high, m.p_value, max(m.p_value, p))
+        for ((a, b), m), p in zip(found.items(), adjusted, strict=True)
+    )
+
+
+def seed_comparisons(curves: Mapping[str, Predictions], seeds: Sequence[int]) -> tuple[SeedComparison, ...]:
+    """Return all pairs of each seed's schemes, joined on image_id and adjusted together by Holm's method."""
+    if len(curves) < 2:
+        return ()
+    joined = join_predictions(curves)
+    found = []
+    for seed in seeds:
+        scores = {name: joined.scores[f"{name}, seed {seed}"] for name in curves}
+        comparison = compare_all(joined.labels, scores, joined.patients, adjust="holm")
+        found.append(SeedComparison(seed, comparison.pairs, comparison.omnibus))
+    return tuple(found)
 
 
 def stage_results(target: str, plan: Plan, trained: Mapping[int, Trained]) -> tuple[StageResult, ...]:
@@ -95,11 +222,9 @@ def _stage_result(run: StageRun, seed: int, fold: int | None, stage: TrainedStag
         run=str(run),
         seed=seed,
         key=stage.key,
-        epochs=len(stage.history),
         best_epoch=stage.best_epoch,
-        validation_auc=stage.validation_auc,
         seconds=stage.seconds,
-        images_per_second=stage.images_per_second,
+        epochs=tuple(Timing(epoch.images, epoch.train_seconds) for epoch in stage.history),
         losses=tuple(epoch.loss for epoch in stage.history),
         validation_aucs=tuple(epoch.validation_auc for epoch in stage.history),
         fold=fold,
@@ -115,14 +240,14 @@ def role_result(turns: Sequence[RoleData]) -> RoleResult:
     turns: the role's data, or that of each fold; a part then counts what is in it in any fold.
     """
     data = turns[0]
-    parts: dict[str, dict[str, Any]] = {}
+    parts: dict[str, PartResult] = {}
     for part in ("train", "validation", "test"):
         rows = data.pack.table.loc[np.unique(np.concatenate([turn.rows(part) for turn in turns]))]
-        parts[part] = {
-            "images": len(rows),
-            "patients": int(rows["patient_id"].nunique()),
-            "positive": {label: int((rows[label] == 1).sum()) for label in data.pack.labels},
-        }
+        parts[part] = PartResult(
+            images=len(rows),
+            patients=int(rows["patient_id"].nunique()),
+            positive={label: int((rows[label] == 1).sum()) for label in data.pack.labels},
+        )
     return RoleResult(
         dataset=data.cohort.dataset,
         listed=data.cohort.listed,
@@ -139,31 +264,49 @@ def role_result(turns: Sequence[RoleData]) -> RoleResult:
     )
 
 
-def role_results(prepared: Sequence[Prepared]) -> dict[str, RoleResult]:
-    """Return :func:`role_result` of every role."""
-    return {role: role_result([turn.roles[role] for turn in prepared]) for role in prepared[0].roles}
-
-
-def _seed_result(out: Path, seed: int, parts: Mapping[str, PredictionFile]) -> SeedResult:
-    test = _read(out, parts["test"])
-    validation = _read(out, parts["validation"])
+def _seed_result(outcome: Outcome, seed: int, scheme: str) -> SeedResult:
+    files = outcome.files[seed][scheme]
+    test, validation = outcome.read(seed, scheme), outcome.read(seed, scheme, "validation")
     (scores,) = test.scores.values()
-    (validation_scores,) = validation.scores.values()
-    points = operating_points(validation.labels, validation_scores, test.labels, scores, test.patients)
     return SeedResult(
         seed=seed,
         curve=auc(test.labels, scores, test.patients, name=str(seed)),
         image_se=auc(test.labels, scores).se,
-        points=tuple(_point(point) for point in points),
-        predictions=parts["test"].path,
-        sha256=parts["test"].sha256,
-        inference_seconds=parts["test"].seconds,
-        processes=parts["test"].processes,
+        points=_points(test, validation),
+        predictions=files["test"].path,
+        sha256=files["test"].sha256,
+        predicting=tuple(_timing(files[part]) for part in ("test", "validation")),
+        processes=files["test"].processes,
     )
 
 
-def _read(out: Path, file: PredictionFile) -> Predictions:
-    return read_recorded(out, file.path, file.sha256)
+def _timing(file: PredictionFile) -> Timing:
+    return Timing(file.images, file.seconds)
+
+
+def _points(test: Predictions, validation: Predictions) -> tuple[Point, ...]:
+    """Return the operating points on the test part, at thresholds chosen on the validation part.
+
+    In a cross-validation each fold's network has its own thresholds, chosen on that fold's validation images,
+    and its own test images; what is called positive is pooled over the folds.
+    """
+    (scores,) = test.scores.values()
+    (validation_scores,) = validation.scores.values()
+    if FOLD not in test.table.columns:
+        found = operating_points(validation.labels, validation_scores, test.labels, scores, test.patients)
+        return tuple(_point(point) for point in found)
+    fold, validation_fold = (part.table[FOLD].astype(str).to_numpy() for part in (test, validation))
+    # Above 0 where a score is above its own fold's threshold, exactly so in floating point too.
+    above: dict[str, Any] = {}
+    for each in np.unique(fold):
+        chosen = validation_fold == each
+        for rule, threshold in thresholds(validation.labels[chosen], validation_scores[chosen]):
+            of = above.setdefault(rule, np.empty_like(scores))
+            of[fold == each] = scores[fold == each] - threshold
+    return tuple(
+        replace(_point(at_threshold(test.labels, of, 0.0, test.patients, rule=rule)), threshold=None)
+        for rule, of in above.items()
+    )
 
 
 def _point(point: OperatingPoint) -> Point:
@@ -194,18 +337,11 @@ def _chain_seconds(run: StageRun | None, trained: Trained) -> float:
     return sum(seconds.values())
 
 
-def sample_digest(files: Files, out: Path) -> str:
+def sample_digest(test: Predictions) -> str:
     """Return 16 hex digits of the test part's image ids and labels: which images an AUC was measured on.
 
     What the images show does not go into it, so that a study whose pixels came out otherwise is held against
     the same target.
     """
-    test = _read(out, next(iter(files.values()))["test"])
     rows = zip(test.image_ids.tolist(), test.labels.tolist(), strict=True)
     return digest(sorted([str(image_id), int(label)] for image_id, label in rows))[:16]
-
-
-def sample_counts(files: Files, out: Path) -> tuple[int, int, int]:
-    """Return images, positives and patients of the test part, as the first scheme's file has them."""
-    test = _read(out, next(iter(files.values()))["test"])
-    return len(test.labels), int(test.labels.sum()), test.n_patients or 0

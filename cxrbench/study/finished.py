@@ -8,14 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from cxrbench.errors import CxrbenchError
 from cxrbench.files import file_sha256
 from cxrbench.statistics.predictions import Predictions, join_predictions, read_predictions
-from cxrbench.study.results import Results, load_results
-
-RESULTS = "results.json"
+from cxrbench.study.results import RESULTS, Results, is_plain, load_results
 
 
 @dataclass(frozen=True)
@@ -35,6 +33,23 @@ class FinishedStudy:
         """
         file = path / RESULTS if path.is_dir() else path
         return cls(file.parent, load_results(file))
+
+    @property
+    def files(self) -> tuple[tuple[str, str], ...]:
+        """Name and SHA-256 of each prediction file in the folder."""
+        return tuple(
+            (seed.predictions, seed.sha256) for scheme in self.results.schemes for seed in scheme.seeds
+        )
+
+    def check(self) -> None:
+        """Make sure that every prediction file is the one that the results were computed from.
+
+        Raises
+        ------
+        CxrbenchError: one is missing or another.
+        """
+        for name, sha256 in self.files:
+            checked(self.folder, name, sha256)
 
     def by_seed(self, scheme: str) -> dict[int, Predictions]:
         """Return seed -> the test predictions of ``scheme``, one curve in each.
@@ -69,6 +84,16 @@ def read_recorded(folder: Path, name: str, sha256: str) -> Predictions:
     ------
     CxrbenchError: the name leads out of ``folder``, or the file is missing, damaged or another one.
     """
+    return read_predictions(checked(folder, name, sha256))
+
+
+def checked(folder: Path, name: str, sha256: str) -> Path:
+    """Return the path of the file that a record calls ``name``, if it is the one with that ``sha256``.
+
+    Raises
+    ------
+    CxrbenchError: the name leads out of ``folder``, or the file is missing or another one.
+    """
     path = inside(folder, name)
     try:
         found = file_sha256(path)
@@ -80,9 +105,10 @@ def read_recorded(folder: Path, name: str, sha256: str) -> Predictions:
     if found != sha256:
         raise CxrbenchError(
             f"{path} is not the file that the results were computed from (its SHA-256 differs): "
-            "it was changed by hand, or by a tool that rewrites line ends; run the study again"
+            "it was changed by hand, or by a tool that rewrites line ends, such as git with autocrlf (a "
+            ".gitattributes with '* -text' keeps it from that); restore it, or run the study again"
         )
-    return read_predictions(path)
+    return path
 
 
 def inside(folder: Path, name: str) -> Path:
@@ -92,11 +118,9 @@ def inside(folder: Path, name: str) -> Path:
     ------
     CxrbenchError: ``name`` is not a plain relative path of ``/`` and names, so that it could lead elsewhere.
     """
-    parts = PurePosixPath(name).parts
-    plain = all(part != ".." and part.isprintable() and not set(part) & set('\\:*?"<>|') for part in parts)
-    if not parts or not plain or name.startswith("/"):
+    if not is_plain(name):
         raise CxrbenchError(f"{folder}: the name {name!r} in its results leads out of the folder, or is none")
-    return folder.joinpath(*parts)
+    return folder / name
 
 
 def join_curves(parts: Mapping[str, Predictions]) -> Predictions:

@@ -112,6 +112,7 @@ class Profile:
     on_leak: Literal["stop", "drop-train"]
     patient_ids: Literal["hashed", "plain"]
     gate_margin: float
+    calibrated: bool
     settings: Mapping[str, Any]
 
     @property
@@ -308,6 +309,7 @@ def parse_profile(text: str, where: str) -> Profile:
         on_leak=study.on_leak,
         patient_ids=study.patient_ids,
         gate_margin=study.gate_margin,
+        calibrated=study.calibrated,
         settings=MappingProxyType(toml),
     )
 

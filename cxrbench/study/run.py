@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -13,23 +12,15 @@ from cxrbench.errors import ProfileError
 from cxrbench.files import sweep
 from cxrbench.schemes import make_plan
 from cxrbench.study.cluster import cluster_places
-from cxrbench.study.evaluate import (
-    role_results,
-    sample_counts,
-    sample_digest,
-    scheme_result,
-    seed_comparison,
-    stage_results,
-)
+from cxrbench.study.evaluate import Outcome, evaluate
 from cxrbench.study.executor import choose_devices, local_places
-from cxrbench.study.finished import RESULTS, FinishedStudy
+from cxrbench.study.finished import FinishedStudy
 from cxrbench.study.graph import Graph
 from cxrbench.study.prepare import prepare
 from cxrbench.study.privacy import patient_key
 from cxrbench.study.profile import Profile
 from cxrbench.study.progress import StudyProgress
-from cxrbench.study.results import Results, save_results
-from cxrbench.study.stages import versions
+from cxrbench.study.results import RESULTS, save_results
 from cxrbench.study.tracing import study_trace
 from cxrbench.trace.records import NAME as TRACE
 from cxrbench.trace.records import write_trace
@@ -104,44 +95,11 @@ def run_study(
     graph.finish(places.opened())
     trained, files = graph.trained, graph.files()
     computed = time.perf_counter()
+    seconds = {"data": read - started, "training and prediction": computed - read}
     with progress.task("evaluating"):
-        first = files[profile.seeds[0]]
-        images, positive, patients = sample_counts(first, out)
-        sample = sample_digest(first, out)
-        results = Results(
-            profile=profile.name,
-            title=profile.title,
-            synthetic=profile.synthetic,
-            settings=_settings(profile),
-            seeds=profile.seeds,
-            roles=role_results(prepared),
-            target=profile.target,
-            schemes=tuple(scheme_result(profile, s, plan, files, trained, out, sample) for s in chosen),
-            comparisons=tuple(
-                seed_comparison(by_scheme, seed, out)
-                for seed, by_scheme in files.items()
-                if len(by_scheme) > 1
-            ),
-            stages=stage_results(profile.target, plan, trained),
-            sample=sample,
-            n_images=images,
-            n_positive=positive,
-            n_patients=patients,
-            device=dict(places.description),
-            versions=versions(),
-            seconds={
-                "data": read - started,
-                "training and prediction": computed - read,
-                "total": time.perf_counter() - started,
-            },
-        )
+        outcome = Outcome(profile, chosen, plan, prepared, trained, files, out, places.description)
+        results = evaluate(outcome, {**seconds, "total": time.perf_counter() - started})
         trace = study_trace(graph)
     save_results(results, out / RESULTS)
     write_trace(trace, out / TRACE)
     return FinishedStudy(out, results)
-
-
-def _settings(profile: Profile) -> dict[str, Any]:
-    """Return the profile's tables with the seeds that were really used."""
-    settings = dict(profile.settings)
-    return {**settings, "study": {**settings["study"], "seeds": list(profile.seeds)}}

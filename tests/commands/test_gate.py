@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
 from click.testing import CliRunner
 
 from cxrbench.cli import main
-from cxrbench.files import file_sha256
-from cxrbench.study.results import load_results, save_results
+
+CONTROL, FINDINGS = (1.0, 1), (0.5, 2)
 
 
 @pytest.fixture
-def study(tiny, tmp_path):
-    """The tiny study's results in a folder of their own, so that they can be changed."""
-    folder = tmp_path / "study"
-    for scheme in tiny.results.schemes:
-        path = folder / scheme.seeds[0].predictions
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes((tiny.out / scheme.seeds[0].predictions).read_bytes())
-    save_results(tiny.results, folder / "results.json")
-    return folder
+def make(made_up, tmp_path):
+    """Return a function that writes a study of control and findings into the folder ``name``."""
+
+    def make(name, control=CONTROL, **changes):
+        return made_up(tmp_path / name, {"control": control, "findings": FINDINGS}, **changes).folder
+
+    return make
+
+
+@pytest.fixture
+def study(make):
+    return make("study")
 
 
 @pytest.fixture
@@ -40,56 +42,28 @@ def cli(monkeypatch):
 def baseline(cli, study, tmp_path):
     result = cli("baseline", "save", tmp_path / "baseline", "--study", study)
     assert result.exit_code == 0, result.output
-    assert "schemes control, findings, 60 test images" in result.output
+    assert "schemes control, findings, 600 test images" in result.output
     return tmp_path / "baseline"
-
-
-def record(study, path):
-    """Write the SHA-256 of a changed prediction file into the results, as if they were made from it."""
-    results = load_results(study / "results.json")
-    name = path.relative_to(study).as_posix()
-    schemes = [
-        replace(
-            scheme,
-            seeds=tuple(
-                replace(seed, sha256=file_sha256(path)) if seed.predictions == name else seed
-                for seed in scheme.seeds
-            ),
-        )
-        for scheme in results.schemes
-    ]
-    save_results(replace(results, schemes=tuple(schemes)), study / "results.json")
-
-
-def worsen(study, scheme="control"):
-    """Turn a scheme's scores round: the strongest regression there is."""
-    path = next(study.glob(f"predictions/seed-0/test/{scheme}.csv"))
-    header, *rows = path.read_text().splitlines()
-    turned = [row.rsplit(",", 1) for row in rows]
-    path.write_text("\n".join([header, *(f"{head},{1 - float(score)!r}" for head, score in turned)]) + "\n")
-    record(study, path)
 
 
 def test_no_regression_is_exit_0(cli, study, baseline):
     result = cli("gate", study, "--baseline", baseline)
     assert result.exit_code == 0, result.output
-    assert result.stdout.startswith("PASS: profile tiny, 60 test images")
+    assert result.stdout.startswith("PASS: profile made-up, 600 test images of 300 patients")
 
 
-def test_a_regression_is_exit_1(cli, study, baseline, tiny):
-    auc = tiny.results.scheme("control").auc
-    worsen(study)
-    result = cli("gate", study, "--baseline", baseline, "--json", "--margin", "0.01")
+def test_a_regression_is_exit_1(cli, make, baseline):
+    worse = make("worse", control=(6.0, 3))
+    result = cli("gate", worse, "--baseline", baseline, "--json")
+    assert result.exit_code == 1
     report = json.loads(result.stdout)
+    assert report["outcome"] == "fail"
     check = next(check for check in report["schemes"] if check["scheme"] == "control")
-    assert check["difference"] == pytest.approx(1 - 2 * auc, abs=1e-12)
-    expected = {"pass": 0, "fail": 1, "inconclusive": 0}[report["outcome"]]
-    assert result.exit_code == expected
+    assert check["ci_high"] < 0
 
 
-def test_nothing_to_compare_is_exit_2_and_one_line(cli, study, baseline, tiny):
-    save_results(replace(tiny.results, profile="another"), study / "results.json")
-    result = cli("gate", study, "--baseline", baseline)
+def test_nothing_to_compare_is_exit_2_and_one_line(cli, make, baseline):
+    result = cli("gate", make("other", profile="another"), "--baseline", baseline)
     assert result.exit_code == 2
     assert result.stderr.count("\n") == 1
     assert "the profile is not the baseline's" in result.stderr
@@ -102,22 +76,36 @@ def test_no_baseline_yet_is_exit_3(cli, study, tmp_path):
     assert "cxrbench baseline save" in result.stderr
 
 
-def test_inconclusive_can_be_made_to_fail(cli, study, baseline):
-    # Sixty images cannot exclude a loss of 0.001 once a score has moved.
-    path = next(study.glob("predictions/seed-0/test/control.csv"))
-    header, *rows = path.read_text().splitlines()
-    scores = [float(row.rsplit(",", 1)[1]) for row in rows]
-    noisy = [score + 0.01 * (i % 7) * (max(scores) - min(scores)) for i, score in enumerate(scores)]
-    path.write_text(
-        "\n".join([header, *(f"{r.rsplit(',', 1)[0]},{s!r}" for r, s in zip(rows, noisy, strict=True))])
-        + "\n"
-    )
-    record(study, path)
-    arguments = ("gate", study, "--baseline", baseline, "--margin", "0.001")
-    report = json.loads(cli(*arguments, "--json").stdout)
-    assert report["outcome"] == "inconclusive"
-    assert cli(*arguments).exit_code == 0
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"control": (1.1, 3)}, "auc: inconclusive: control"),
+        ({"device": {"type": "cuda"}}, "speed: inconclusive: training: not comparable"),
+        ({"control": (0.45, 1)}, "look for a leak"),
+    ],
+)
+def test_inconclusive_can_be_made_to_fail(cli, make, baseline, changes, said):
+    arguments = ("gate", make("now", **changes), "--baseline", baseline, "--margin", "0.01")
+    shown = cli(*arguments)
+    assert shown.stdout.startswith("INCONCLUSIVE: ")
+    assert said in shown.stdout
+    assert shown.exit_code == 0
     assert cli(*arguments, "--fail-inconclusive").exit_code == 1
+
+
+def test_a_scheme_that_was_not_run_can_be_made_to_fail(cli, made_up, baseline, tmp_path):
+    now = made_up(tmp_path / "now", {"control": CONTROL}).folder
+    arguments = ("gate", now, "--baseline", baseline)
+    shown = cli(*arguments)
+    assert "missing: inconclusive: findings: in the baseline, and not run" in shown.stdout
+    assert shown.exit_code == 0
+    assert cli(*arguments, "--fail-inconclusive").exit_code == 1
+
+
+def test_speeds_are_left_out_where_asked(cli, make, baseline):
+    arguments = ("gate", make("now", slower=9), "--baseline", baseline)
+    assert cli(*arguments).exit_code == 1
+    assert cli(*arguments, "--no-speed", "--fail-inconclusive").exit_code == 0
 
 
 def test_junit_and_markdown_are_written(cli, study, baseline, tmp_path):
@@ -140,3 +128,47 @@ def test_the_summary_of_a_github_step_is_appended_to(cli, study, baseline, tmp_p
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
     cli("gate", study, "--baseline", baseline)
     assert summary.read_text().startswith("before\n### cxrbench gate: pass")
+
+
+@pytest.mark.parametrize("worse", [False, True])
+@pytest.mark.parametrize("where", ["folder", "below a file"])
+@pytest.mark.parametrize("what", ["--junit", "--markdown", "GITHUB_STEP_SUMMARY"])
+def test_what_cannot_be_written_is_exit_2_and_never_taken_for_a_regression(
+    cli, make, baseline, tmp_path, monkeypatch, what, where, worse
+):
+    (tmp_path / "taken").mkdir() if where == "folder" else (tmp_path / "taken").write_text("")
+    path = tmp_path / "taken" if where == "folder" else tmp_path / "taken" / "x"
+    arguments = [] if what == "GITHUB_STEP_SUMMARY" else [what, path]
+    if what == "GITHUB_STEP_SUMMARY":
+        monkeypatch.setenv(what, str(path))
+    now = make("now", control=(6.0, 3) if worse else CONTROL)
+    result = cli("gate", now, "--baseline", baseline, *arguments)
+    assert result.exit_code == 2
+    assert result.stdout.startswith("FAIL: " if worse else "PASS: ")
+    assert result.stderr.count("\n") == 1
+    assert "cannot be written" in result.stderr
+
+
+def test_a_fault_of_the_gate_itself_is_exit_2_and_one_line(cli, study, baseline, monkeypatch):
+    def broken(*_arguments, **_options):
+        raise ZeroDivisionError("division by zero")
+
+    monkeypatch.setattr("cxrbench.gate.rules.gate", broken)
+    result = cli("gate", study, "--baseline", baseline)
+    assert result.exit_code == 2
+    assert result.stderr.count("\n") == 1
+    assert "ZeroDivisionError: division by zero" in result.stderr
+
+
+def test_predictions_of_another_run_are_neither_judged_nor_kept(cli, study, make, baseline, tmp_path):
+    bad = make("bad", control=(6.0, 9))
+    path = "predictions/seed-0/test/control.csv"
+    (bad / path).write_bytes((study / path).read_bytes())
+    for arguments in (
+        ("gate", bad, "--baseline", baseline),
+        ("baseline", "save", tmp_path / "b", "--study", bad),
+    ):
+        result = cli(*arguments)
+        assert result.exit_code == 2
+        assert "is not the file that the results were computed from" in result.stderr
+    assert not (tmp_path / "b").exists()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,7 +24,7 @@ def test_what_is_saved_is_read_back(study, tmp_path):
     stored = load_baseline(tmp_path / "baseline")
     assert stored.results == study.results
     for name in ("control", "sequential"):
-        path = f"predictions/{name}.csv"
+        path = f"predictions/seed-0/test/{name}.csv"
         assert (stored.folder / path).read_bytes() == (study.folder / path).read_bytes()
 
 
@@ -127,8 +130,8 @@ def test_a_folder_of_something_else_is_not_overwritten(study, tmp_path):
 
 def test_a_missing_prediction_file_leaves_the_old_baseline(study, tmp_path):
     save_baseline(study, tmp_path / "baseline")
-    (study.folder / "predictions/control.csv").unlink()
-    with pytest.raises(GateError, match="cannot be written"):
+    (study.folder / "predictions/seed-0/test/control.csv").unlink()
+    with pytest.raises(GateError, match="No such file"):
         save_baseline(study, tmp_path / "baseline")
     assert load_baseline(tmp_path / "baseline").results == study.results
 
@@ -144,16 +147,16 @@ def test_no_baseline_yet_says_how_to_write_one(tmp_path, made):
 
 def test_a_changed_file_is_noticed(study, tmp_path):
     save_baseline(study, tmp_path / "baseline")
-    path = tmp_path / "baseline" / "predictions/control.csv"
+    path = tmp_path / "baseline" / "predictions/seed-0/test/control.csv"
     path.write_bytes(path.read_bytes() + b"\n")
-    with pytest.raises(GateError, match=r"predictions/control\.csv was changed"):
+    with pytest.raises(GateError, match=r"control\.csv is not the file that the results were computed from"):
         load_baseline(tmp_path / "baseline")
 
 
 def test_a_missing_file_is_noticed(study, tmp_path):
     save_baseline(study, tmp_path / "baseline")
-    (tmp_path / "baseline" / "predictions/control.csv").unlink()
-    with pytest.raises(GateError, match=r"predictions/control\.csv is missing"):
+    (tmp_path / "baseline" / "predictions/seed-0/test/control.csv").unlink()
+    with pytest.raises(GateError, match=r"control\.csv: predictions cannot be read"):
         load_baseline(tmp_path / "baseline")
 
 
@@ -166,3 +169,69 @@ def test_a_folder_that_is_no_baseline_is_refused(tmp_path):
 def test_a_study_without_results_is_refused(tmp_path):
     with pytest.raises(CxrbenchError, match="run a study first"):
         FinishedStudy.open(tmp_path)
+
+
+def test_predictions_of_another_run_are_not_kept(study, other, tmp_path):
+    path = "predictions/seed-0/test/control.csv"
+    (study.folder / path).write_bytes((other.folder / path).read_bytes())
+    with pytest.raises(CxrbenchError, match="not the file that the results were computed from"):
+        save_baseline(study, tmp_path / "baseline")
+    assert not (tmp_path / "baseline").exists()
+
+
+def test_results_of_another_run_are_noticed_even_with_its_predictions(study, other, tmp_path):
+    save_baseline(study, tmp_path / "baseline")
+    shutil.rmtree(tmp_path / "baseline" / "predictions")
+    shutil.copytree(other.folder, tmp_path / "baseline", dirs_exist_ok=True)
+    with pytest.raises(GateError, match=r"results\.json is not the one that was saved"):
+        load_baseline(tmp_path / "baseline")
+
+
+def test_a_name_that_leads_out_is_never_written(study, tmp_path):
+    """Not even by a Results object that was made without its checks."""
+    scheme = study.results.schemes[0]
+    entry = copy.copy(scheme.seeds[0])
+    object.__setattr__(entry, "predictions", "../escaped.csv")
+    (study.folder.parent / "escaped.csv").write_bytes(
+        (study.folder / scheme.seeds[0].predictions).read_bytes()
+    )
+    leading_out = copy.copy(study.results)
+    object.__setattr__(leading_out, "schemes", (replace(scheme, seeds=(entry,)),))
+    (tmp_path / "in").mkdir()
+    with pytest.raises(CxrbenchError, match="leads out of the folder"):
+        save_baseline(FinishedStudy(study.folder, leading_out), tmp_path / "in" / "baseline")
+    assert list((tmp_path / "in").iterdir()) == []
+
+
+def test_a_users_own_files_are_kept(study, other, tmp_path):
+    directory = tmp_path / "baseline"
+    save_baseline(study, directory)
+    (directory / "README.md").write_text("why this baseline")
+    (directory / "notes").mkdir()
+    (directory / "notes" / "a.txt").write_text("more")
+    (directory / ".gitattributes").write_text("* binary\n")
+    save_baseline(other, directory)
+    assert load_baseline(directory).results == other.results
+    assert (directory / "README.md").read_text() == "why this baseline"
+    assert (directory / "notes" / "a.txt").read_text() == "more"
+    assert (directory / ".gitattributes").read_text() == "* binary\n"
+    assert not (directory / "predictions" / "seed-0" / "test" / "sequential.csv").exists()
+
+
+def test_a_folder_to_commit_ends_its_lines_and_keeps_git_from_changing_them(study, tmp_path):
+    save_baseline(study, tmp_path / "baseline")
+    for name in ("baseline.json", "results.json", ".gitattributes"):
+        assert (tmp_path / "baseline" / name).read_bytes().endswith(b"\n")
+    assert (tmp_path / "baseline" / ".gitattributes").read_text() == "* -text\n"
+
+
+def test_other_line_ends_are_named_as_a_cause_and_harm_only_predictions(study, tmp_path):
+    directory = tmp_path / "baseline"
+    save_baseline(study, directory)
+    for path in (directory / "results.json", directory / "baseline.json"):
+        path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    assert load_baseline(directory).results == study.results
+    path = directory / "predictions/seed-0/test/control.csv"
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    with pytest.raises(GateError, match="rewrites line ends, such as git with autocrlf"):
+        load_baseline(directory)

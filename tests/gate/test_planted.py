@@ -118,7 +118,7 @@ def baseline(study, tmp_path_factory):
 
 def check_of(now, baseline):
     (check,) = gate(now, baseline).schemes
-    assert check.chances.startswith("the test sample and the training seeds")
+    assert check.sources.startswith("the test sample and the training seeds")
     return check
 
 

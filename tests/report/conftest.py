@@ -19,13 +19,16 @@ from cxrbench.statistics.records import Curve, Omnibus, Pair
 from cxrbench.statistics.verdicts import Target, Verdict, verdict
 from cxrbench.study.finished import FinishedStudy
 from cxrbench.study.results import (
+    PartResult,
     Point,
     Results,
     RoleResult,
+    SchemePair,
     SchemeResult,
     SeedComparison,
     SeedResult,
     StageResult,
+    Timing,
 )
 
 # name -> notation, AUC, 95% interval, target of the profile, its text, outcome, seconds.
@@ -134,15 +137,24 @@ def make_study(tmp_path_factory: pytest.TempPathFactory) -> MakeStudy:
             title=title,
             synthetic=synthetic,
             settings=_settings(title, names if targets else (), seeds, out),
+            network="densenet121",
+            init="file",
+            image_size=64,
+            training={"covid": {"epochs": 6, "precision": "float32"}},
+            gate_margin=0.05,
+            calibrated=True,
             seeds=seeds,
             roles=_roles(synthetic),
             target="covid",
             schemes=schemes,
+            pairs=_pairs(schemes),
             comparisons=tuple(_comparison(schemes, i) for i in range(len(seeds)) if len(names) > 1),
             stages=tuple(_stage(run, seed) for seed in seeds for run in dict.fromkeys(runs)),
             n_images=N_IMAGES,
             n_positive=N_POSITIVE,
             n_patients=N_PATIENTS,
+            sample="0123456789abcdef",
+            code="0" * 64,
             device={"type": "cpu", "name": "x86_64 AVX2", "threads": 2},
             versions={"cxrbench": "0.1.0", "torch": "2.11.0+cpu", "torchvision": "0.26.0", "numpy": "2.4.1"},
             seconds={"data": 12.6, "training and prediction": 480.3, "total": 497.0},
@@ -191,24 +203,15 @@ SPREADS = {"control": 0.011, "sequential": 0.02}
 def calibrated(study: FinishedStudy) -> FinishedStudy:
     """Return ``study`` as if the targets of :data:`SPREADS` came from a calibration, judged accordingly."""
     results = study.results
-    targets = {name: dict(values) for name, values in results.settings["targets"].items()}
     schemes = []
     for scheme in results.schemes:
         if scheme.name in SPREADS:
-            stated = targets[scheme.name]
-            stated |= {"sd": SPREADS[scheme.name], "seeds": 5, "source": "calibration"}
-            target = Target(
-                auc=stated["auc"],
-                tolerance=stated["tolerance"],
-                sd=stated["sd"],
-                seeds=5,
-                source="calibration",
-            )
+            target = replace(scheme.target, sd=SPREADS[scheme.name], seeds=5, source="calibration")
             found = verdict(target, scheme.auc, scheme.ci_low, scheme.ci_high, len(scheme.seeds))
-            scheme = replace(scheme, target=str(target), verdict=found)
+            ends = target.interval(scheme.auc, len(scheme.seeds))
+            scheme = replace(scheme, target=target, decided_by=ends, verdict=found)
         schemes.append(scheme)
-    settings = {**results.settings, "targets": targets}
-    return replace(study, results=replace(results, settings=settings, schemes=tuple(schemes)))
+    return replace(study, results=replace(results, schemes=tuple(schemes)))
 
 
 HOSTILE = "A & B </title><script>alert(1)</script> /home/jane.doe/study"
@@ -233,7 +236,7 @@ def reports(make_study: MakeStudy, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 def _scheme(name: str, seeds: tuple[int, ...], targets: bool, out: Path) -> SchemeResult:
-    notation, auc, low, high, _, target, outcome, seconds = SCHEMES[name]
+    notation, auc, low, high, stated, target, outcome, seconds = SCHEMES[name]
     results = tuple(
         _seed(name, seed, auc + 0.006 * (i - (len(seeds) - 1) / 2), out) for i, seed in enumerate(seeds)
     )
@@ -245,7 +248,8 @@ def _scheme(name: str, seeds: tuple[int, ...], targets: bool, out: Path) -> Sche
         ci_low=low,
         ci_high=high,
         sd_between_seeds=0.006 if len(seeds) > 1 else None,
-        target=target if targets and target else None,
+        target=Target(**stated) if targets and stated else None,
+        decided_by=(low, high) if targets and stated and stated.get("calibrated", True) else None,
         verdict=Verdict(outcome, f"AUC {auc:.3f} [{low:.3f}, {high:.3f}] against {target or 'no target'}"),
         train_seconds=seconds,
         seeds=results,
@@ -291,7 +295,23 @@ def _seed(name: str, seed: int, auc: float, out: Path) -> SeedResult:
         points=tuple(points),
         predictions=path,
         sha256=hashlib.sha256((out / path).read_bytes()).hexdigest(),
-        inference_seconds=1.94,
+        predicting=(Timing(N_IMAGES, 1.94), Timing(212, 0.4)),
+    )
+
+
+def _pairs(schemes: tuple[SchemeResult, ...]) -> tuple[SchemePair, ...]:
+    return tuple(
+        SchemePair(
+            a=a.name,
+            b=b.name,
+            difference=a.auc - b.auc,
+            se=0.006,
+            ci_low=a.auc - b.auc - 0.012,
+            ci_high=a.auc - b.auc + 0.012,
+            p_value=p / 3,
+            p_adjusted=p,
+        )
+        for (a, b), p in zip(combinations(schemes, 2), ADJUSTED, strict=False)
     )
 
 
@@ -332,11 +352,9 @@ def _stage(run: str, seed: int) -> StageResult:
         run=run,
         seed=seed,
         key=hashlib.sha256(f"{run}{seed}".encode()).hexdigest(),
-        epochs=epochs,
         best_epoch=best,
-        validation_auc=aucs[best],
         seconds=17.3 * epochs,
-        images_per_second=612.4,
+        epochs=(Timing(6124, 10.0),) * epochs,
         losses=tuple(float(v) for v in 0.35 + 0.3 * np.exp(-np.arange(1, epochs + 1) / 2)),
         validation_aucs=aucs,
     )
@@ -365,13 +383,13 @@ def _roles(synthetic: bool) -> dict[str, RoleResult]:
     for role, names in labels.items():
         tested = role == "covid"
         parts = {
-            "train": {"images": 848, "patients": 380, "positive": dict.fromkeys(names, 640)},
-            "validation": {"images": 212, "patients": 95, "positive": dict.fromkeys(names, 161)},
-            "test": {
-                "images": N_IMAGES if tested else 0,
-                "patients": N_PATIENTS if tested else 0,
-                "positive": dict.fromkeys(names, N_POSITIVE if tested else 0),
-            },
+            "train": PartResult(848, 380, dict.fromkeys(names, 640)),
+            "validation": PartResult(212, 95, dict.fromkeys(names, 161)),
+            "test": PartResult(
+                N_IMAGES if tested else 0,
+                N_PATIENTS if tested else 0,
+                dict.fromkeys(names, N_POSITIVE if tested else 0),
+            ),
         }
         roles[role] = RoleResult(
             dataset="phantom" if synthetic else dataset[role],

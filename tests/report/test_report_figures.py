@@ -18,6 +18,7 @@ from cxrbench.report.figures.pairs import draw_pairs
 from cxrbench.report.figures.roc import draw_roc
 from cxrbench.report.figures.seeds import draw_seeds
 from cxrbench.report.figures.training import draw_training
+from cxrbench.statistics.verdicts import Target
 
 MakeStudy = Callable[..., Any]
 
@@ -88,8 +89,10 @@ def test_forest_draws_what_decides_below_the_interval(reports: dict[str, Any]) -
 
 def test_forest_draws_no_reach_above_an_auc_of_one(make_study: MakeStudy) -> None:
     results = make_study(names=("sequential",)).results
-    spread = {"sequential": {"auc": 0.9, "tolerance": 0.3, "sd": 0.06, "seeds": 5, "source": "calibration"}}
-    (axes,) = draw_forest(replace(results, settings={**results.settings, "targets": spread})).axes
+    (scheme,) = results.schemes
+    target = Target(auc=0.9, tolerance=0.3, sd=0.06, seeds=5, source="calibration")
+    scheme = replace(scheme, target=target, decided_by=target.interval(scheme.auc, 1))
+    (axes,) = draw_forest(replace(results, schemes=(scheme,))).axes
     (bar,) = [line for line in axes.lines if line.get_marker() == "|"]
     assert bar.get_xdata()[1] == 1
 
@@ -135,11 +138,12 @@ def test_pairs_are_row_minus_column_with_frames_where_told_apart(make_study: Mak
     assert sum(not patch.get_fill() for patch in axes.patches) == 11
 
 
-def test_a_frame_needs_every_seed(make_study: MakeStudy) -> None:
+def test_pairs_of_several_seeds_are_those_of_the_means(make_study: MakeStudy) -> None:
     (axes,) = draw_pairs(make_study(seeds=(0, 1, 2)).results).axes
     texts = [text.get_text() for text in axes.texts]
-    assert "p 0.034–0.170" in texts
-    assert sum(not patch.get_fill() for patch in axes.patches) == 8
+    assert texts[:2] == ["+0.085", "p <0.001"]
+    assert "p 0.034" in texts
+    assert sum(not patch.get_fill() for patch in axes.patches) == 11
 
 
 def test_training_marks_the_epoch_that_was_kept(make_study: MakeStudy) -> None:

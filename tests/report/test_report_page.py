@@ -196,7 +196,7 @@ def test_one_scheme_needs_no_comparison(reports: dict[str, Any]) -> None:
 def test_several_seeds_say_how_they_were_joined(reports: dict[str, Any]) -> None:
     html = reports["seeds"].html
     assert "AUC, mean of seeds" in html
-    assert "Different from the control in every seed, at a Holm-adjusted p below 0.05: 4 of 5" in html
+    assert "Different from the control, at a Holm-adjusted p below 0.05: 5 of 5" in html
     assert "Standard deviation of the AUC between seeds: control 0.0060" in html
     assert len(re.findall("Seed [012]: difference of the AUCs", html)) == 3
 

@@ -28,12 +28,6 @@ def test_small_p_values_are_not_shown_as_zero(p: float, shown: str) -> None:
     assert text.p_value(p) == shown
 
 
-def test_p_of_several_seeds_is_the_lowest_and_the_highest() -> None:
-    assert text.p_range([0.4, 0.012, 0.2]) == "0.012–0.400"
-    assert text.p_range([0.012]) == "0.012"
-    assert text.p_range([1e-9, 1e-12]) == "<0.001"
-
-
 @pytest.mark.parametrize(
     ("value", "shown"), [(0.04, "0.0"), (4.24, "4.2"), (9.96, "10"), (87.4, "87"), (1204.0, "1,204")]
 )

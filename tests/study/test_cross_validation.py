@@ -15,6 +15,7 @@ from tiny_study import MANIFEST, profile_text
 
 from cxrbench.errors import LeakError, ProfileError, TrainingError
 from cxrbench.report import write_report
+from cxrbench.statistics.operating import thresholds
 from cxrbench.study.executor import torch_threads
 from cxrbench.study.finished import FinishedStudy
 from cxrbench.study.prepare import prepare
@@ -140,12 +141,28 @@ def test_a_schemes_seconds_are_its_chain_over_all_folds_with_shared_stages_once(
 def test_results_say_how_the_target_was_tested(crossed):
     covid, findings = crossed.results.roles["covid"], crossed.results.roles["findings"]
     assert (covid.folds, findings.folds) == (3, 0)
-    assert {part: counts["images"] for part, counts in covid.parts.items()} == dict.fromkeys(
+    assert {part: counts.images for part, counts in covid.parts.items()} == dict.fromkeys(
         ("train", "validation", "test"), 80
     )
     (path,) = (crossed.out / "splits").glob("covid-*.csv")
     assert covid.split_hash in path.read_text().splitlines()[1]
     assert load_results(crossed.out / "results.json") == crossed.results
+
+
+def test_thresholds_are_chosen_on_each_folds_own_validation_part(crossed):
+    (seed,) = crossed.results.scheme("control").seeds
+    test = pd.read_csv(crossed.out / seed.predictions)
+    chosen = pd.read_csv(crossed.out / "predictions/seed-0/validation/control.csv")
+    for point in seed.points:
+        assert point.threshold is None
+        called = pd.Series(False, index=test.index)
+        for fold, rows in test.groupby("fold"):
+            own = chosen[chosen["fold"] == fold]
+            rule = dict(thresholds(own["label"], own["score"]))
+            called[rows.index] = rows["score"] >= rule[point.chosen]
+        positive = test["label"] == 1
+        assert point.sensitivity == pytest.approx(called[positive].mean())
+        assert point.specificity == pytest.approx((~called[~positive]).mean())
 
 
 def test_the_report_says_so_too(crossed, tmp_path):

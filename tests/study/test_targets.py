@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import tiny_study
 
-from cxrbench.report.content import reach, short_target
+from cxrbench.report.content import reach_interval, short_target
 from cxrbench.statistics.verdicts import Target, verdict
 
 MEASURED = Target(
@@ -55,8 +55,8 @@ def test_a_study_knows_its_test_images_by_ids_and_labels(tiny, tmp_path, run_tin
     other = run_tiny(tiny_study.profile(drawn), tmp_path / "b", ("control",))
     assert same.sample == sample != other.sample
     assert same.scheme("control").verdict.outcome == "pass"
-    assert reach(same, same.scheme("control")) is not None
+    assert reach_interval(same.scheme("control")) is not None
     assert other.scheme("control").verdict.outcome == "inconclusive"
     assert "other test images" in other.scheme("control").verdict.sentence
-    assert reach(other, other.scheme("control")) is None
-    assert short_target(other, other.scheme("control")).endswith("*")
+    assert reach_interval(other.scheme("control")) is None
+    assert short_target(other.scheme("control")).endswith("*")

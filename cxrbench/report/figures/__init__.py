@@ -20,7 +20,7 @@ from cxrbench.report.figures.pairs import draw_pairs
 from cxrbench.report.figures.roc import draw_roc
 from cxrbench.report.figures.seeds import draw_seeds
 from cxrbench.report.figures.training import draw_training
-from cxrbench.report.text import decimal, interval, p_range, signed
+from cxrbench.report.text import decimal, interval, p_value, signed
 
 if TYPE_CHECKING:
     from cxrbench.study.results import Results, SchemeResult, StageResult
@@ -70,7 +70,7 @@ def _figures(results: Results, curves: Curves) -> Iterator[ReportFigure]:
         f"AUC of each scheme on the test part ({sample_text(results)}), with its 95% interval"
         f"{', clustered by patient' if clustered(results) else ''}, and its target."
         + (_REACH_CAPTION if reaches_text(results) else ""),
-        "Forest plot. " + "; ".join(_forest_text(results, scheme) for scheme in results.schemes),
+        "Forest plot. " + "; ".join(_forest_text(scheme) for scheme in results.schemes),
         render(draw_forest(results)),
     )
     if several:
@@ -92,15 +92,11 @@ def _figures(results: Results, curves: Curves) -> Iterator[ReportFigure]:
         render(draw_roc(results, curves)),
     )
     if len(results.schemes) > 2:
-        over = (
-            "mean difference of the seeds, lowest and highest Holm-adjusted p"
-            if several
-            else ("difference and Holm-adjusted p")
-        )
-        frame = "below 0.05 in every seed" if several else "below 0.05"
+        over = "difference of the means over seeds" if several else "difference"
         yield ReportFigure(
             "pairs",
-            f"AUC of the row minus AUC of the column: {over}. A frame marks an adjusted p {frame}.",
+            f"AUC of the row minus AUC of the column: {over}, and its Holm-adjusted p. A frame "
+            "marks an adjusted p below 0.05.",
             "Matrix of AUC differences. " + "; ".join(_pair_texts(results)),
             render(draw_pairs(results)),
         )
@@ -114,8 +110,8 @@ def _figures(results: Results, curves: Curves) -> Iterator[ReportFigure]:
     )
 
 
-def _forest_text(results: Results, scheme: SchemeResult) -> str:
-    ends = reach_interval(results, scheme)
+def _forest_text(scheme: SchemeResult) -> str:
+    ends = reach_interval(scheme)
     decides = "" if ends is None else f", what decides {interval(*ends)}"
     return f"{scheme.name} {decimal(scheme.auc)} {interval(scheme.ci_low, scheme.ci_high)}{decides}"
 
@@ -124,14 +120,12 @@ def _stage_text(stage: StageResult) -> str:
     fold = f", fold {stage.fold}" if stage.fold else ""
     return (
         f"{stage.run}, seed {stage.seed}{fold}: validation AUC {decimal(stage.validation_auc)} in epoch "
-        f"{stage.best_epoch + 1} of {stage.epochs}"
+        f"{stage.best_epoch + 1} of {len(stage.epochs)}"
     )
 
 
 def _pair_texts(results: Results) -> Iterator[str]:
     for i, row in enumerate(results.names):
         for column in results.names[:i]:
-            pairs = results.pair(row, column)
-            mean = sum(pair.difference for pair in pairs) / len(pairs)
-            p = p_range(pair.p_adjusted for pair in pairs)
-            yield f"{row} minus {column} {signed(mean)}, p {p}"
+            pair = results.difference(row, column)
+            yield f"{row} minus {column} {signed(pair.difference)}, p {p_value(pair.p_adjusted)}"

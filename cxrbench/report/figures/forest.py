@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 
-from cxrbench.report.content import CONTROL, reach_interval, stated_target
+from cxrbench.report.content import CONTROL, reach_interval
 from cxrbench.report.figures.style import GREY, INK, SMALL, VERDICT, new_figure, tidy
 from cxrbench.report.text import decimal, interval
 
@@ -31,7 +31,7 @@ def draw_forest(results: Results) -> Figure:
     axes = figure.subplots()
     rows = range(len(schemes))
     low, high = _limits(results)
-    bands = [_band(results, scheme) for scheme in schemes]
+    bands = [_band(scheme) for scheme in schemes]
     for row, (scheme, band) in enumerate(zip(schemes, bands, strict=True)):
         if band is not None:
             axes.add_patch(_target_patch(row, *band))
@@ -40,7 +40,7 @@ def draw_forest(results: Results) -> Figure:
         axes.plot(
             [scheme.auc], [row], color=colour, marker=marker, markersize=10, markeredgecolor="white", zorder=4
         )
-        ends = reach_interval(results, scheme)
+        ends = reach_interval(scheme)
         if ends is not None:
             axes.plot(ends, [row + _BELOW] * 2, color=colour, linewidth=1, marker="|", markersize=5, zorder=3)
         numbers = [f"{decimal(scheme.auc)} {interval(scheme.ci_low, scheme.ci_high)}"]
@@ -74,10 +74,10 @@ def draw_forest(results: Results) -> Figure:
     return figure
 
 
-def _band(results: Results, scheme: SchemeResult) -> tuple[float, float, bool] | None:
+def _band(scheme: SchemeResult) -> tuple[float, float, bool] | None:
     """Return the ends of the target and whether it is calibrated."""
-    target = stated_target(results, scheme)
-    if target is None:
+    target = scheme.target
+    if target is None or (target.tolerance is None and target.at_least is None):
         return None
     ends = replace(target, calibrated=True).band
     return None if ends is None else (*ends, target.calibrated)
@@ -87,8 +87,8 @@ def _limits(results: Results) -> tuple[float, float]:
     """Return the ends of the axis: all intervals and bands, but not the empty way up to an AUC of 0 or 1."""
     ends = [end for scheme in results.schemes for end in (scheme.ci_low, scheme.ci_high)]
     for scheme in results.schemes:
-        ends += reach_interval(results, scheme) or ()
-        band = _band(results, scheme)
+        ends += reach_interval(scheme) or ()
+        band = _band(scheme)
         ends += [end for end in band[:2] if 0 < end < 1] if band else []
     room = max(0.01, 0.06 * (max(ends) - min(ends)))
     return max(0.0, min(ends) - room), min(1.0, max(ends) + room)
@@ -123,7 +123,7 @@ def _legend(results: Results) -> list[Line2D | Patch]:
         for outcome, (colour, marker) in VERDICT.items()
         if outcome in outcomes
     ]
-    if any(reach_interval(results, scheme) for scheme in results.schemes):
+    if any(reach_interval(scheme) for scheme in results.schemes):
         handles.append(
             Line2D(
                 [],
@@ -135,7 +135,7 @@ def _legend(results: Results) -> list[Line2D | Patch]:
                 label="AUC ± reach: decides where drawn",
             )
         )
-    calibrated = {band[2] for band in (_band(results, scheme) for scheme in results.schemes) if band}
+    calibrated = {band[2] for band in (_band(scheme) for scheme in results.schemes) if band}
     if True in calibrated:
         handles.append(Patch(facecolor="#e8eef4", edgecolor="#b5c4d3", label="target"))
     if False in calibrated:

@@ -11,7 +11,7 @@ from matplotlib.patches import Rectangle
 
 from cxrbench.report.content import LEVEL
 from cxrbench.report.figures.style import INK, SMALL, new_figure
-from cxrbench.report.text import p_range, signed
+from cxrbench.report.text import p_value, signed
 
 if TYPE_CHECKING:
     from cxrbench.study.results import Results
@@ -22,26 +22,24 @@ _LEAST_RANGE = 0.02
 def draw_pairs(results: Results) -> Figure:
     """Return the matrix of AUC differences, row minus column, with Holm-adjusted p-values.
 
-    Of several seeds, the mean difference and the lowest and the highest p. A frame marks pairs whose adjusted
-    p is below 0.05 in every seed.
+    Of several seeds, the difference of the means. A frame marks pairs whose adjusted p is below 0.05.
     """
     rows, columns = results.names[1:], results.names[:-1]
     cells = {
-        (i, j): results.pair(row, column)
+        (i, j): results.difference(row, column)
         for i, row in enumerate(rows)
         for j, column in enumerate(columns)
         if j <= i
     }
-    means = {at: sum(pair.difference for pair in pairs) / len(pairs) for at, pairs in cells.items()}
-    reach = max(_LEAST_RANGE, *(abs(mean) for mean in means.values()))
+    reach = max(_LEAST_RANGE, *(abs(pair.difference) for pair in cells.values()))
     # Not up to the map's ends, on which black text could not be read.
     scale, shades = Normalize(-1.7 * reach, 1.7 * reach), colormaps["PuOr_r"]
     figure = new_figure(2.2 + 1.05 * len(columns), 1.3 + 0.62 * len(rows))
     axes = figure.subplots()
-    for (i, j), pairs in cells.items():
-        shade = shades(scale(means[i, j]))
+    for (i, j), pair in cells.items():
+        shade = shades(scale(pair.difference))
         axes.add_patch(Rectangle((j, i), 1, 1, facecolor=shade, edgecolor="white", linewidth=2))
-        told_apart = all(pair.p_adjusted < LEVEL for pair in pairs)
+        told_apart = pair.p_adjusted < LEVEL
         if told_apart:
             axes.add_patch(
                 Rectangle((j + 0.04, i + 0.06), 0.92, 0.88, fill=False, edgecolor=INK, linewidth=1.4)
@@ -50,7 +48,7 @@ def draw_pairs(results: Results) -> Figure:
         axes.text(
             j + 0.5,
             i + 0.37,
-            signed(means[i, j]),
+            signed(pair.difference),
             ha="center",
             va="center",
             fontsize=SMALL + 1,
@@ -60,7 +58,7 @@ def draw_pairs(results: Results) -> Figure:
         axes.text(
             j + 0.5,
             i + 0.7,
-            f"p {p_range(pair.p_adjusted for pair in pairs)}",
+            f"p {p_value(pair.p_adjusted)}",
             ha="center",
             va="center",
             fontsize=SMALL - 1,

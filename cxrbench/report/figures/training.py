@@ -56,8 +56,8 @@ def draw_training(results: Results) -> Figure:
 
 
 def _lines(loss: Axes, auc: Axes, stage: StageResult, line: str) -> None:
-    epochs = range(1, stage.epochs + 1)
-    marker = "o" if stage.epochs <= _FEW_EPOCHS else ""
+    epochs = range(1, len(stage.epochs) + 1)
+    marker = "o" if len(stage.epochs) <= _FEW_EPOCHS else ""
     loss.plot(epochs, stage.losses, color=BLUE, linestyle=line, linewidth=1.3, marker=marker, markersize=2.5)
     auc.plot(
         epochs,
