@@ -58,6 +58,11 @@ def recognises(folder: Path) -> bool:
     public=True,
     licence="CC BY-NC-ND 4.0",
     page="datasets/openi.md",
+    findings={
+        "Pulmonary Atelectasis": "Atelectasis",
+        "Hernia, Hiatal": "Hernia",
+        "Fractures, Bone": "Fracture",
+    },
 )
 def load(root: Path, laterals: bool = False, labels: Sequence[str] | None = None) -> Cohort:
     """Read the reports and the PNG files, in whatever folder below ``root``.
