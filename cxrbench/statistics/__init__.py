@@ -13,6 +13,7 @@ from cxrbench.statistics.adjust import Adjustment, adjust_p_values
 from cxrbench.statistics.bootstrap import Bootstrap, bootstrap_auc
 from cxrbench.statistics.calibration import Calibration, ReliabilityBin, assess_calibration, average_precision
 from cxrbench.statistics.comparisons import auc, compare, compare_all, compare_unpaired
+from cxrbench.statistics.decision import NetBenefit, NetBenefitDifference, net_benefit, net_benefit_difference
 from cxrbench.statistics.intervals import IntervalMethod
 from cxrbench.statistics.operating import (
     McNemar,
@@ -24,7 +25,16 @@ from cxrbench.statistics.operating import (
     sensitivity_threshold,
     youden_threshold,
 )
-from cxrbench.statistics.power import comparison_power, patients_needed, planned_se
+from cxrbench.statistics.partial import partial_auc, sensitivities_at, sensitivity_at
+from cxrbench.statistics.power import (
+    auc_power,
+    comparison_power,
+    design_effect,
+    images_for_power,
+    images_for_precision,
+    patients_needed,
+    planned_se,
+)
 from cxrbench.statistics.predictions import (
     Columns,
     Predictions,
@@ -33,8 +43,13 @@ from cxrbench.statistics.predictions import (
     read_predictions,
     write_predictions,
 )
+from cxrbench.statistics.predictive import PredictiveValues, predictive_values
+from cxrbench.statistics.readers import ReaderStudy, reader_study
+from cxrbench.statistics.recalibration import Recalibration, recalibration
 from cxrbench.statistics.records import Comparison, Curve, MarginTest, Omnibus, Pair
+from cxrbench.statistics.resampling import Resampled, resampled, resampled_difference
 from cxrbench.statistics.seeds import SeedSpread, across_seeds
+from cxrbench.statistics.sites import PooledAuc, pooled_auc
 from cxrbench.statistics.subgroups import Subgroup, SubgroupReport, age_bands, subgroup_aucs
 from cxrbench.statistics.verdicts import Outcome, Target, Verdict, verdict
 
@@ -48,13 +63,20 @@ __all__ = [
     "IntervalMethod",
     "MarginTest",
     "McNemar",
+    "NetBenefit",
+    "NetBenefitDifference",
     "Omnibus",
     "OperatingPoint",
     "Outcome",
     "Pair",
+    "PooledAuc",
     "Predictions",
+    "PredictiveValues",
     "Proportion",
+    "ReaderStudy",
+    "Recalibration",
     "ReliabilityBin",
+    "Resampled",
     "SeedSpread",
     "Subgroup",
     "SubgroupReport",
@@ -66,19 +88,34 @@ __all__ = [
     "assess_calibration",
     "at_threshold",
     "auc",
+    "auc_power",
     "average_precision",
     "bootstrap_auc",
     "compare",
     "compare_all",
     "compare_unpaired",
     "comparison_power",
+    "design_effect",
+    "images_for_power",
+    "images_for_precision",
     "join_predictions",
     "mcnemar_tests",
+    "net_benefit",
+    "net_benefit_difference",
     "operating_points",
+    "partial_auc",
     "patients_needed",
     "planned_se",
+    "pooled_auc",
+    "predictive_values",
     "read_all",
     "read_predictions",
+    "reader_study",
+    "recalibration",
+    "resampled",
+    "resampled_difference",
+    "sensitivities_at",
+    "sensitivity_at",
     "sensitivity_threshold",
     "subgroup_aucs",
     "verdict",

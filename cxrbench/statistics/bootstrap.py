@@ -85,7 +85,7 @@ def bootstrap_auc(
         raise StatisticsError(f"resamples: at least 2 are needed for a standard error, not {resamples}")
     sample = as_sample(labels, scores, groups)
     patients = sample.groups or Groups(np.arange(sample.labels.size), sample.labels.size)
-    strata = _strata(sample.labels, patients)
+    strata = strata_of(sample.labels, patients)
     orders = [_Ranking.of(sample.labels, row) for row in sample.scores]
     aucs = np.empty((resamples, len(sample.names)))
     step = max(1, _WEIGHTS_AT_ONCE // sample.labels.size)
@@ -129,7 +129,7 @@ class _Ranking:
         return aucs
 
 
-def _strata(labels: BoolArray, patients: Groups) -> list[IntArray]:
+def strata_of(labels: BoolArray, patients: Groups) -> list[IntArray]:
     """Return the patients with only negative, only positive, and both kinds of images; none is empty."""
     has_positive = np.bincount(patients.codes, weights=labels, minlength=patients.n_groups) > 0
     has_negative = np.bincount(patients.codes, weights=~labels, minlength=patients.n_groups) > 0

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -22,6 +22,8 @@ from cxrbench.statistics.inputs import FloatArray, Groups, Sample, as_groups, as
 from cxrbench.statistics.intervals import IntervalMethod, auc_intervals, check_interval, moderated
 from cxrbench.statistics.omnibus import wald_test
 from cxrbench.statistics.records import Comparison, Curve, MarginTest, Pair
+
+_MarginTests = tuple[MarginTest, MarginTest, MarginTest]
 
 SINGLETONS_NOTE = (
     "every patient has one image, so the clustered standard error is DeLong's: the small-sample factor is 1"
@@ -107,7 +109,8 @@ def compare_all(
     groups: (n,) the patient of each image, or None where images are independent.
     adjust: how p-values are adjusted over all pairs: ``"holm"``, ``"bonferroni"``, ``"fdr_bh"`` or
         ``"none"``.
-    margin: given, each pair also gets the one-sided tests of non-inferiority and superiority of a over b.
+    margin: given, each pair also gets the tests of non-inferiority and superiority of a over b, one-sided,
+        and of equivalence.
     interval: ``"newcombe"`` (default): of the AUCs as in :func:`auc`, and of differences, with their margin
         tests, as in :mod:`~cxrbench.statistics.differences`. ``"logit"`` or ``"wald"``: of the AUCs, and
         Wald's for differences.
@@ -209,11 +212,11 @@ def _record(
     names: tuple[str, str],
     p_value: float,
     p_adjusted: float,
-    tests: tuple[MarginTest, MarginTest] | None,
+    tests: _MarginTests | None,
     level: float,
 ) -> Pair:
     low, high = pair.interval(level)
-    noninferiority, superiority = tests or (None, None)
+    noninferiority, superiority, equivalence = tests or (None, None, None)
     return Pair(
         *names,
         pair.difference,
@@ -227,6 +230,7 @@ def _record(
         superiority,
         pair.note(names),
         pair.log10_p_value(),
+        equivalence,
     )
 
 
@@ -305,22 +309,25 @@ def _pairs(
 
 def _margin_tests(
     pairs: list[Difference], adjust: Adjustment, margin: float | None, level: float
-) -> list[tuple[MarginTest, MarginTest] | None]:
+) -> Sequence[_MarginTests | None]:
     if margin is None:
         return [None] * len(pairs)
     if not 0 <= margin < 1:
         raise StatisticsError(f"margin: must be an AUC difference from 0 to below 1, not {margin:g}")
-    sides = []
-    for hypothesis, null in (("noninferiority", -margin), ("superiority", margin)):
-        p_values = [pair.p_above(null) for pair in pairs]
-        adjusted = adjust_p_values(p_values, adjust)
-        sides.append(
+    above = [(pair.z(-margin), pair.p_above(-margin)) for pair in pairs]
+    better = [(pair.z(margin), pair.p_above(margin)) for pair in pairs]
+    below = [(pair.z(margin), pair.reversed().p_above(-margin)) for pair in pairs]
+    both = [max(sides, key=lambda side: side[1]) for sides in zip(above, below, strict=True)]
+    tests = []
+    for hypothesis, found in (("noninferiority", above), ("superiority", better), ("equivalence", both)):
+        adjusted = adjust_p_values([p for _, p in found], adjust)
+        tests.append(
             [
-                MarginTest(hypothesis, margin, pair.z(null), p, p_adjusted, p_adjusted < (1 - level) / 2)
-                for pair, p, p_adjusted in zip(pairs, p_values, adjusted, strict=True)
+                MarginTest(hypothesis, margin, z, p, p_adjusted, p_adjusted < (1 - level) / 2)
+                for (z, p), p_adjusted in zip(found, adjusted, strict=True)
             ]
         )
-    return list(zip(*sides, strict=True))
+    return list(zip(*tests, strict=True))
 
 
 def _join(*notes: str | None) -> str | None:

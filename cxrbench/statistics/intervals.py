@@ -10,8 +10,9 @@ r"""Confidence limits of one AUC, and what replaces them where the variance is z
 
 which hold their promise with as few as ten images of a class. V is the variance of exponential scores. Where
 the images say that theirs is larger (images of one patient, positives that are missed altogether), so is the
-interval: :math:`\rho = \max(1, \hat V / V(\hat\theta))` with :math:`\hat V` DeLong's or
-Obuchowski's variance.
+interval: :math:`\rho = \max(1, \hat V / V(\hat\theta))` with :math:`\hat V` DeLong's or Obuchowski's
+variance; the latter, which rests on few patients, times :math:`(t/z)^2`, t Student's quantile on its degrees
+of freedom.
 
 *Logit*: :math:`\operatorname{expit}(\operatorname{logit}\hat\theta \pm
 z\,\mathrm{SE}/(\hat\theta(1-\hat\theta)))` (Pepe, The Statistical Evaluation of Medical Tests, 2003, section
@@ -38,7 +39,7 @@ import math
 from typing import Literal, get_args
 
 import numpy as np
-from scipy.special import expit, logit, ndtri, rel_entr
+from scipy.special import expit, logit, ndtri, rel_entr, stdtrit
 
 from cxrbench.errors import StatisticsError
 from cxrbench.statistics.delong import Components
@@ -116,6 +117,9 @@ def newcombe_interval(sample: Components, level: float) -> tuple[FloatArray, Flo
     z = normal_quantile(level)
     of_model = newcombe_variance(auc, m, n)
     own = sample.se**2
+    over_patients = ~np.isclose(own, sample.image_variance, rtol=1e-9, atol=0.0)
+    t = np.asarray(stdtrit(sample.degrees, 0.5 + level / 2))
+    own = np.where(over_patients, (t / z) ** 2, 1.0) * own
     rho = np.maximum(1.0, np.divide(own, of_model, out=np.ones_like(own), where=of_model > 0))
     reach = z**2 * rho
 

@@ -155,6 +155,123 @@ def planned_se(
     return math.sqrt(a + b - 2 * correlation * math.sqrt(a * b))
 
 
+def auc_power(
+    auc: float,
+    null: float,
+    n_positive: int,
+    n_negative: int,
+    *,
+    design_effect: float = 1.0,
+    level: float = 0.95,
+) -> float:
+    """Return the probability that the interval of one AUC excludes ``null``, on the right side.
+
+    With Hanley and McNeil's variance (1982) at ``auc`` and at ``null``.
+
+    Parameters
+    ----------
+    auc: the true AUC.
+    null: the AUC to be excluded, such as 0.5, or a bound to be exceeded.
+    n_positive, n_negative: images of each class.
+    design_effect: by how much images of the same patients inflate the variance (:func:`design_effect`).
+    level: confidence of the interval; the claim is one-sided at (1 - level) / 2.
+
+    Raises
+    ------
+    StatisticsError: an argument is out of range.
+    """
+    at, under = (_planned_variance(value, n_positive, n_negative, design_effect) for value in (auc, null))
+    z = float(ndtri(0.5 + check_level(level) / 2))
+    return float(ndtr((abs(auc - null) - z * math.sqrt(under)) / math.sqrt(at)))
+
+
+def images_for_power(
+    auc: float,
+    null: float,
+    prevalence: float,
+    *,
+    wanted_power: float = 0.8,
+    design_effect: float = 1.0,
+    level: float = 0.95,
+) -> int:
+    """Return the fewest images with which :func:`auc_power` is ``wanted_power``.
+
+    ``prevalence`` is the share of positive images. Errors as there.
+    """
+    if not 0.5 <= wanted_power < 1:
+        raise StatisticsError(f"wanted_power: must be from 0.5 to below 1, not {wanted_power:g}")
+    if auc == null:
+        raise StatisticsError(f"no number of images tells an AUC of {auc:g} from itself")
+    return _fewest(
+        lambda n: auc_power(auc, null, *_split(n, prevalence), design_effect=design_effect, level=level),
+        wanted_power,
+        least=_least(prevalence),
+    )
+
+
+def images_for_precision(
+    auc: float, half_width: float, prevalence: float, *, design_effect: float = 1.0, level: float = 0.95
+) -> int:
+    """Return the fewest images with which the interval of an AUC is expected to reach ``half_width``.
+
+    With Hanley and McNeil's variance (1982).
+
+    Raises
+    ------
+    StatisticsError: an argument is out of range.
+    """
+    if not 0 < half_width < 0.5:
+        raise StatisticsError(f"half_width: must lie between 0 and 0.5, not {half_width:g}")
+    z = float(ndtri(0.5 + check_level(level) / 2))
+
+    def narrow(n: int) -> float:
+        return -z * math.sqrt(_planned_variance(auc, *_split(n, prevalence), design_effect))
+
+    return _fewest(narrow, -half_width, least=_least(prevalence))
+
+
+def design_effect(images_per_patient: float, correlation: float) -> float:
+    """Return by how much a variance grows where images share patients: 1 + (m - 1) ICC (Kish 1965).
+
+    Parameters
+    ----------
+    images_per_patient: m, their mean number, at least 1.
+    correlation: ICC, of the scores of two images of one patient, 0 to 1.
+
+    Raises
+    ------
+    StatisticsError: an argument is out of range.
+    """
+    if not (math.isfinite(images_per_patient) and images_per_patient >= 1):
+        raise StatisticsError(f"images_per_patient: must be at least 1, not {images_per_patient:g}")
+    if not 0 <= correlation <= 1:
+        raise StatisticsError(f"correlation: must lie from 0 to 1, not {correlation:g}")
+    return 1 + (images_per_patient - 1) * correlation
+
+
+def _planned_variance(auc: float, n_positive: int, n_negative: int, effect: float) -> float:
+    if not 0 < auc < 1:
+        raise StatisticsError(f"auc: must lie strictly between 0 and 1, not {auc:g}")
+    if min(n_positive, n_negative) < 1:
+        raise StatisticsError(
+            f"at least one image of each class is needed, not {n_positive} and {n_negative}"
+        )
+    if not (math.isfinite(effect) and effect >= 1):
+        raise StatisticsError(f"design_effect: must be at least 1, not {effect:g}")
+    return effect * float(hanley_mcneil_variance(auc, n_positive, n_negative))
+
+
+def _split(n: int, prevalence: float) -> tuple[int, int]:
+    positive = round(n * prevalence)
+    return positive, n - positive
+
+
+def _least(prevalence: float) -> int:
+    if not 0 < prevalence < 1:
+        raise StatisticsError(f"prevalence: must lie strictly between 0 and 1, not {prevalence:g}")
+    return math.ceil(2 / min(prevalence, 1 - prevalence))
+
+
 def _effect(difference: float, hypothesis: Hypothesis, margin: float) -> float:
     if hypothesis not in get_args(Hypothesis):
         raise StatisticsError(

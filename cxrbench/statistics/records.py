@@ -38,10 +38,12 @@ class MarginTest:
     Parameters
     ----------
     hypothesis: what a small p-value speaks for: ``"noninferiority"``, a is worse by less than the margin
-        (null: difference <= -margin); or ``"superiority"``, a is better by more than the margin (null:
-        difference <= margin).
+        (null: difference <= -margin); ``"superiority"``, a is better by more than the margin (null:
+        difference <= margin); or ``"equivalence"``, they differ by less than the margin (both one-sided
+        nulls: Schuirmann 1987; p is the larger of the two).
     margin: the margin, in AUC, not negative.
-    z: (difference + margin) / SE or (difference - margin) / SE; None where SE is 0.
+    z: (difference + margin) / SE or (difference - margin) / SE, for equivalence the one nearer to 0; None
+        where SE is 0.
     p_value: one-sided: the smallest tail at which the confidence limit excludes the margin.
     p_adjusted: adjusted over all pairs, by the method of the comparison.
     holds: whether ``p_adjusted`` is below (1 - level) / 2, so 0.025 at the level 0.95: unadjusted this is the
@@ -70,7 +72,7 @@ class Pair:
     p_value: two-sided, for the two AUCs being equal (DeLong's test).
     p_adjusted: adjusted over all pairs that were compared.
     log10_p_value: its logarithm to base 10, which exists where p itself is too small for a float64.
-    noninferiority, superiority: the one-sided tests, where a margin was given.
+    noninferiority, superiority, equivalence: the tests against the margin, where one was given.
     note: what a reader must know of these numbers, or None.
     """
 
@@ -87,6 +89,7 @@ class Pair:
     superiority: MarginTest | None = None
     note: str | None = None
     log10_p_value: float | None = None
+    equivalence: MarginTest | None = None
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,183 @@
+"""Intervals and paired tests of any number, by a bootstrap over patients (scipy's BCa).
+
+For what has no closed form: average precision, sensitivity at a specificity, partial AUC. Patients are drawn
+with replacement within three strata (only positive images, only negative, both), as in bootstrap.py.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import ndtr
+
+from cxrbench.errors import StatisticsError
+from cxrbench.statistics.bootstrap import strata_of
+from cxrbench.statistics.inputs import BoolArray, FloatArray, Groups, IntArray, as_sample, check_level
+
+Statistic = Callable[[BoolArray, FloatArray], float]
+
+MOST_FOR_BCA = 5_000
+"""Patients up to which the interval is BCa, whose jackknife leaves each out once; above it is percentile."""
+
+
+@dataclass(frozen=True)
+class Resampled:
+    """A number, or a difference of two, with its bootstrap standard error and interval.
+
+    Parameters
+    ----------
+    value: on the sample as it is.
+    se: standard deviation over the resamples.
+    ci_low, ci_high: BCa interval (Efron, JASA 82:171-185, 1987); None where the number is the same in every
+        resample, which shows nothing of its uncertainty.
+    p_value: of a difference, two-sided, from value / se (as pROC's bootstrap test); None for a single number
+        or where ``se`` is 0.
+    note: what a reader must know, or None.
+    """
+
+    value: float
+    se: float
+    ci_low: float | None
+    ci_high: float | None
+    p_value: float | None = None
+    note: str | None = None
+
+
+def resampled(
+    labels: npt.ArrayLike,
+    scores: npt.ArrayLike,
+    statistic: Statistic,
+    groups: npt.ArrayLike | None = None,
+    *,
+    rng: np.random.Generator,
+    resamples: int = 2000,
+    level: float = 0.95,
+) -> Resampled:
+    """Return a number of one curve with its interval.
+
+    Parameters
+    ----------
+    labels: (n,) 0 or 1.
+    scores: (n,) finite scores.
+    statistic: (labels, scores) -> the number; called with resampled images.
+    groups: (n,) the patient of each image, or None where images are independent.
+    rng: where the resamples come from.
+    resamples: their number, at least 100.
+    level: confidence of the interval.
+
+    Raises
+    ------
+    StatisticsError: the input allows no honest number; rows are named.
+    """
+    sample = as_sample(labels, {"scores": scores}, groups)
+    (row,) = sample.scores
+
+    def of(images: IntArray) -> float:
+        return statistic(sample.labels[images], row[images])
+
+    return _bootstrap(sample.labels, sample.groups, of, rng, resamples, level)
+
+
+def resampled_difference(
+    labels: npt.ArrayLike,
+    a: npt.ArrayLike,
+    b: npt.ArrayLike,
+    statistic: Statistic,
+    groups: npt.ArrayLike | None = None,
+    *,
+    rng: np.random.Generator,
+    resamples: int = 2000,
+    level: float = 0.95,
+) -> Resampled:
+    """Return the difference of a number of two curves on the same images, a minus b, with its paired test.
+
+    Parameters and errors are those of :func:`resampled`.
+    """
+    sample = as_sample(labels, {"a": a, "b": b}, groups)
+    first, second = sample.scores
+
+    def of(images: IntArray) -> float:
+        truth = sample.labels[images]
+        return statistic(truth, first[images]) - statistic(truth, second[images])
+
+    found = _bootstrap(sample.labels, sample.groups, of, rng, resamples, level)
+    p = 1.0 if found.value == 0 else None
+    if found.se > 0 and found.value != 0:
+        p = float(2 * ndtr(-abs(found.value) / found.se))
+    return Resampled(found.value, found.se, found.ci_low, found.ci_high, p, found.note)
+
+
+def _bootstrap(
+    labels: BoolArray,
+    groups: Groups | None,
+    of: Callable[[IntArray], float],
+    rng: np.random.Generator,
+    resamples: int,
+    level: float,
+) -> Resampled:
+    from scipy.stats import bootstrap
+
+    check_level(level)
+    if resamples < 100:
+        raise StatisticsError(f"resamples: at least 100 are needed for an interval, not {resamples}")
+    patients = groups or Groups(np.arange(labels.size), labels.size)
+    strata = strata_of(labels, patients)
+    single = [ids for ids in strata if ids.size < 2]
+    images_of = _Images(patients)
+
+    def statistic(*drawn: IntArray) -> float:
+        return of(images_of(np.concatenate(drawn)))
+
+    value = of(np.arange(labels.size))
+    method = "BCa" if patients.n_groups <= MOST_FOR_BCA and not single else "percentile"
+    if single:
+        # scipy needs two of each: a stratum of one patient is drawn as it is.
+        fixed = np.concatenate(single)
+        strata = [ids for ids in strata if ids.size > 1]
+        if not strata:
+            return Resampled(value, 0.0, None, None, note="too few patients for a bootstrap")
+        inner = statistic
+
+        def statistic(*drawn: IntArray) -> float:
+            return inner(fixed, *drawn)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = bootstrap(
+            tuple(strata),
+            statistic,
+            n_resamples=resamples,
+            confidence_level=level,
+            method=method,
+            vectorized=False,
+            rng=rng,
+        )
+    low, high = (float(end) for end in found.confidence_interval)
+    se = float(found.standard_error)
+    if se == 0 or not (math.isfinite(low) and math.isfinite(high)):
+        return Resampled(
+            value, max(se, 0.0), None, None, note="the same in every resample: no interval can be given"
+        )
+    note = None if method == "BCa" else "percentile interval, not BCa"
+    return Resampled(value, se, low, high, note=note)
+
+
+class _Images:
+    """The images of drawn patients, each as often as its patient was drawn."""
+
+    def __init__(self, patients: Groups) -> None:
+        self._order = np.argsort(patients.codes, kind="stable")
+        self._counts = np.bincount(patients.codes, minlength=patients.n_groups)
+        self._starts = np.concatenate([[0], np.cumsum(self._counts)[:-1]])
+
+    def __call__(self, drawn: IntArray) -> IntArray:
+        counts = self._counts[drawn]
+        ends = np.cumsum(counts)
+        within = np.arange(ends[-1]) - np.repeat(ends - counts, counts)
+        images: IntArray = self._order[np.repeat(self._starts[drawn], counts) + within]
+        return images
