@@ -134,21 +134,25 @@ def _run_study(config: pytest.Config, profile: Profile, folder: Path) -> Finishe
     """Run the study and write its report where one is asked for."""
     from cxrbench.study.progress import Bars, Lines
     from cxrbench.study.run import run_study
+    from cxrbench.study.stopping import Stopped, stoppable
 
     data_root, report_dir = _option(config, "data-root"), _option(config, "report-dir")
     config.stash[UNFINISHED] = folder
     # Training takes minutes: its bars and lines are let through pytest's capturing.
     capture: Any = config.pluginmanager.getplugin("capturemanager")
-    with capture.global_and_fixture_disabled():
-        study = run_study(
-            profile,
-            folder,
-            data_root=Path(data_root) if data_root else None,
-            schemes=tuple(_option(config, "scheme")),
-            devices=_devices(config),
-            # Bars would overwrite the line that xdist's controller writes to the same terminal.
-            progress=Lines() if _is_worker(config) else Bars(),
-        )
+    try:
+        with capture.global_and_fixture_disabled(), stoppable():
+            study = run_study(
+                profile,
+                folder,
+                data_root=Path(data_root) if data_root else None,
+                schemes=tuple(_option(config, "scheme")),
+                devices=_devices(config),
+                # Bars would overwrite the line that xdist's controller writes to the same terminal.
+                progress=Lines() if _is_worker(config) else Bars(),
+            )
+    except Stopped as stopped:
+        pytest.exit(str(stopped), returncode=stopped.exit_code)
     del config.stash[UNFINISHED]
     if report_dir:
         from cxrbench.report import write_report

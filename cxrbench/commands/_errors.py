@@ -9,6 +9,7 @@ from typing import ParamSpec, TypeVar
 import click
 
 from cxrbench.errors import CxrbenchError
+from cxrbench.study.stopping import Stopped, stoppable
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -29,5 +30,20 @@ def user_errors(function: Callable[P, R]) -> Callable[P, R]:
             return function(*args, **kwargs)
         except CxrbenchError as error:
             raise UserError(" ".join(str(error).split())) from error
+
+    return wrapper
+
+
+def goes_on(function: Callable[P, R]) -> Callable[P, R]:
+    """Decorate a command that goes on where it was stopped, so that it says so: exit code 130 or 143."""
+
+    @functools.wraps(function)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            with stoppable():
+                return function(*args, **kwargs)
+        except Stopped as stopped:
+            click.echo(str(stopped), err=True)
+            raise SystemExit(stopped.exit_code) from None
 
     return wrapper

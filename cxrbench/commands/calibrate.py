@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from cxrbench.commands._errors import user_errors
+from cxrbench.commands._errors import goes_on, user_errors
 from cxrbench.commands._seeds import seeds as seeds_option
 from cxrbench.errors import CxrbenchError
 
@@ -84,6 +84,7 @@ def _aims(
 @click.option("--data-root", type=click.Path(path_type=Path), help="The folder that holds the data sets.")
 @click.option("--jobs", type=int, default=1, show_default=True, help="Seeds that run at a time.")
 @click.option("--gpu", is_flag=True, help="Train on the GPU; fails where CUDA is missing.")
+@goes_on
 @user_errors
 def command(
     profile: str,

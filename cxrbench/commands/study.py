@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from cxrbench.commands._errors import user_errors
+from cxrbench.commands._errors import goes_on, user_errors
 from cxrbench.commands._seeds import seeds as seeds_option
 
 
@@ -38,6 +38,7 @@ from cxrbench.commands._seeds import seeds as seeds_option
 )
 @click.option("--quiet", is_flag=True, help="No progress bars.")
 @click.option("--report/--no-report", default=True, help="Write the HTML report to OUT/report.")
+@goes_on
 @user_errors
 def command(
     profile_name: str,

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 from types import SimpleNamespace
@@ -148,6 +149,22 @@ def test_an_error_in_the_block_ends_the_processes_where_they_are(called):
         interrupted()
     with pytest.raises(ProcessLookupError):
         os.kill(*pids, 0)
+
+
+def test_ctrl_c_while_a_process_is_started_waits_until_it_is(called, monkeypatch):
+    submit = ProcessPoolExecutor.submit
+    submitted = []
+
+    def interrupted(self, *arguments):
+        signal.raise_signal(signal.SIGINT)
+        submitted.append(submit(self, *arguments))
+        return submitted[-1]
+
+    monkeypatch.setattr(ProcessPoolExecutor, "submit", interrupted)
+    with pytest.raises(KeyboardInterrupt), open_places([CPU] * 2, 1, Silent()) as places:
+        places[0](called.wait_for_ever)
+    assert len(submitted) == 1
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_a_process_that_is_killed_is_reported_in_words(called):
