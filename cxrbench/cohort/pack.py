@@ -5,19 +5,23 @@ A pack is a folder named by a key of everything that its pixels depend on. It ho
 - ``pixels.npy``   (n, size, size) uint8
 - ``table.jsonl``  the cohort table's n rows (:mod:`cxrbench.cohort.jsonlines`)
 - ``pack.json``    key, shape, digests, the versions that read the files, the images left out and why
+
+Pixels, table and labels are held to the digest in ``pack.json`` whenever a pack is opened. A pack that was
+damaged or changed is made anew. Hashing takes a second per gigabyte or so; for a large pack it is left out
+where neither file was changed since the last time (see :func:`_intact`).
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
-import json
 import os
 import re
 import shutil
+import time
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -29,17 +33,22 @@ import pandas as pd
 
 from cxrbench.cohort.jsonlines import dump_table, parse_table
 from cxrbench.cohort.table import BatchSource, Cohort, VersionedSource, resolve
-from cxrbench.errors import CohortError, RadiographError
-from cxrbench.files import atomic_directory, canonical_json, digest, sweep
+from cxrbench.errors import CohortError, RadiographError, RecordError
+from cxrbench.files import atomic_directory, canonical_json, digest, sweep, write_text_atomic
+from cxrbench.records import read_record, record, write_record
 from cxrbench.text import first_of
 
-FORMAT = 1
+FORMAT = 2
 PIXELS = "pixels.npy"
+TABLE = "table.jsonl"
 CHUNK = 256
 """Images in memory at a time while packing."""
 """How many bad files a message names before it only counts."""
 
 OnBad = Literal["stop", "leave-out"]
+LARGE = 64 * 2**20
+"""Bytes of pixels from which a pack is not hashed every time that it is opened."""
+
 Progress = Callable[[int], None]
 """Called with how many images were done since the last call (such as the ``update`` of a tqdm bar)."""
 
@@ -51,6 +60,21 @@ class LeftOut:
     image_id: str
     path: str
     reason: str
+
+
+@record
+class _Note:
+    """What ``pack.json`` holds."""
+
+    key: str
+    content: str
+    dataset: str
+    labels: tuple[str, ...]
+    shape: tuple[int, int, int]
+    table: str
+    fingerprint: str
+    versions: dict[str, str]
+    left_out: tuple[LeftOut, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,6 +139,7 @@ def pack(
     on_bad: OnBad = "stop",
     workers: int | None = None,
     progress: Progress | None = None,
+    say: Callable[[str], None] | None = None,
 ) -> Pack:
     """Decode a cohort's images once, or return the pack that an earlier call left.
 
@@ -130,6 +155,7 @@ def pack(
         them, ``"leave-out"`` drops their rows and lists them in :attr:`Pack.left_out`.
     workers: threads that read files; by default one a core. Sources that read in batches need none.
     progress: called with 1 after each image; not at all where the pack is there already.
+    say: called with one line where a pack is there that was damaged or changed, and is made anew.
 
     Raises
     ------
@@ -146,6 +172,8 @@ def pack(
     sweep(directory)
     found = _read(final, recipe.key)
     if found is None:
+        if say is not None and final.exists():
+            say(f"{final}: the pack was damaged or changed after it was written; it is made anew")
         try:
             found = _make(final, recipe, on_bad, workers, progress)
         except OSError as error:
@@ -224,7 +252,7 @@ def _write(
         file.write(_npy_header((total, recipe.size, recipe.size)))
         for row, image in enumerate(images):
             if isinstance(image, str):
-                left_out.append(LeftOut(image_ids[row], paths[row], image))
+                left_out.append(LeftOut(_text(image_ids[row]), _text(paths[row]), image))
             elif left_out and on_bad == "stop":
                 pass  # Nothing will be kept; the rest is read only to name every bad file at once.
             else:
@@ -239,51 +267,72 @@ def _write(
         file.seek(0)
         file.write(_npy_header(shape))
     table = dump_table(cohort.table[kept])
-    (folder / "table.jsonl").write_bytes(table)
+    (folder / TABLE).write_bytes(table)
     content.update(table)
     content.update(canonical_json(cohort.labels).encode())
-    description = {
-        "format": FORMAT,
-        "key": recipe.key,
-        "content": content.hexdigest(),
-        "dataset": cohort.dataset,
-        "labels": cohort.labels,
-        "shape": shape,
-        "table": recipe.table,
-        "fingerprint": recipe.fingerprint,
-        "versions": recipe.versions,
-        "left_out": left_out,
-    }
-    text = json.dumps(json.loads(canonical_json(description)), indent=1)
-    (folder / "pack.json").write_text(text + "\n", encoding="utf-8")
+    note = _Note(
+        key=recipe.key,
+        content=content.hexdigest(),
+        dataset=cohort.dataset,
+        labels=tuple(cohort.labels),
+        shape=shape,
+        table=recipe.table,
+        fingerprint=recipe.fingerprint,
+        versions=dict(recipe.versions),
+        left_out=tuple(left_out),
+    )
+    write_record(folder / "pack.json", note, FORMAT)
 
 
 def _read(final: Path, key: str) -> Pack | None:
-    """Return the pack that lies at ``final``, or None where there is none or it is damaged."""
+    """Return the pack that lies at ``final``, or None where there is none or it was damaged or changed."""
     try:
-        description = json.loads((final / "pack.json").read_text(encoding="utf-8"))
-        if description["key"] != key:
-            return None
-        table = parse_table((final / "table.jsonl").read_bytes())
-        pixels = np.load(final / PIXELS, mmap_mode="r", allow_pickle=False)
-        if (
-            list(pixels.shape) != description["shape"]
-            or len(table) != len(pixels)
-            or pixels.dtype != np.uint8
-        ):
+        note = read_record(final / "pack.json", _Note, FORMAT)
+        if note.key != key or not _intact(final, note):
             return None
         return Pack(
-            dataset=description["dataset"],
-            table=table,
-            labels=tuple(description["labels"]),
-            pixels=pixels,
+            dataset=note.dataset,
+            table=parse_table((final / TABLE).read_bytes()),
+            labels=note.labels,
+            pixels=np.load(final / PIXELS, mmap_mode="r", allow_pickle=False),
             key=key,
-            content=description["content"],
-            left_out=tuple(LeftOut(**item) for item in description["left_out"]),
+            content=note.content,
+            left_out=note.left_out,
             directory=final,
         )
-    except (OSError, ValueError, KeyError, TypeError):
+    except (RecordError, OSError, ValueError):
         return None
+
+
+def _intact(final: Path, note: _Note) -> bool:
+    """Return whether pixels, table and labels are those that the note was written for.
+
+    For a large pack, ``checked`` notes in what state the files were when they were found intact: size, inode,
+    and the times of the last change of content (mtime) and of anything (ctime). The file system sets the last
+    one at every change, and no program can set it back. A change within two seconds of the check might not
+    show in it, so then nothing is noted.
+    """
+    stats = [(final / name).stat() for name in (PIXELS, TABLE)]
+    state = digest([note.content, [[s.st_size, s.st_ino, s.st_mtime_ns, s.st_ctime_ns] for s in stats]])
+    checked = final / "checked"
+    remembers = os.name == "posix" and stats[0].st_size >= LARGE
+    if remembers and checked.is_file() and checked.read_bytes() == state.encode():
+        return True
+    header = _npy_header(note.shape)
+    content = hashlib.sha256()
+    with (final / PIXELS).open("rb") as file:
+        if file.read(len(header)) != header:
+            return False
+        while chunk := file.read(2**20):
+            content.update(chunk)
+    content.update((final / TABLE).read_bytes())
+    content.update(canonical_json(note.labels).encode())
+    if content.hexdigest() != note.content:
+        return False
+    if remembers and time.time() - max(s.st_ctime for s in stats) > 2:
+        with suppress(OSError):
+            write_text_atomic(checked, state)
+    return True
 
 
 def _images(
@@ -323,6 +372,11 @@ def _checked(image: npt.NDArray[np.uint8], shape: tuple[int, ...]) -> npt.NDArra
             "is needed; this is a fault of the data set's adapter"
         )
     return np.ascontiguousarray(image)
+
+
+def _text(name: str) -> str:
+    """Return a name as JSON can hold it: bytes of a file name that are not UTF-8 as ``\\udc..``."""
+    return name.encode(errors="backslashreplace").decode()
 
 
 def _npy_header(shape: tuple[int, ...]) -> bytes:

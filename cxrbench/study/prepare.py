@@ -173,7 +173,14 @@ def _role(
     settings = profile.roles[role]
     cohort = keep_private(profile, role, role_cohort(profile, role, data_root, device), out)
     with progress.task(f"reading {role}", len(cohort)) as step:
-        packed = pack(cohort, profile.image_size, out / "packs", on_bad=profile.on_bad_file, progress=step)
+        packed = pack(
+            cohort,
+            profile.image_size,
+            out / "packs",
+            on_bad=profile.on_bad_file,
+            progress=step,
+            say=progress.say,
+        )
     if settings.folds:
         folds = _folds(profile, role, cohort, packed, out)
         return RoleData(settings, cohort, packed, folds.split(1), folds=folds)

@@ -8,16 +8,19 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pytest
 
+from cxrbench.cohort import pack as pack_module
 from cxrbench.cohort.pack import LeftOut, Pack, pack
 from cxrbench.cohort.table import Cohort, FilePixels, PixelSource
 from cxrbench.errors import CohortError, RadiographError
@@ -407,3 +410,69 @@ def test_touching_a_file_changes_the_key_and_moving_the_folder_does_not(tmp_path
     assert prints[0] == prints[1]
     (tmp_path / "b" / "x.png").write_bytes(b"2")
     assert FilePixels(tmp_path / "b", ("x.png",)).fingerprint() != prints[0]
+
+
+# Never a pack that was changed.
+
+
+def changed(path: Path, at: int | None = None, old: bytes = b"", new: bytes = b"") -> None:
+    """Flip the lowest bit of the byte ``at``, or replace ``old``, without a trace in size and time."""
+    stat = path.stat()
+    content = bytearray(path.read_bytes())
+    if at is not None:
+        content[at] ^= 1
+    path.write_bytes(bytes(content).replace(old, new) if old else bytes(content))
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+
+
+CHANGES: dict[str, tuple[str, dict[str, object]]] = {
+    "a pixel": ("pixels.npy", {"at": -1}),
+    "the header": ("pixels.npy", {"at": 20}),
+    "a label": ("table.jsonl", {"old": b"1.0", "new": b"0.0"}),
+    "the content": ("pack.json", {"old": b'"content": "', "new": b'"content": "0'}),
+    "the data set": ("pack.json", {"old": b'"made"', "new": b'"mode"'}),
+}
+
+
+@pytest.mark.parametrize("large", [pack_module.LARGE, 0])
+@pytest.mark.parametrize("what", CHANGES)
+def test_a_changed_pack_is_made_anew_and_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str, large: int
+) -> None:
+    monkeypatch.setattr(pack_module, "LARGE", large)
+    said: list[str] = []
+    first = pack(cohort_of(6), 4, tmp_path, say=said.append)
+    before = {path.name: path.read_bytes() for path in first.directory.glob("*.*")}
+    assert said == []
+    file, change = CHANGES[what]
+    changed(first.directory / file, **change)  # type: ignore[arg-type]
+    assert (first.directory / file).read_bytes() != before[file]
+    again = pack(cohort_of(6), 4, tmp_path, say=said.append)
+    assert said == [
+        f"{first.directory}: the pack was damaged or changed after it was written; it is made anew"
+    ]
+    assert {path.name: path.read_bytes() for path in again.directory.glob("*.*")} == before
+
+
+def test_a_large_pack_that_nobody_touched_is_hashed_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pack_module, "LARGE", 0)
+    made = pack(cohort_of(6), 4, tmp_path)
+    # Too fresh: a change in the same moment would not show.
+    assert not (made.directory / "checked").exists()
+    now = time.time()
+    monkeypatch.setattr(pack_module, "time", SimpleNamespace(time=lambda: now + 10))
+    pack(cohort_of(6), 4, tmp_path)
+    assert (made.directory / "checked").exists()
+    opened: list[Path] = []
+    header = pack_module._npy_header
+    monkeypatch.setattr(pack_module, "_npy_header", lambda shape: opened.append(shape) or header(shape))
+    pack(cohort_of(6), 4, tmp_path)
+    assert opened == []
+    # A byte changed, and the time of the last change set back: found by the time that cannot be.
+    changed(made.directory / "pixels.npy", at=-1)
+    said: list[str] = []
+    again = pack(cohort_of(6), 4, tmp_path, say=said.append)
+    assert len(said) == 1
+    np.testing.assert_array_equal(again.pixels, expected(list(range(6)), 4))
