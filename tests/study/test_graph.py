@@ -97,7 +97,7 @@ def test_two_studies_at_once_train_and_predict_each_stage_once(
         return call
 
     monkeypatch.setattr(stages, "train_stage", counted(stages.train_stage))
-    monkeypatch.setattr(predictions, "predict_images", counted(predictions.predict_images))
+    monkeypatch.setattr(predictions, "write_predictions", counted(predictions.write_predictions))
 
     class Together(Silent):
         def task(self, title, total=0):
@@ -108,6 +108,6 @@ def test_two_studies_at_once_train_and_predict_each_stage_once(
     with ThreadPoolExecutor(2) as pool:
         studies = [pool.submit(run_tiny, tiny_profile, tmp_path, ("control",), Together()) for _ in range(2)]
         first, second = [study.result() for study in studies]
-    assert sorted(calls) == ["predict_images", "predict_images", "train_stage"]
+    assert sorted(calls) == ["train_stage", "write_predictions", "write_predictions"]
     assert first.scheme("control") == second.scheme("control")
     assert first.scheme("control").seeds[0].sha256 == tiny.results.scheme("control").seeds[0].sha256
