@@ -76,7 +76,8 @@ def _run(job: Job, progress: StudyProgress, device: torch.device) -> Iterator[Ro
 
 def _rows(job: Job, knobs: Knobs, results: Results) -> Iterator[Row]:
     threads = results.device.get("threads")
-    for scheme in results.schemes:
+    asked = {definition.partition("=")[0].strip() for definition in job.schemes}
+    for scheme in (scheme for scheme in results.schemes if scheme.name in asked):
         (seed,) = scheme.seeds
         yield Row(
             stage=job.stage,

@@ -16,6 +16,7 @@ from cxrbench.study.evaluate import Outcome, evaluate
 from cxrbench.study.executor import choose_devices, local_places
 from cxrbench.study.finished import FinishedStudy
 from cxrbench.study.graph import Graph
+from cxrbench.study.merge import with_earlier
 from cxrbench.study.prepare import prepare
 from cxrbench.study.privacy import patient_key
 from cxrbench.study.profile import Profile
@@ -54,7 +55,8 @@ def run_study(
     cluster: the address of a Dask scheduler, or its scheduler file: stages are trained on its workers, one at
         a time on each. ``devices`` is then the one device that each worker uses, by default its CPU. The
         workers must see ``out``, ``store`` and the profile's files under the paths that they have here.
-    schemes: the schemes to run, names or NAME=NOTATION; all of the profile's where empty.
+    schemes: the schemes to run, names or NAME=NOTATION; all of the profile's where empty. Others that an
+        earlier run left in ``out`` stay in the results, where nothing else differs.
 
     Raises
     ------
@@ -100,6 +102,7 @@ def run_study(
         outcome = Outcome(profile, chosen, plan, prepared, trained, files, out, places.description)
         results = evaluate(outcome, {**seconds, "total": time.perf_counter() - started})
         trace = study_trace(graph)
-    save_results(results, out / RESULTS)
+    study = with_earlier(FinishedStudy(out, results), progress.say)
+    save_results(study.results, out / RESULTS)
     write_trace(trace, out / TRACE)
-    return FinishedStudy(out, results)
+    return study

@@ -1,0 +1,77 @@
+"""A run of some schemes leaves the others' results alone.
+
+``results.json`` holds the schemes of the last run, and those that earlier runs left there, as long as nothing
+but the choice of schemes differs. Else the earlier ones are given up, and why is said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from cxrbench.errors import CxrbenchError
+from cxrbench.study.evaluate import scheme_pairs, seed_comparisons
+from cxrbench.study.finished import FinishedStudy
+from cxrbench.study.results import RESULTS, Results
+from cxrbench.text import first_of
+
+
+def with_earlier(study: FinishedStudy, say: Callable[[str], None]) -> FinishedStudy:
+    """Return ``study`` with the schemes that earlier runs left in its folder and that this one did not run.
+
+    Parameters
+    ----------
+    study: what has just been run; its folder still holds the results of before.
+    say: is told of what is kept, or why it is not.
+    """
+    if not (study.folder / RESULTS).exists():
+        return study
+    try:
+        earlier = FinishedStudy.open(study.folder)
+        left = [name for name in earlier.results.names if name not in study.results.names]
+        if not left:
+            return study
+        reason = next(_differing(study.results, earlier.results), "")
+        if reason:
+            say(f"schemes of an earlier run are not kept ({first_of(left)}): other {reason}")
+            return study
+        merged = _merged(study, earlier, left)
+    except CxrbenchError as error:
+        say(f"results of an earlier run are not kept: {error}")
+        return study
+    say(f"schemes of an earlier run are kept: {first_of(left)}")
+    return merged
+
+
+def _differing(now: Results, earlier: Results) -> Iterator[str]:
+    """Yield the names of what differs besides the schemes."""
+    for name in (
+        *("profile", "settings", "network", "init", "image_size", "gate_margin", "calibrated", "seeds"),
+        *("target", "sample", "device", "code", "versions"),
+    ):
+        if getattr(now, name) != getattr(earlier, name):
+            yield name
+    for field in ("roles", "training"):
+        a, b = getattr(now, field), getattr(earlier, field)
+        if any(a[key] != b[key] for key in a.keys() & b.keys()):
+            yield field
+
+
+def _merged(study: FinishedStudy, earlier: FinishedStudy, left: list[str]) -> FinishedStudy:
+    now, before = study.results, earlier.results
+    names = [*before.names, *(name for name in now.names if name not in before.names)]
+    schemes = [(before if name in left else now).scheme(name) for name in names]
+    curves = {name: (earlier if name in left else study).predictions(name) for name in names}
+    stages = {
+        (stage.run, stage.seed, stage.fold): stage for results in (before, now) for stage in results.stages
+    }
+    results = replace(
+        now,
+        schemes=tuple(schemes),
+        pairs=scheme_pairs(curves),
+        comparisons=seed_comparisons(curves, now.seeds),
+        stages=tuple(stages.values()),
+        roles={**before.roles, **now.roles},
+        training={**before.training, **now.training},
+    )
+    return replace(study, results=results)
