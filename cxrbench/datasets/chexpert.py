@@ -86,8 +86,9 @@ def load(root: Path, laterals: bool = False, unmentioned: Unmentioned = "unknown
     keep_views(selection, stated, laterals, unknown=True)
     missing = selection.leave_out(selection.frame["path"].isna(), FILE_MISSING)
     present = set(selection.frame["source"])
-    tested = "test" if "test" in present else "valid"
-    notes = [f"official test: the {'test' if tested == 'test' else 'validation'} set"]
+    tested = next((part for part in ("test", "valid") if part in present), "none")
+    called = {"test": "the test set", "valid": "the validation set", "none": "none is here"}
+    notes = [f"official test: {called[tested]}"]
     if len(frontal):
         notes.append(f"frontal images of which the table does not say AP or PA: {len(frontal):,}")
     return make_cohort(

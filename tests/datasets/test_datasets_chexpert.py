@@ -55,6 +55,15 @@ def test_the_test_set_is_the_official_test_where_it_is_here(cohort, copied):
     )
 
 
+def test_the_training_set_alone_has_no_official_test(copied):
+    root = copied("chexpert") / ARCHIVE
+    (root / "test_labels.csv").unlink()
+    (root / "valid.csv").unlink()
+    cohort = load("chexpert", root)
+    assert (len(cohort), cohort.official_test) == (5, frozenset())
+    assert "official test: none is here" in cohort.notes
+
+
 def test_laterals_stay_where_asked_for(fixtures):
     cohort = load("chexpert", fixtures / "chexpert", laterals=True)
     assert (cohort.table["view"] == "lateral").sum() == 2
