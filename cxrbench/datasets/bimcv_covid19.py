@@ -81,9 +81,6 @@ def load(root: Path, laterals: bool = False, labels: Sequence[str] | None = None
     if films.empty:
         raise DatasetError(f"{root}: no films sub-…/ses-…/mod-rx/sub-…_ses-….png in it or below it")
     paths, names, pieces = pd.Series(found, dtype=object)[films], names[films], pieces.loc[films]
-    twice = names[names.duplicated(keep=False)]
-    if len(twice):
-        raise DatasetError(f"{root}: {len(twice):,} films have the same name, such as {twice.iloc[0]}")
     stated = names.str.extract(r"_vp-([^_.]+)")[0]
     body = names.str.extract(r"_bp-([^_.]+)")[0]
     words = _words(path, table)
@@ -105,6 +102,8 @@ def load(root: Path, laterals: bool = False, labels: Sequence[str] | None = None
             }
         ).join(chosen.reindex(pieces[1]).set_axis(films))
     )
+    selection.leave_out(names.duplicated(), "a film of that name stands in another folder too")
+    body, stated = body.loc[selection.frame.index], stated.loc[selection.frame.index]
     selection.leave_out(~body.fillna("chest").str.lower().isin(("chest", "thorax")), "not of the chest")
     keep_views(selection, stated, laterals)
     selection.leave_out(selection.frame["path"].isin(inverted), "negative (MONOCHROME1 in its JSON file)")

@@ -66,7 +66,8 @@ def load(root: Path, version: str | None = None) -> Cohort:
     if not here:
         raise DatasetError(f"{root}: no images in train/, val/ or test/; put them there")
     selection = Selection(frame)
-    missing = selection.leave_out(~frame["path"].isin(here), FILE_MISSING)
+    selection.leave_out(frame["path"].duplicated(), "same file listed again")
+    missing = selection.leave_out(~selection.frame["path"].isin(here), FILE_MISSING)
     left = selection.frame
     parts_of = left["path"].str.partition("/")[0]
     tested = parts_of == "test"
@@ -131,7 +132,8 @@ def _read_list(path: Path, part: str) -> pd.DataFrame:
     refuse_rows(path, short, "a line must be patient, file, class and source")
     refuse_rows(path, pieces["kind"].isna(), f"unknown class; the classes are {', '.join(CLASSES)}")
     refuse_rows(path, pieces["file"].str.contains(r"[/\\]"), "a file must be a name without a folder")
-    refuse_rows(path, pieces["file"].duplicated(keep=False), "a file stands twice")
+    contrary = pieces.groupby("file")["kind"].transform("nunique") > 1
+    refuse_rows(path, contrary, "a file stands twice, with two classes")
     source = pieces["source"].fillna("unknown")
     return pd.DataFrame(
         {

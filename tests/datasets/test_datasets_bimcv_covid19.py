@@ -116,13 +116,14 @@ def test_a_table_that_is_not_as_published_is_refused_by_row(old, new, message, c
         load("bimcv-covid19", root)
 
 
-def test_one_film_in_two_folders_is_refused(copied):
+def test_one_film_in_two_folders_counts_once(copied):
     root = copied("bimcv-covid19")
     film = next(root.rglob(f"{FIRST}.png"))
     (root / "again").mkdir()
     shutil.copy(film, root / "again")
-    with pytest.raises(DatasetError, match=f"2 films have the same name, such as {FIRST}.png"):
-        load("bimcv-covid19", root)
+    cohort = load("bimcv-covid19", root)
+    assert cohort.left_out["a film of that name stands in another folder too"] == 1
+    assert (cohort.listed, len(cohort)) == (10, 4)
 
 
 def test_tables_without_any_film_are_refused(copied):

@@ -63,6 +63,14 @@ def test_a_file_name_in_two_parts_is_noted(copied):
     assert "file names that stand in two parts: 1" in cohort.notes
 
 
+def test_a_file_that_is_listed_twice_alike_counts_once(copied, edited):
+    root = copied("covidx")
+    edited(root / TRAIN, "a-day6.jpeg", "a-day0.jpeg")
+    cohort = load("covidx", root)
+    assert cohort.left_out == {"same file listed again": 1, "file missing": 1}
+    assert (cohort.listed, len(cohort)) == (9, 7)
+
+
 def test_one_of_several_versions_must_be_named(copied):
     root = copied("covidx")
     text = (root / TRAIN).read_text(encoding="utf-8")
@@ -119,7 +127,11 @@ def test_lists_named_without_a_version_and_without_sources_are_read(copied):
             r"unknown class; the classes are .* \(row 1; 1 in all\)",
         ),
         ("902 a-day6.jpeg positive cohen", "902", r"a line must be patient, file, class .* \(row 2"),
-        ("a-day6.jpeg", "a-day0.jpeg", r"a file stands twice \(row 1, 2; 2 in all\)"),
+        (
+            "a-day6.jpeg positive",
+            "a-day0.jpeg negative",
+            r"a file stands twice, with two classes \(row 1, 2; 2",
+        ),
         ("a-day6.jpeg", "../test/a-day6.jpeg", r"a file must be a name without a folder \(row 2"),
     ],
 )
