@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Protocol, runtime_checkable
@@ -17,6 +17,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from cxrbench.errors import CohortError
+from cxrbench.text import did_you_mean, first_of
 
 COLUMNS = ("image_id", "patient_id", "view", "sex", "age", "source", "path")
 """The columns that every cohort table has, in this order, before its label columns.
@@ -29,6 +30,14 @@ COLUMNS = ("image_id", "patient_id", "view", "sex", "age", "source", "path")
 ``source``      str: where the image comes from within the data set (a hospital, a folder, a location)
 ``path``        str: path relative to the data set's root, "/"-separated; for generated images a stable name
 """
+
+SMOOTHED = 0.7
+"""What an uncertain label is where it is smoothed: the middle of 0.55 to 0.85, from which Pham et al. draw
+("Interpreting chest X-rays via CNNs that exploit hierarchical disease dependencies and uncertainty labels",
+Neurocomputing 2021). It is trained on, and neither validates nor tests."""
+
+UNCERTAIN = {"leave-out": np.nan, "zeros": 0.0, "ones": 1.0, "smoothed": SMOOTHED}
+"""Policy for uncertain labels -> what such a label becomes."""
 
 VIEWS = ("PA", "AP", "AP supine", "lateral")
 SEXES = ("M", "F")
@@ -80,11 +89,15 @@ class Cohort:
     ----------
     dataset: registered name of the data set, such as ``"chestxray14"``.
     table: :data:`COLUMNS`, then ``labels``, then anything else carried along; index 0..n-1.
-    labels: names of the label columns; their values are 1.0, 0.0 or NaN (not known).
+    labels: names of the label columns; their values are 1.0, 0.0 or NaN (not known), and :data:`SMOOTHED`
+        where uncertain labels are.
     pixels: reads the images.
     listed: how many images the data set's own lists name (before what is missing or left out).
     left_out: reason -> number of listed images that are not in ``table``.
     official_test: image_ids of the data set's published test list, empty where it has none.
+    uncertain: label -> (n,) whether the data set calls it uncertain; such a label is NaN until
+        :meth:`decided`.
+    names: label -> what the data set calls it, where that is another name.
 
     Raises
     ------
@@ -98,10 +111,13 @@ class Cohort:
     listed: int
     left_out: Mapping[str, int] = field(default_factory=dict)
     official_test: frozenset[str] = frozenset()
+    uncertain: Mapping[str, npt.NDArray[np.bool_]] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_table(self.table, self.labels, self.dataset)
-        object.__setattr__(self, "left_out", MappingProxyType(dict(self.left_out)))
+        for column in ("left_out", "uncertain", "names"):
+            object.__setattr__(self, column, MappingProxyType(dict(getattr(self, column))))
 
     def __len__(self) -> int:
         return len(self.table)
@@ -120,7 +136,95 @@ class Cohort:
             listed=self.listed,
             left_out=left_out,
             official_test=self.official_test,
+            uncertain={label: mask[positions] for label, mask in self.uncertain.items()},
+            names=self.names,
         )
+
+    def with_labels(self, labels: Mapping[str, str]) -> Cohort:
+        """Return this cohort with fewer labels: new name -> the one that it has here.
+
+        Images of which none of these is known stay.
+        """
+        renamed = {old: new for new, old in labels.items() if new != old}
+        table = self.table.drop(columns=[label for label in self.labels if label not in labels.values()])
+        return replace(
+            self,
+            table=table.rename(columns=renamed),
+            labels=tuple(labels),
+            uncertain={new: self.uncertain[old] for new, old in labels.items() if old in self.uncertain},
+            names={**self.names, **{new: self.names.get(old, old) for old, new in renamed.items()}},
+        )
+
+    def decided(self, policy: Mapping[str, str]) -> Cohort:
+        """Return this cohort with its uncertain labels decided.
+
+        Parameters
+        ----------
+        policy: label -> one of :data:`UNCERTAIN`; those not named have that of ``"default"``, and without one
+            are left out.
+        """
+        columns = {
+            label: self.table[label].mask(
+                mask, UNCERTAIN[policy.get(label, policy.get("default", "leave-out"))]
+            )
+            for label, mask in self.uncertain.items()
+        }
+        return replace(self, table=self.table.assign(**columns))
+
+    def filter(
+        self,
+        view: str | Sequence[str] | None = None,
+        age: tuple[float | None, float | None] | None = None,
+        **where: object,
+    ) -> Cohort:
+        """Return the images that are asked for; the others are counted in ``left_out``.
+
+        Parameters
+        ----------
+        view: a view of :data:`VIEWS`, or several.
+        age: lowest and highest age in years, both included; None for no bound.
+        where: any other column of the table -> its value, or several.
+
+        An image whose view, age or other value is not known is left out where it is asked for.
+
+        Raises
+        ------
+        CohortError: no such column (the message names the nearest), or no image is left.
+        """
+        found = self
+        wanted = {} if view is None else {"view": view}
+        for column, values in {**wanted, **where}.items():
+            found = found._where(column, values)
+        if age is not None:
+            low, high = (-np.inf if age[0] is None else age[0]), (np.inf if age[1] is None else age[1])
+            inside = found.table["age"].between(low, high).to_numpy()
+            found = found._kept(inside, f"age not known, or not {low:g} to {high:g} years", "age")
+        return found
+
+    def _where(self, column: str, values: object) -> Cohort:
+        if column not in self.table:
+            raise CohortError(
+                f"cohort {self.dataset!r}: no column {column!r}{did_you_mean(column, self.table.columns)} "
+                f"(columns: {', '.join(self.table.columns)})"
+            )
+        wanted = list(values) if isinstance(values, Sequence) and not isinstance(values, str) else [values]
+        cells = self.table[column]
+        if pd.api.types.is_numeric_dtype(cells):
+            inside = cells.isin(pd.to_numeric(pd.Series(wanted, dtype=object), errors="coerce").dropna())
+        else:
+            inside = cells.astype(object).map(str).isin(map(str, wanted)) & cells.notna()
+        return self._kept(inside.to_numpy(), f"{column} not {' or '.join(map(str, wanted))}", column)
+
+    def _kept(self, keep: npt.NDArray[np.bool_], reason: str, column: str) -> Cohort:
+        if keep.all():
+            return self
+        if not keep.any():
+            there = self.table[column].map(str, na_action="ignore").fillna("not known").value_counts()
+            raise CohortError(
+                f"cohort {self.dataset!r}: no image is left: {reason}; there are "
+                f"{first_of([f'{value} ({count:,})' for value, count in there.items()])}"
+            )
+        return self.subset(keep, reason)
 
 
 @dataclass(frozen=True)
@@ -174,7 +278,7 @@ def check_table(table: pd.DataFrame, labels: Sequence[str], dataset: str) -> Non
         )
     for label in labels:
         values = pd.to_numeric(table[label], errors="coerce")
-        wrong = (table[label].notna() & values.isna()) | (values.notna() & ~values.isin((0.0, 1.0)))
+        wrong = (table[label].notna() & values.isna()) | (values.notna() & ~values.isin((0.0, 1.0, SMOOTHED)))
         _refuse(where, table, wrong, f"label {label!r} must be 1, 0 or missing")
 
 

@@ -103,7 +103,7 @@ def _as_text(counts: Counts, folder: Path, read: int | None) -> str:
     parts = [
         f"{counts.dataset} in {folder}: {counts.images:,} images of {counts.patients:,} patients",
         tabulate(steps, headers=("", "left out", "images"), intfmt=","),
-        tabulate(label_rows, headers=("label", "positive", "negative", "unknown"), intfmt=","),
+        tabulate(label_rows, headers=("label", "positive", "negative", "uncertain", "unknown"), intfmt=","),
     ]
     tallies = {"view": counts.views, "sex": counts.sexes, **counts.others}
     facts = [f"{title}: {_tally(tally)}" for title, tally in tallies.items()]

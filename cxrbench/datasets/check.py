@@ -37,7 +37,7 @@ class Counts:
     Parameters
     ----------
     listed: images in the data set's own lists; ``left_out`` says by reason which are not among ``images``.
-    labels: label -> (positive, negative, unknown).
+    labels: label -> (positive, negative, uncertain, unknown).
     views, sexes: value -> images; "unknown" for those without.
     others: column -> value -> images, for the source and the columns carried along that have few values.
     official_test: images of the published test list that are here.
@@ -49,7 +49,7 @@ class Counts:
     left_out: dict[str, int]
     images: int
     patients: int
-    labels: dict[str, tuple[int, int, int]]
+    labels: dict[str, tuple[int, int, int, int]]
     views: dict[str, int]
     sexes: dict[str, int]
     others: dict[str, dict[str, int]]
@@ -60,7 +60,7 @@ class Counts:
 
     def as_json(self) -> dict[str, Any]:
         """Return plain values: what ``cxrbench data check --json`` prints."""
-        names = ("positive", "negative", "unknown")
+        names = ("positive", "negative", "uncertain", "unknown")
         return {
             "dataset": self.dataset,
             "listed": self.listed,
@@ -99,14 +99,7 @@ def count(cohort: Cohort, readings: Sequence[Reading] = ()) -> Counts:
         left_out=dict(cohort.left_out),
         images=len(cohort),
         patients=int(table["patient_id"].nunique()),
-        labels={
-            label: (
-                int((table[label] == 1).sum()),
-                int((table[label] == 0).sum()),
-                int(table[label].isna().sum()),
-            )
-            for label in cohort.labels
-        },
+        labels={label: _states(cohort, label) for label in cohort.labels},
         views=_tally(view),
         sexes=_tally(sex),
         others={column: _tally(table[column]) for column in others if 1 < table[column].nunique() <= _FEW},
@@ -155,6 +148,14 @@ def _read_one(root: Path, path: str) -> Reading:
         return Reading(path, read_header(root / path))
     except RadiographError as error:
         return Reading(path, Header(), error.reason)
+
+
+def _states(cohort: Cohort, label: str) -> tuple[int, int, int, int]:
+    """Return how many images are positive, negative, uncertain and unknown."""
+    values = cohort.table[label]
+    uncertain = int(cohort.uncertain[label].sum()) if label in cohort.uncertain else 0
+    unknown = int(values.isna().sum()) - uncertain
+    return int((values == 1).sum()), int((values == 0).sum()), uncertain, unknown
 
 
 def _tally(values: pd.Series) -> dict[str, int]:

@@ -140,6 +140,7 @@ def check_files(root: Path, paths: Iterable[str], *, links: bool) -> None:
     DatasetError: the first of them is named.
     """
     home = os.path.realpath(root)
+    inside = home.rstrip(os.sep) + os.sep
     folders: dict[str, str] = {}
     seen: dict[str, str] = {}
     for path in paths:
@@ -154,15 +155,17 @@ def check_files(root: Path, paths: Iterable[str], *, links: bool) -> None:
                 mode = os.lstat(real).st_mode
         except OSError:
             continue
-        shown = f"{root}: {one_line(path)}"
         if not stat.S_ISREG(mode):
-            raise DatasetError(f"{shown} is not a regular file")
-        if not links and os.path.commonpath([home, real]) != home:
+            raise DatasetError(f"{root}: {one_line(path)} is not a regular file")
+        if not links and not real.startswith(inside):
             raise DatasetError(
-                f"{shown} is a link out of the folder; allow it with 'links = true' in the role, or --links"
+                f"{root}: {one_line(path)} is a link out of the folder; allow it with 'links = true' in the "
+                "role, or --links"
             )
         if seen.setdefault(real, path) != path:
-            raise DatasetError(f"{shown} is the same file as {one_line(seen[real])}; list it once")
+            raise DatasetError(
+                f"{root}: {one_line(path)} is the same file as {one_line(seen[real])}; list it once"
+            )
 
 
 class Selection:
@@ -202,7 +205,8 @@ def make_cohort(
 ) -> FolderCohort:
     """Put a selection's columns in the order of the cohort contract and wrap it.
 
-    Columns of :data:`~cxrbench.cohort.table.COLUMNS` that the frame lacks are filled as unknown; ``source``
+    A label's cell of -1 is uncertain (see :class:`~cxrbench.cohort.table.Cohort`). Columns of
+    :data:`~cxrbench.cohort.table.COLUMNS` that the frame lacks are filled as unknown; ``source``
     defaults to the data set's name.
 
     Raises
@@ -219,9 +223,11 @@ def make_cohort(
         if column not in table:
             table[column] = default
     table["age"] = table["age"].astype(np.float64)
+    uncertain = {}
     for label in labels:
         values = table[label].astype(np.float64)
-        # Uncertain (-1): neither positive nor negative, so not known.
+        if (values == -1.0).any():
+            uncertain[label] = (values == -1.0).to_numpy()
         table[label] = values.mask(values == -1.0)
     first = [*COLUMNS, *labels]
     table = table[[*first, *(column for column in table.columns if column not in first)]]
@@ -233,6 +239,7 @@ def make_cohort(
         pixels=FilePixels(root, tuple(table["path"])),
         listed=selection.listed,
         left_out=selection.left_out,
+        uncertain=uncertain,
         official_test=frozenset(name for name in official_test if name in here),
         missing=tuple(missing),
         unlisted=tuple(unlisted),

@@ -16,7 +16,7 @@ from cxrbench.errors import DatasetError
 FILE = "manifest.csv"
 _HINT = "write one with the columns path, patient_id and a column of 1 and 0 for each label"
 _UNKNOWN = ("unknown", "n/a", "na", "nan", "none", "?", "other", "o", "u")
-_LABEL_VALUES = {"1": 1.0, "0": 0.0, "1.0": 1.0, "0.0": 0.0}
+_LABEL_VALUES = {"1": 1.0, "0": 0.0, "-1": -1.0, "1.0": 1.0, "0.0": 0.0, "-1.0": -1.0}
 
 
 def recognises(folder: Path, file: str = FILE) -> bool:
@@ -32,9 +32,9 @@ def load(root: Path, file: str = FILE, labels: Sequence[str] | None = None) -> C
     ``image_id`` (else the path), ``view``, ``sex``, ``age`` (years, or as DICOM writes them) and ``source``.
     Every other column is carried along as text.
 
-    A label's cells are 1, 0 or empty (not known). Without ``labels``, a further column is a label where all
-    of its cells are so, and not all are empty. A column that is 1 or 0 in at least half of its cells, but not
-    in all, is refused: it may be a label with a slip in it.
+    A label's cells are 1, 0, -1 (uncertain) or empty (not known). Without ``labels``, a further column is a
+    label where all of its cells are so, and not all are empty. A column that is so in at least half of its
+    cells, but not in all, is refused: it may be a label with a slip in it.
 
     Parameters
     ----------
@@ -141,7 +141,7 @@ def _named_labels(path: Path, frame: pd.DataFrame, labels: Sequence[str]) -> lis
             raise DatasetError(f"{path}: no label column {label!r}; there are {', '.join(others) or 'none'}")
         cells = frame[label]
         wrong = cells.notna() & ~cells.isin(_LABEL_VALUES)
-        refuse_rows(path, wrong, f"label {label!r} must be 1, 0 or empty")
+        refuse_rows(path, wrong, f"label {label!r} must be 1, 0, -1 (uncertain) or empty")
     return list(labels)
 
 

@@ -9,8 +9,10 @@ import numpy as np
 
 from cxrbench.cohort.table import Cohort
 from cxrbench.datasets import adapter, discover, load
-from cxrbench.errors import ProfileError
+from cxrbench.datasets.vocabulary import find_label
+from cxrbench.errors import DatasetError, ProfileError
 from cxrbench.study.profile import Profile
+from cxrbench.text import did_you_mean
 
 
 def role_cohort(profile: Profile, role: str, data_root: Path | None, device: str = "cpu") -> Cohort:
@@ -23,7 +25,8 @@ def role_cohort(profile: Profile, role: str, data_root: Path | None, device: str
     Raises
     ------
     ProfileError: real data is asked for and no data root is given, or a label is not the data set's.
-    DatasetError, CohortError: the folder is not there or not as published.
+    DatasetError, CohortError: the folder is not there or not as published, or no image is left of those that
+        the role asks for.
     """
     settings = profile.roles[role]
     folder = None
@@ -45,32 +48,45 @@ def role_cohort(profile: Profile, role: str, data_root: Path | None, device: str
     if settings.patients:
         patients = f"{settings.patients}/" + cohort.table["patient_id"].astype(str)
         cohort = replace(cohort, table=cohort.table.assign(patient_id=patients))
-    labels = (profile.label,) if role == profile.target else settings.labels or cohort.labels
-    unknown = [label for label in labels if label not in cohort.labels]
-    if unknown:
-        raise ProfileError(
-            f"profile {profile.name!r}: role {role!r}: {settings.dataset!r} has no label {unknown[0]!r} "
-            f"(labels: {', '.join(cohort.labels)})"
-        )
-    cohort = with_labels(cohort, labels)
+    chosen = {} if settings.ages == (None, None) else {"age": settings.ages}
+    cohort = cohort.filter(view=settings.views or None, **chosen, **settings.where)
+    where = f"profile {profile.name!r}: role {role!r}: {settings.dataset!r}"
+    asked = (profile.label,) if role == profile.target else settings.labels or cohort.labels
+    try:
+        labels = {label: find_label(label, cohort.labels, settings.dataset) for label in asked}
+    except DatasetError as error:
+        raise ProfileError(f"{where} {error}") from None
+    cohort = _decided(cohort.with_labels(labels), profile, role)
+    known = cohort.table[list(labels)].notna().any(axis=1).to_numpy()
+    if not known.all():
+        cohort = cohort.subset(known, "label not known")
     if settings.limit:
         cohort = limited(cohort, settings.limit, profile.data_seed)
     return cohort
 
 
-def with_labels(cohort: Cohort, labels: tuple[str, ...]) -> Cohort:
-    """Return ``cohort`` restricted to ``labels`` and to the images of which at least one of them is known."""
-    narrowed = Cohort(
-        dataset=cohort.dataset,
-        table=cohort.table,
-        labels=labels,
-        pixels=cohort.pixels,
-        listed=cohort.listed,
-        left_out=cohort.left_out,
-        official_test=cohort.official_test,
-    )
-    known = cohort.table[list(labels)].notna().any(axis=1).to_numpy()
-    return narrowed if known.all() else narrowed.subset(known, "label not known")
+def _decided(cohort: Cohort, profile: Profile, role: str) -> Cohort:
+    """Return ``cohort`` with its uncertain labels as the role's policies say.
+
+    Raises
+    ------
+    ProfileError: a policy for a label that the role has not, or labels that are tested would be smoothed.
+    """
+    policies = profile.roles[role].uncertain
+    where = f"profile {profile.name!r}: role {role!r}: 'uncertain'"
+    for label in policies:
+        if label != "default" and label not in cohort.labels:
+            raise ProfileError(
+                f"{where}: no label {label!r}{did_you_mean(label, cohort.labels)} "
+                f"(labels: {', '.join(cohort.labels)})"
+            )
+    policy = policies.get(profile.label, policies.get("default"))
+    if role == profile.target and cohort.uncertain and policy == "smoothed":
+        raise ProfileError(
+            f"{where}: {profile.label!r} is tested, and what is smoothed is neither positive nor negative; "
+            "give 'leave-out', 'zeros' or 'ones'"
+        )
+    return cohort.decided(policies)
 
 
 def limited(cohort: Cohort, limit: int, seed: int) -> Cohort:

@@ -34,6 +34,7 @@ from cxrbench.study.results import (
     SeedResult,
     StageResult,
     Timing,
+    UncertainResult,
 )
 from cxrbench.study.stages import training_source, versions
 from cxrbench.training.checkpoints import TrainedStage
@@ -240,6 +241,7 @@ def role_result(turns: Sequence[RoleData]) -> RoleResult:
     turns: the role's data, or that of each fold; a part then counts what is in it in any fold.
     """
     data = turns[0]
+    policies = data.settings.uncertain
     parts: dict[str, PartResult] = {}
     for part in ("train", "validation", "test"):
         rows = data.pack.table.loc[np.unique(np.concatenate([turn.rows(part) for turn in turns]))]
@@ -261,6 +263,13 @@ def role_result(turns: Sequence[RoleData]) -> RoleResult:
         pack_key=data.pack.key,
         parts=parts,
         folds=data.folds.k if data.folds else 0,
+        names=dict(data.cohort.names),
+        uncertain={
+            label: UncertainResult(
+                policy=policies.get(label, policies.get("default", "leave-out")), images=int(mask.sum())
+            )
+            for label, mask in data.cohort.uncertain.items()
+        },
     )
 
 

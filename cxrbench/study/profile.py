@@ -18,6 +18,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from cxrbench.cohort.folds import FEWEST
+from cxrbench.cohort.table import UNCERTAIN, VIEWS
 from cxrbench.datasets import adapter, check_options
 from cxrbench.errors import DatasetError, ProfileError, SchemeError
 from cxrbench.schemes import SIX, Registry, Scheme, Stage, parse
@@ -52,6 +53,10 @@ class RoleSettings:
     keeps whole patients up to that many images (0: all); ``options`` goes to the data set's adapter;
     ``split`` names a stored split file to use as it is; ``links`` allows links that lead out of the folder;
     ``patients`` names whose patients they are, where two lists of one kind number theirs alike.
+
+    ``views``, ``ages`` (lowest and highest) and ``where`` (column -> value or values) choose images.
+    ``uncertain`` says what becomes of uncertain labels: label, or "default", -> a policy of
+    :data:`~cxrbench.cohort.table.UNCERTAIN`.
     """
 
     dataset: str
@@ -63,11 +68,27 @@ class RoleSettings:
     split: str = ""
     links: bool = False
     patients: str = ""
+    views: tuple[str, ...] = ()
+    ages: tuple[float | None, float | None] = (None, None)
+    where: Mapping[str, Any] = field(default_factory=dict)
+    uncertain: Mapping[str, Any] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "labels", tuple(self.labels))
-        object.__setattr__(self, "options", MappingProxyType(dict(self.options)))
+        object.__setattr__(self, "views", tuple(self.views))
+        for name in ("where", "uncertain", "options"):
+            object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
+        object.__setattr__(self, "ages", _ages(self.ages))
+        for view in self.views:
+            if view not in VIEWS:
+                raise ProfileError(f"'views' must be among {', '.join(VIEWS)}, not {view!r}")
+        for label, policy in self.uncertain.items():
+            if policy not in UNCERTAIN:
+                raise ProfileError(
+                    f"'uncertain': {label} must be one of {', '.join(UNCERTAIN)}, not {policy!r}"
+                    f"{did_you_mean(policy, UNCERTAIN)}"
+                )
         if self.folds:
             if type(self.folds) is not int or self.folds < FEWEST:
                 raise ProfileError(f"'folds' must be a whole number of {FEWEST} or more")
@@ -88,6 +109,15 @@ class RoleSettings:
     def fractions(self) -> tuple[float, float, float]:
         """Shares of train, validation and test."""
         return 1 - self.validation - self.test, self.validation, self.test
+
+
+def _ages(value: Any) -> tuple[float | None, float | None]:
+    """Return the lowest and the highest age that ``[18, 90]`` says."""
+    ages = tuple(value) if isinstance(value, list | tuple) else ()
+    fits = len(ages) == 2 and all(a is None or (type(a) in (int, float) and a >= 0) for a in ages)
+    if not fits or (None not in ages and ages[0] > ages[1]):
+        raise ProfileError("'ages' must be the lowest and the highest age in years, such as [18, 90]")
+    return ages[0], ages[1]
 
 
 @dataclass(frozen=True)

@@ -258,12 +258,21 @@ class PartResult:
 
 
 @record
+class UncertainResult:
+    """The policy for a label's uncertain images, and how many they are."""
+
+    policy: Name
+    images: Count
+
+
+@record
 class RoleResult:
     """What a role's cohort held, how it was split, and what was left out and why.
 
     ``bad_files``: reason -> number. ``folds``: of the cross-validation, 0 where there is none; a part then
     counts what is in it in any fold, and ``split_hash`` is that of the folds. ``duplicates_dropped`` counts
-    what is left out in any fold.
+    what is left out in any fold. ``names``: label -> what the data set calls it, where that is another name.
+    ``uncertain``: label -> what became of its uncertain ones.
     """
 
     dataset: Name
@@ -278,6 +287,8 @@ class RoleResult:
     pack_key: Name
     parts: dict[str, PartResult]
     folds: Count = 0
+    names: dict[str, str] = Field(default_factory=dict)
+    uncertain: dict[str, UncertainResult] = Field(default_factory=dict)
 
 
 @record

@@ -23,7 +23,7 @@ def macro_auc(labels: npt.NDArray[np.float32], logits: npt.NDArray[np.float32]) 
 
     Parameters
     ----------
-    labels: (n, labels) of 1, 0 and NaN for not known.
+    labels: (n, labels) of 1, 0 and NaN for not known; smoothed labels are not ranked.
     logits: (n, labels) float32; ranked in float64.
 
     Raises
@@ -34,7 +34,8 @@ def macro_auc(labels: npt.NDArray[np.float32], logits: npt.NDArray[np.float32]) 
         raise TrainingError("the network's outputs are not finite on validation images; lower learning_rate")
     aucs = []
     for column in np.flatnonzero(rankable(labels)):
-        known = ~np.isnan(labels[:, column])
+        # What is neither 1 nor 0 is not known, or smoothed.
+        known = np.isin(labels[:, column], (0.0, 1.0))
         aucs.append(roc_auc_score(labels[known, column], logits[known, column].astype(np.float64)))
     if not aucs:
         raise TrainingError("no label of the validation images has both classes; give it more images")

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 import pytest
 
-from cxrbench.cohort.table import COLUMNS, Cohort, FilePixels, check_table, resolve
+from cxrbench.cohort.table import COLUMNS, SMOOTHED, Cohort, FilePixels, check_table, resolve
 from cxrbench.errors import CohortError
 
 
@@ -153,3 +153,89 @@ def test_tables_and_splits_need_neither_torch_nor_image_libraries() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def uncertain_cohort():
+    table = table_of(4)
+    table["Edema"] = [1.0, np.nan, 0.0, np.nan]
+    table["Mass"] = [1.0, 0.0, np.nan, 1.0]
+    table = table.drop(columns="covid")
+    table["ward"] = ["ICU", None, "ED", "ICU"]
+    table["days"] = [0, 1, 2, 3]
+    table["view"] = ["PA", "AP", None, "AP"]
+    table["age"] = [18.0, 40.0, np.nan, 90.0]
+    return Cohort(
+        "ours",
+        table,
+        ("Edema", "Mass"),
+        Numbered(),
+        listed=5,
+        uncertain={"Edema": np.array([False, True, False, False])},
+    )
+
+
+@pytest.mark.parametrize(
+    ("policy", "value"),
+    [
+        ({}, None),
+        ({"Edema": "leave-out", "default": "ones"}, None),
+        ({"Edema": "zeros"}, 0.0),
+        ({"default": "ones"}, 1.0),
+        ({"Edema": "smoothed", "default": "ones"}, SMOOTHED),
+    ],
+)
+def test_uncertain_labels_become_what_the_policy_says_and_no_other_label_changes(policy, value):
+    decided = uncertain_cohort().decided(policy)
+    cells = decided.table["Edema"].tolist()
+    assert (cells[1] == value) if value is not None else np.isnan(cells[1])
+    assert cells[0] == 1.0 and cells[2] == 0.0 and np.isnan(cells[3])  # noqa: PT018
+    pd.testing.assert_series_equal(decided.table["Mass"], uncertain_cohort().table["Mass"])
+
+
+def test_a_subset_and_fewer_labels_keep_what_is_uncertain():
+    part = uncertain_cohort().subset(np.array([False, True, True, False]), "chosen")
+    assert part.uncertain["Edema"].tolist() == [True, False]
+    renamed = part.with_labels({"Pulmonary Edema": "Edema"})
+    assert renamed.labels == ("Pulmonary Edema",)
+    assert dict(renamed.names) == {"Pulmonary Edema": "Edema"}
+    assert renamed.decided({"Pulmonary Edema": "ones"}).table["Pulmonary Edema"].tolist() == [1.0, 0.0]
+    assert "Mass" not in renamed.table
+
+
+@pytest.mark.parametrize(
+    ("asked", "rows", "reason"),
+    [
+        ({"view": "PA"}, [0], "view not PA"),
+        ({"view": ["AP", "PA"]}, [0, 1, 3], "view not AP or PA"),
+        ({"age": (18, 40)}, [0, 1], "age not known, or not 18 to 40 years"),
+        ({"age": (41, None)}, [3], "age not known, or not 41 to inf years"),
+        ({"ward": "ICU"}, [0, 3], "ward not ICU"),
+        ({"days": [1, "3"]}, [1, 3], "days not 1 or 3"),
+    ],
+)
+def test_a_filter_keeps_what_is_asked_for_and_counts_the_rest(asked, rows, reason):
+    cohort = uncertain_cohort()
+    kept = cohort.filter(**asked)
+    assert kept.table["image_id"].tolist() == cohort.table["image_id"].iloc[rows].tolist()
+    assert dict(kept.left_out) == {reason: 4 - len(rows)}
+
+
+def test_filters_add_up_and_one_that_leaves_all_says_nothing():
+    cohort = uncertain_cohort()
+    assert dict(cohort.filter(view="AP", ward="ICU").left_out) == {"view not AP": 2, "ward not ICU": 1}
+    assert cohort.filter() is cohort
+    assert dict(cohort.filter(source=cohort.table["source"].unique().tolist()).left_out) == {}
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"wrad": "ICU"}, "no column 'wrad'; did you mean 'ward'?"),
+        ({"ward": "icu"}, r"no image is left: ward not icu; there are ICU \(2\)"),
+        ({"view": "lateral"}, r"view not lateral; there are AP \(2\), .*not known \(1\)"),
+        ({"age": (91, None)}, "no image is left: age not known, or not 91"),
+    ],
+)
+def test_a_filter_that_fits_nothing_says_what_there_is(asked, message):
+    with pytest.raises(CohortError, match=message.replace("?", r"\?")):
+        uncertain_cohort().filter(**asked)

@@ -37,7 +37,7 @@ def words(text):
             "chestxray14",
             [
                 "listed 16",
-                "Pneumonia 2 14 0",
+                "Pneumonia 2 14 0 0",
                 "view: AP 7; PA 9",
                 "official test: 6 images",
                 "read whole: 16 of 16 files",
@@ -47,16 +47,16 @@ def words(text):
         (
             "rsna-pneumonia",
             [
-                "Lung Opacity 3 5 0",
+                "Lung Opacity 3 5 0 0",
                 "view: AP 4; PA 4",
                 "class: Lung Opacity 3; No Lung Opacity / Not Normal 3; Normal 2",
             ],
         ),
         (
             "kermany",
-            ["Pneumonia 7 7 0", "source: test 4; train 8; val 2", "cause: bacteria 5; unknown 7; virus 2"],
+            ["Pneumonia 7 7 0 0", "source: test 4; train 8; val 2", "cause: bacteria 5; unknown 7; virus 2"],
         ),
-        ("manifest", ["COVID-19 2 2 1", "note: labels: COVID-19, Effusion; carried along: ward, days"]),
+        ("manifest", ["COVID-19 2 2 0 1", "note: labels: COVID-19, Effusion; carried along: ward, days"]),
     ],
 )
 def test_a_whole_folder_is_counted_and_exits_with_0(name, lines):
@@ -184,7 +184,7 @@ def test_json_gives_all_counts():
         },
         "images": 11,
         "patients": 8,
-        "labels": {"COVID-19": {"positive": 5, "negative": 6, "unknown": 0}},
+        "labels": {"COVID-19": {"positive": 5, "negative": 6, "uncertain": 0, "unknown": 0}},
         "views": {"AP": 3, "AP supine": 1, "PA": 7},
         "sexes": {"F": 6, "M": 4, "unknown": 1},
         "others": found["others"],
@@ -213,8 +213,8 @@ def test_label_columns_and_the_list_of_a_manifest_are_chosen(copied):
     (root / "manifest.csv").rename(root / "films.csv")
     result = check("manifest", root, "--file", "films.csv", "--label", "Effusion")
     assert result.exit_code == 0
-    assert "Effusion 2 2 1" in words(result.stdout)
-    assert "COVID-19 2 2 1" not in words(result.stdout)
+    assert "Effusion 2 2 0 1" in words(result.stdout)
+    assert "COVID-19 2 2 0 1" not in words(result.stdout)
 
 
 class Terminal(io.StringIO):

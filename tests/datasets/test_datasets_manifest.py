@@ -84,7 +84,7 @@ def test_a_column_of_ones_and_zeros_is_a_label(cells, is_label, listed):
     assert cohort.labels == (("known", "tried") if is_label else ("known",))
 
 
-@pytest.mark.parametrize("slip", ["yes", "11", "-1", "O", "0.5"])
+@pytest.mark.parametrize("slip", ["yes", "11", "O", "0.5"])
 def test_a_column_that_is_mostly_ones_and_zeros_is_refused_with_the_row_of_the_slip(slip, listed):
     root = listed(f"path,patient_id,covid\na.png,1,1\nb.png,2,{slip}\nc.png,3,0\n")
     with pytest.raises(
@@ -101,7 +101,9 @@ def test_rows_are_counted_as_a_spreadsheet_counts_them(listed):
 
 def test_a_named_label_with_a_slip_is_refused_with_its_row(listed):
     root = listed("path,patient_id,covid\na.png,1,1\nb.png,2,positive\n")
-    with pytest.raises(DatasetError, match=r"label 'covid' must be 1, 0 or empty \(row 3; 1 in all\)"):
+    with pytest.raises(
+        DatasetError, match=r"label 'covid' must be 1, 0, -1 \(uncertain\) or empty \(row 3; 1 in all\)"
+    ):
         load("manifest", root, labels=["covid"])
 
 
@@ -256,3 +258,14 @@ def test_a_file_name_that_is_not_utf_8_is_refused_in_one_line(tmp_path):
     (tmp_path / "manifest.csv").write_text("path,patient_id,covid\na.png,1,1\n")
     with pytest.raises(DatasetError, match=r"1 file names are not UTF-8, such as 'M\\udcfcller\.png'"):
         load("manifest", tmp_path)
+
+
+def test_a_cell_of_minus_one_is_uncertain(listed):
+    cohort = load(
+        "manifest",
+        listed("path,patient_id,Edema,Mass\na.png,1,1.0,1\nb.png,2,-1.0,0\nc.png,3,0.0,\nd.png,4,-1,1\n"),
+    )
+    assert cohort.labels == ("Edema", "Mass")
+    assert cohort.uncertain["Edema"].tolist() == [False, True, False, True]
+    assert "Mass" not in cohort.uncertain
+    assert cohort.table["Edema"].isna().tolist() == [False, True, False, True]
