@@ -21,6 +21,12 @@ def report(request, cxr_verdict):
     return found
 
 
+def test_it_is_the_same_experiment_as_the_baseline(request, cxr_verdict):
+    if not request.config.getoption("cxr_baseline"):
+        pytest.skip("no --baseline is given")
+    cxr_verdict(request.getfixturevalue("cxr_experiment"))
+
+
 def test_scheme_is_no_worse_than_the_baseline(cxr_scheme, report, cxr_verdict):
     if report is None:
         return

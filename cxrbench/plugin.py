@@ -49,6 +49,13 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "study-dir": {"metavar": "DIR", "help": "where the study is kept (default: .cxrbench/PROFILE)"},
     "report-dir": {"metavar": "DIR", "help": "write the HTML report here"},
     "baseline": {"metavar": "DIR", "help": "hold the study against this baseline"},
+    "allow-change": {
+        "action": "append",
+        "default": [],
+        "metavar": "KIND",
+        "help": "what of the experiment may differ from the baseline's: settings, images, labels, pixels, "
+        "start, training or prediction; may be repeated",
+    },
     "fail-inconclusive": {"action": "store_true", "help": "an inconclusive verdict fails its test"},
 }
 """Each option's name without its prefix, and what argparse takes.
@@ -186,6 +193,22 @@ def _once(run: Callable[[], FinishedStudy], session: Path, folder: Path) -> Fini
 def _is_worker(config: pytest.Config) -> bool:
     """Whether this is one of pytest-xdist's workers."""
     return hasattr(config, "workerinput")
+
+
+@pytest.fixture(scope="session")
+def cxr_experiment(pytestconfig: pytest.Config, cxr_study: FinishedStudy) -> Verdict:
+    """Whether the study did the same as ``--baseline``; inconclusive where there is no baseline yet."""
+    from cxrbench.gate.baseline import NoBaselineError, load_baseline
+    from cxrbench.gate.experiment import same_experiment
+    from cxrbench.statistics.verdicts import Verdict
+
+    try:
+        baseline = load_baseline(Path(_option(pytestconfig, "baseline")))
+    except NoBaselineError as error:
+        return Verdict("inconclusive", str(error))
+    experiment = same_experiment(cxr_study, baseline, _option(pytestconfig, "allow-change"))
+    assert experiment is not None  # A study that was just run has a trace.
+    return experiment.verdict
 
 
 @pytest.fixture(scope="session")

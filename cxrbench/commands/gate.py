@@ -9,8 +9,9 @@ import click
 
 from cxrbench.commands._errors import UserError, user_errors
 from cxrbench.commands._numbers import number
+from cxrbench.trace.parting import KINDS
 
-PASSED, FAILED, CANNOT, NO_BASELINE = 0, 1, 2, 3
+PASSED, FAILED, CANNOT, NO_BASELINE, CHANGED = 0, 1, 2, 3, 4
 
 
 @click.command("gate")
@@ -19,6 +20,13 @@ PASSED, FAILED, CANNOT, NO_BASELINE = 0, 1, 2, 3
 @click.option("--margin", type=number, help="Loss of AUC that is tolerated.  [default: the baseline's]")
 @click.option("--slowdown", type=number, default=1.25, show_default=True, help="How much slower is too slow.")
 @click.option("--speed/--no-speed", default=True, show_default=True, help="Compare speeds.")
+@click.option(
+    "--allow-change",
+    "allowed",
+    type=click.Choice(KINDS),
+    multiple=True,
+    help="What of the experiment may differ from the baseline's (may be repeated).",
+)
 @click.option(
     "--fail-inconclusive",
     is_flag=True,
@@ -36,6 +44,7 @@ def command(
     margin: float | None,
     slowdown: float,
     speed: bool,
+    allowed: tuple[str, ...],
     fail_inconclusive: bool,
     as_json: bool,
     junit: Path | None,
@@ -44,14 +53,16 @@ def command(
     """Compare a study (its folder or results.json) with a baseline.
 
     Exit codes: 0 no regression; 1 a regression, and nothing else; 2 it cannot be said (the message says why:
-    nothing could be compared, a file is damaged, a summary cannot be written); 3 no baseline yet. Where
-    GITHUB_STEP_SUMMARY is set, the Markdown summary is appended to the file it names.
+    nothing could be compared, a file is damaged, a summary cannot be written); 3 no baseline yet; 4 no
+    regression, but another experiment than the baseline's. Where GITHUB_STEP_SUMMARY is set, the Markdown
+    summary is appended to the file it names.
     """
-    from cxrbench.errors import CxrbenchError
+    from cxrbench.errors import CxrbenchError, GateError
     from cxrbench.gate import formats
     from cxrbench.gate.baseline import NoBaselineError, load_baseline
+    from cxrbench.gate.experiment import same_experiment
     from cxrbench.gate.rules import gate
-    from cxrbench.report.gate import gate_markdown, gate_text
+    from cxrbench.report.gate import experiment_lines, gate_markdown, gate_text
     from cxrbench.study.finished import FinishedStudy
     from cxrbench.text import complaint
 
@@ -62,7 +73,16 @@ def command(
         except NoBaselineError as error:
             click.echo(str(error), err=True)
             context.exit(NO_BASELINE)
-        report = gate(study, stored, margin=margin, slowdown=slowdown, speed=speed)
+        try:
+            report = gate(study, stored, margin=margin, slowdown=slowdown, speed=speed, allowed=allowed)
+        except GateError as error:
+            # What makes results incomparable is most often another experiment: then that is the outcome.
+            experiment = same_experiment(study, stored, allowed)
+            if experiment is None or not experiment.changed:
+                raise
+            click.echo("\n".join(("CHANGED", *experiment_lines(experiment))))
+            click.echo(f"AUCs cannot be compared: {error}", err=True)
+            context.exit(CHANGED)
         click.echo(formats.as_json(report) if as_json else gate_text(report))
         if junit is not None:
             _write(junit, formats.as_junit(report, fail_inconclusive))
@@ -80,6 +100,8 @@ def command(
             f"the gate failed, and says nothing of the study: {kind}: {complaint(error)}"
         ) from error
     failing = {"fail", "inconclusive"} if fail_inconclusive else {"fail"}
+    if report.outcome == "changed":
+        context.exit(CHANGED)
     context.exit(FAILED if report.outcome in failing else PASSED)
 
 

@@ -3,6 +3,7 @@
 DIR/baseline.json       which results it holds
 DIR/results.json        the study's results, with the SHA-256 of every prediction file
 DIR/predictions/...     its prediction files, under the same names
+DIR/trace.json          what it did, by which another experiment is told from the same one
 DIR/.gitattributes      keeps git from rewriting line ends, which would change the files' hashes
 
 Files of your own in the folder, such as a README, are kept when a baseline is saved anew.
@@ -20,11 +21,13 @@ from cxrbench.files import TEMPORARY, atomic_directory, digest, write_text_atomi
 from cxrbench.records import read_record, record, write_record
 from cxrbench.study.finished import FinishedStudy, inside
 from cxrbench.study.results import RESULTS, Sha256, save_results
+from cxrbench.trace.records import NAME as TRACE
+from cxrbench.trace.records import write_trace
 
 FORMAT = 2
 RECORD = "baseline.json"
 ATTRIBUTES = ".gitattributes"
-_OURS = (RECORD, RESULTS, "predictions")
+_OURS = (RECORD, RESULTS, TRACE, "predictions")
 
 
 class NoBaselineError(GateError):
@@ -33,9 +36,10 @@ class NoBaselineError(GateError):
 
 @record
 class Baseline:
-    """``results``: the digest of the results that the baseline was saved with."""
+    """The digests of the results and of the trace that the baseline was saved with."""
 
     results: Sha256
+    trace: Sha256 | None
 
 
 def save_baseline(study: FinishedStudy, directory: Path) -> None:
@@ -63,11 +67,16 @@ def save_baseline(study: FinishedStudy, directory: Path) -> None:
                 copy.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(inside(study.folder, name), copy)
             save_results(study.results, temporary / RESULTS)
+            trace = study.trace()
+            if trace is not None:
+                write_trace(trace, temporary / TRACE)
             # What was copied is checked, and not what lay there before.
             FinishedStudy(temporary, study.results).check()
             if not (temporary / ATTRIBUTES).exists():
                 write_text_atomic(temporary / ATTRIBUTES, "* -text\n")
-            write_record(temporary / RECORD, Baseline(digest(study.results)), FORMAT)
+            write_record(
+                temporary / RECORD, Baseline(digest(study.results), digest(trace) if trace else None), FORMAT
+            )
         _put(fresh, place)
     except OSError as error:
         raise GateError(f"the baseline {directory} cannot be written: {error}") from None
@@ -101,13 +110,18 @@ def load_baseline(directory: Path) -> FinishedStudy:
         recorded = read_record(directory / RECORD, Baseline, FORMAT)
         study = FinishedStudy.open(directory)
         study.check()
+        trace = study.trace()
     except CxrbenchError as error:
         raise GateError(f"baseline {directory}: {error}; restore it, or save the baseline anew") from None
-    if digest(study.results) != recorded.results:
-        raise GateError(
-            f"baseline {directory}: {RESULTS} is not the one that was saved; restore it, or save the "
-            "baseline anew"
-        )
+    for name, found, saved in (
+        (RESULTS, digest(study.results), recorded.results),
+        (TRACE, digest(trace) if trace else None, recorded.trace),
+    ):
+        if found != saved:
+            raise GateError(
+                f"baseline {directory}: {name} is not the one that was saved; restore it, or save the "
+                "baseline anew"
+            )
     return study
 
 

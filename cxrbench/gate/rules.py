@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Literal
 
 from cxrbench.errors import GateError, StatisticsError
 from cxrbench.gate.differences import differences
+from cxrbench.gate.experiment import Experiment, same_experiment
 from cxrbench.gate.speed import SLOWDOWN, SpeedCheck, speed_checks
 from cxrbench.schemes import parse
 from cxrbench.statistics.adjust import adjust_p_values
@@ -74,11 +76,12 @@ class GateReport:
     """Everything that the gate compared.
 
     ``missing``: scheme of the baseline that was not run -> what is said of it. ``n_images``, ``n_patients``:
-    of the test images that were joined.
+    of the test images that were joined. ``experiment``: whether the study did the same as its baseline.
     """
 
     profile: str
     margin: float
+    experiment: Experiment | None
     n_images: int
     n_patients: int
     schemes: tuple[SchemeCheck, ...]
@@ -90,6 +93,12 @@ class GateReport:
     @property
     def checks(self) -> tuple[tuple[str, str, Verdict], ...]:
         """(group, name, verdict) of everything that was compared, or should have been."""
+        if self.experiment is None:
+            return self._results
+        return (("experiment", "the same as the baseline's", self.experiment.verdict), *self._results)
+
+    @property
+    def _results(self) -> tuple[tuple[str, str, Verdict], ...]:
         return (
             *(("auc", check.scheme, check.verdict) for check in self.schemes),
             *(("missing", name, verdict) for name, verdict in self.missing.items()),
@@ -98,10 +107,14 @@ class GateReport:
         )
 
     @property
-    def outcome(self) -> Outcome:
-        """Fail where anything fails, else inconclusive where anything is, else pass."""
-        outcomes = {verdict.outcome for _, _, verdict in self.checks}
-        return "fail" if "fail" in outcomes else "inconclusive" if "inconclusive" in outcomes else "pass"
+    def outcome(self) -> Literal[Outcome, "changed"]:
+        """Fail where a result got worse, changed where only the experiment did, else inconclusive or pass."""
+        if any(verdict.outcome == "fail" for _, _, verdict in self._results):
+            return "fail"
+        if self.experiment is not None and self.experiment.changed:
+            return "changed"
+        inconclusive = any(verdict.outcome == "inconclusive" for _, _, verdict in self.checks)
+        return "inconclusive" if inconclusive else "pass"
 
 
 def gate(
@@ -111,6 +124,7 @@ def gate(
     margin: float | None = None,
     slowdown: float = SLOWDOWN,
     speed: bool = True,
+    allowed: Collection[str] = (),
 ) -> GateReport:
     """Compare a study with its baseline.
 
@@ -121,6 +135,7 @@ def gate(
     margin: the loss of AUC that is tolerated; the ``gate_margin`` of the baseline's profile where None.
     slowdown: how many times as long as in the baseline training or prediction may take.
     speed: whether speeds are compared.
+    allowed: kinds of changes of the experiment that are meant (:data:`cxrbench.trace.parting.KINDS`).
 
     Raises
     ------
@@ -149,6 +164,7 @@ def gate(
     return GateReport(
         profile=now.profile,
         margin=margin,
+        experiment=same_experiment(study, baseline, allowed),
         n_images=len(joined.labels),
         n_patients=joined.n_patients or 0,
         schemes=_scheme_checks({name: difference for name, (_, difference) in compared.items()}, margin),

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from tabulate import tabulate
 
+from cxrbench.gate.experiment import Experiment
 from cxrbench.gate.rules import GateReport
 from cxrbench.report.markup import bullets, escaped, table
 from cxrbench.report.text import decimal, p_value, signed, signed_interval
 from cxrbench.text import one_line, plural
+from cxrbench.trace.text import lines
 
 _HEADERS = ("scheme", "baseline", "now", "difference (95%)", "p worse (Holm)", "verdict")
 _ALIGNED = ("left", "right", "right", "left", "right", "left")
@@ -60,15 +62,25 @@ def _rows(report: GateReport) -> list[list[str]]:
     ]
 
 
+def experiment_lines(experiment: Experiment | None) -> list[str]:
+    """Return whether the experiment is the baseline's, and where it is not."""
+    if experiment is None:
+        return ["experiment: neither study nor baseline has a trace, so nothing is known"]
+    if experiment.comparison is None:
+        return [f"experiment: {experiment.verdict.sentence}"]
+    return lines(experiment.comparison, experiment.allowed)
+
+
 def _lines(report: GateReport) -> list[str]:
     shown = [
         f"{group}: {verdict.outcome}: {verdict.sentence}"
         for group, _, verdict in report.checks
-        if group == "speed" or verdict.outcome != "pass"
+        if group != "experiment" and (group == "speed" or verdict.outcome != "pass")
     ]
     held = sum(check.verdict.outcome == "pass" for check in report.order)
     sources = dict.fromkeys(check.sources for check in report.schemes)
     return [
+        *experiment_lines(report.experiment),
         *(f"the intervals hold the variance of {source}" for source in sources),
         *shown,
         f"order: {held} of {len(report.order)} certain orders of the baseline hold",

@@ -14,6 +14,8 @@ from cxrbench.errors import CxrbenchError
 from cxrbench.files import file_sha256
 from cxrbench.statistics.predictions import Predictions, join_predictions, read_predictions
 from cxrbench.study.results import RESULTS, Results, is_plain, load_results
+from cxrbench.trace.records import NAME as TRACE
+from cxrbench.trace.records import Trace, read_trace
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,16 @@ class FinishedStudy:
         return tuple(
             (seed.predictions, seed.sha256) for scheme in self.results.schemes for seed in scheme.seeds
         )
+
+    def trace(self) -> Trace | None:
+        """Return what the study wrote down on the way; None where it has no trace.
+
+        Raises
+        ------
+        RecordError: the trace was changed, or cannot be read.
+        """
+        path = self.folder / TRACE
+        return read_trace(path) if path.exists() else None
 
     def check(self) -> None:
         """Make sure that every prediction file is the one that the results were computed from.

@@ -24,7 +24,7 @@ def cxr_gate():
         OrderCheck("sequential", "control", 0.1, 0.0, Verdict(outcome, f"the order: {{outcome}}"))
         for outcome in {outcomes!r}
     )
-    return GateReport("made-up", 0.05, 60, 30, (), {{}}, order, (), ())
+    return GateReport("made-up", 0.05, None, 60, 30, (), {{}}, order, (), ())
 """
 
 
