@@ -74,17 +74,27 @@ def test_inconclusive_alone_is_no_failure(outside):
     assert result.parseoutcomes() == {"passed": 1, "inconclusive": 1}
 
 
-def test_schemes_and_pairs_are_those_of_the_profile(outside):
+def test_schemes_pairs_and_network_are_those_of_the_options_and_the_profile(outside):
     outside.makepyfile(
         """
+        def test_network(cxr_profile): assert cxr_profile.network == "timm:resnet18"
         def test_scheme(cxr_scheme): assert cxr_scheme in ("control", "again")
         def test_pair(cxr_pair): assert cxr_pair == ("control", "again")
         """
     )
     result = run(
-        outside, "--cxr-profile", "outside.toml", "--cxr-scheme", "control", "--cxr-scheme", "again", "-v"
+        outside,
+        "--cxr-profile",
+        "outside.toml",
+        "--cxr-scheme",
+        "control",
+        "--cxr-scheme",
+        "again",
+        "--cxr-network",
+        "timm:resnet18",
+        "-v",
     )
-    assert result.parseoutcomes() == {"passed": 3}
+    assert result.parseoutcomes() == {"passed": 4}
     result.stdout.fnmatch_lines(
         [
             "*test_scheme?control? PASSED*",

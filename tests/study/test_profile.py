@@ -303,3 +303,14 @@ def test_half_a_spread_is_refused():
     text = GOOD.replace('source = "a test"', 'sd = 0.01\nsource = "a test"')
     with pytest.raises(ProfileError, match=r"\[targets.control\].*'sd' and 'seeds'"):
         parse_profile(text, "mine.toml")
+
+
+def test_the_network_is_densenet121_unless_another_is_named():
+    assert parse_profile(GOOD, "x").network == "densenet121"
+    named = parse_profile(GOOD.replace("image_size = 64", 'image_size = 64\nnetwork = "resnet18"'), "x")
+    assert named.network == "resnet18"
+    other = named.with_network("timm:resnet18")
+    assert (other.network, other.settings["study"]["network"]) == ("timm:resnet18",) * 2
+    assert named.network == "resnet18"
+    with pytest.raises(ProfileError, match=r"\[study\]: network must be a text in quotes, not 18"):
+        parse_profile(GOOD.replace("image_size = 64", "image_size = 64\nnetwork = 18"), "x")
