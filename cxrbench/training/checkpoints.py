@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,16 +23,19 @@ from typing import Annotated, Any
 import safetensors.torch
 from pydantic import Field, TypeAdapter, ValidationError
 from safetensors import SafetensorError
+from safetensors.torch import save_file
 from torch import Tensor
 
 from cxrbench.errors import RecordError, TrainingError
-from cxrbench.files import canonical_json, digest, plain, write_bytes_atomic, write_text_atomic
+from cxrbench.files import atomic_path, canonical_json, digest, file_sha256, plain, write_text_atomic
 from cxrbench.records import faults, read_record, record, write_record
 from cxrbench.text import complaint
 from cxrbench.trace.records import StageTrace
 
 _NOTE = "cxrbench"
 _UNSEALED = "0" * 64
+_SEALED_BEFORE = 1024
+"""Within so many bytes the seal stands."""
 
 
 class DamagedError(TrainingError):
@@ -212,6 +216,11 @@ class StageFolder:
         for path in (self.done, self.last, self.best):
             path.unlink(missing_ok=True)
 
+    def sweep(self) -> None:
+        """Delete what safetensors left under a name of its own when its process was killed."""
+        for path in self.path.glob(".tmp*"):
+            path.unlink(missing_ok=True)
+
     def finish(self, kept: StageRecord) -> TrainedStage:
         """Mark the run as complete; what was kept for going on is deleted.
 
@@ -237,38 +246,41 @@ class StageFolder:
         return TrainedStage(self, kept)
 
 
-def bytes_sha256(content: bytes) -> str:
-    """Return the SHA-256 of ``content``, 64 hex digits."""
-    return hashlib.sha256(content).hexdigest()
+@contextmanager
+def writing_tensors(path: Path, tensors: Mapping[str, Tensor], note: object) -> Iterator[str]:
+    """Write ``tensors`` and a JSON ``note`` into one safetensors file; yield its SHA-256.
 
-
-def packed(tensors: Mapping[str, Tensor], note: object) -> bytes:
-    """Return the bytes of a safetensors file of ``tensors`` with a JSON ``note``, which carries its own seal.
-
-    The seal is the SHA-256 of the bytes with zeros in the seal's place.
-    """
-    contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    # One text, because the order of several is not fixed; the seal first, so that its place is found.
-    text = json.dumps({"sha256": _UNSEALED, "note": plain(note)})
-    content = safetensors.torch.save(contiguous, {_NOTE: text})
-    return content.replace(_UNSEALED.encode(), bytes_sha256(content).encode(), 1)
-
-
-def write_tensors(path: Path, content: bytes) -> None:
-    """Write what :func:`packed` returned, all or nothing.
+    The file takes its name at the end of the block, all or nothing. It carries a seal: the SHA-256 of its
+    bytes with zeros in the seal's place.
 
     Raises
     ------
     TrainingError: the file cannot be written; what was there under its name is as it was.
     """
+    contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    # One text, because the order of several is not fixed; the seal first, so that its place is found.
+    text = json.dumps({"sha256": _UNSEALED, "note": plain(note)})
     try:
-        write_bytes_atomic(path, content)
-    except OSError as error:
+        with atomic_path(path) as temporary:
+            save_file(contiguous, temporary, {_NOTE: text})
+            with temporary.open("r+b") as file:
+                seal = hashlib.file_digest(file, "sha256").hexdigest()
+                file.seek(0)
+                file.seek(file.read(_SEALED_BEFORE).index(_UNSEALED.encode()))
+                file.write(seal.encode())
+            yield file_sha256(temporary)
+    except (SafetensorError, OSError) as error:
         raise _unwritten(path, error) from None
 
 
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], note: object) -> str:
+    """Write what :func:`writing_tensors` does, at once; return the file's SHA-256."""
+    with writing_tensors(path, tensors, note) as sha256:
+        return sha256
+
+
 def load_tensors(path: Path, sha256: str | None = None) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Return the tensors and the note of a file that :func:`packed` made.
+    """Return the tensors and the note of a file that :func:`writing_tensors` wrote.
 
     Parameters
     ----------
@@ -320,13 +332,14 @@ def _content(path: Path, sha256: str | None) -> bytes:
         content = path.read_bytes()
     except OSError as error:
         raise TrainingError(f"checkpoint {path} cannot be read: {error.strerror}") from None
-    if sha256 is not None and bytes_sha256(content) != sha256:
+    if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
         raise DamagedError(f"checkpoint {path} is damaged: its SHA-256 is not the recorded one")
     return content
 
 
-def _unwritten(path: Path, error: OSError) -> TrainingError:
-    return TrainingError(f"{path} cannot be written ({error.strerror}); is the disk full?")
+def _unwritten(path: Path, error: OSError | SafetensorError) -> TrainingError:
+    reason = error.strerror if isinstance(error, OSError) else complaint(error)
+    return TrainingError(f"{path} cannot be written ({reason}); is the disk full?")
 
 
 _adapter = TypeAdapter(StageRecord)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -17,7 +17,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cxrbench.errors import TrainingError
-from cxrbench.files import plain
 from cxrbench.text import complaint
 from cxrbench.training.augment import augment
 from cxrbench.training.checkpoints import (
@@ -26,9 +25,8 @@ from cxrbench.training.checkpoints import (
     StageFolder,
     StageRecord,
     TrainedStage,
-    bytes_sha256,
-    packed,
     write_tensors,
+    writing_tensors,
 )
 from cxrbench.training.config import StageConfig
 from cxrbench.training.data import DeviceImages, LabelledImages, pool
@@ -167,15 +165,16 @@ def _train(
     network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimiser = make_optimiser(network, job.roles, job.config)
     validation = {role: pool(job.validation, [role], device) for role in job.roles}
-    restarted = ""
+    history: tuple[EpochRecord, ...] = ()
+    kept, restarted = None, ""
+    folder.sweep()
     try:
         unfinished = folder.unfinished()
     except DamagedError as error:
         # What can be made anew is made anew.
-        restarted, unfinished = str(error), None
+        unfinished, restarted = None, str(error)
         folder.clear()
     if unfinished is None:
-        kept = None
         try:
             loaded = {"train": job.train, "validation": job.validation}
             tracer = Tracer.begin(network, loaded, validation, job.config.precision)
@@ -183,30 +182,35 @@ def _train(
             raise TrainingError(f"stage {job.name!r}, before its first step: {error}") from None
     else:
         tensors, kept = unfinished
+        history, restarted = kept.history, kept.restarted
         _take_up(network, optimiser, tensors, str(folder.last))
         tracer = Tracer(job.roles, kept.trace)
-        if kept.best_epoch == len(kept.history) - 1:
+        if kept.best_epoch == len(history) - 1:
             # The run may have been killed after it wrote "last" and before it wrote "best".
-            write_tensors(folder.best, _best(network, job, kept.best_epoch))
+            write_tensors(folder.best, network.state_dict(), _note(job, kept.best_epoch))
     train = pool(job.train, job.roles, device)
     with fast_kernels(device):
-        for epoch in range(len(kept.history) if kept else 0, job.config.epochs):
+        for epoch in range(len(history), job.config.epochs):
             entry = _epoch(job, network, optimiser, train, validation, epoch, progress, tracer)
+            history = (*history, entry)
             better = kept is None or entry.validation_auc > kept.validation_auc
             tracer.epoch(network, better)
-            best = _best(network, job, epoch) if better else b""
-            if kept is None:
-                kept = StageRecord(epoch, bytes_sha256(best), (entry,), tracer.trace, restarted)
-            else:
-                kept = replace(kept, history=(*kept.history, entry), trace=tracer.trace)
-                if better:
-                    kept = replace(kept, best_epoch=epoch, best_sha256=bytes_sha256(best))
-            state = {**_prefixed("network", network.state_dict()), **_optimiser_state(network, optimiser)}
-            write_tensors(folder.last, packed(state, plain(kept)))
-            if better:
-                write_tensors(folder.best, best)
+            with ExitStack() as stack:
+                # "best" takes its name after "last", which knows its SHA-256.
+                if kept is None or better:
+                    writing = writing_tensors(folder.best, network.state_dict(), _note(job, epoch))
+                    best_epoch, best_sha256 = epoch, stack.enter_context(writing)
+                else:
+                    best_epoch, best_sha256 = kept.best_epoch, kept.best_sha256
+                kept = StageRecord(best_epoch, best_sha256, history, tracer.trace, restarted, job.processes)
+                state = {**_prefixed("network", network.state_dict()), **_optimiser_state(network, optimiser)}
+                write_tensors(folder.last, state, kept)
     assert kept is not None
     return folder.finish(replace(kept, processes=job.processes))
+
+
+def _note(job: Job, epoch: int) -> dict[str, str | int]:
+    return {"stage": job.name, "epoch": epoch}
 
 
 @contextmanager
@@ -371,10 +375,6 @@ def make_optimiser(network: Network, roles: Sequence[str], config: StageConfig) 
         lr=config.learning_rate,
         fused=True,
     )
-
-
-def _best(network: Network, job: Job, epoch: int) -> bytes:
-    return packed(network.state_dict(), {"stage": job.name, "epoch": epoch})
 
 
 def _prefixed(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.utils import get_total_norm
 
 from cxrbench.errors import TrainingError
 from cxrbench.trace import fingerprints
@@ -19,7 +20,7 @@ from cxrbench.training.data import DeviceImages, LabelledImages
 from cxrbench.training.network import Network
 from cxrbench.training.predict import predict_logits
 
-IMAGES = 8
+IMAGES = 4
 """How many validation images of each role the network is tried on before its first step."""
 
 
@@ -66,7 +67,8 @@ class Tracer:
         One that is not finite is left out: the loop stops for it.
         """
         if len(self.trace.steps) < STEPS:
-            gradient = norm(p.grad for p in network.parameters() if p.grad is not None)
+            # In float32, like the gradients: some milliseconds a step are saved.
+            gradient = float(get_total_norm([p.grad for p in network.parameters() if p.grad is not None]))
             if math.isfinite(float(loss)) and math.isfinite(gradient):
                 taken = StepTrace(float(loss), gradient, learning_rate)
                 self.trace = replace(self.trace, steps=(*self.trace.steps, taken))

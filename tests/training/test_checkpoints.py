@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import pickle
 from dataclasses import replace
@@ -13,10 +14,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from cxrbench.errors import TrainingError
-from cxrbench.files import plain
+from cxrbench.files import file_sha256
 from cxrbench.trace.records import Moments, Norms, StageTrace, StepTrace
 from cxrbench.training import checkpoints
 from cxrbench.training.checkpoints import (
@@ -24,10 +26,9 @@ from cxrbench.training.checkpoints import (
     EpochRecord,
     StageFolder,
     StageRecord,
-    bytes_sha256,
     load_tensors,
-    packed,
     write_tensors,
+    writing_tensors,
 )
 from cxrbench.training.config import StageConfig
 
@@ -48,16 +49,14 @@ def tensors(value: float = 1.0) -> dict[str, torch.Tensor]:
     return {"weight": torch.full((2, 3), value), "step": torch.tensor(7.0)}
 
 
-def record(content: bytes) -> StageRecord:
-    return StageRecord(best_epoch=0, best_sha256=bytes_sha256(content), history=(EPOCH,), trace=TRACE)
+def record(sha256: str = "0" * 64) -> StageRecord:
+    return StageRecord(best_epoch=0, best_sha256=sha256, history=(EPOCH,), trace=TRACE)
 
 
 def finished(store: Path) -> StageFolder:
     """Return the folder of a run that is finished."""
     folder = StageFolder.of(store, DEPENDS)
-    content = packed(tensors(), {})
-    write_tensors(folder.best, content)
-    folder.finish(record(content))
+    folder.finish(record(write_tensors(folder.best, tensors(), {})))
     return folder
 
 
@@ -74,8 +73,9 @@ def test_tensors_and_note_are_read_back_as_they_were_written(tmp_path: Path) -> 
     }
     note = {"best_epoch": 1, "history": [{"loss": 0.1}], "stage": "init > a"}
     path = tmp_path / "new" / "x.safetensors"
-    write_tensors(path, packed(given, note))
-    for sha256 in (None, bytes_sha256(path.read_bytes())):
+    written = write_tensors(path, given, note)
+    assert written == file_sha256(path)
+    for sha256 in (None, written):
         found, found_note = load_tensors(path, sha256)
         assert found_note == note
         assert found.keys() == given.keys()
@@ -84,9 +84,27 @@ def test_tensors_and_note_are_read_back_as_they_were_written(tmp_path: Path) -> 
             assert found[name].dtype == tensor.dtype
 
 
-def test_the_same_content_makes_the_same_bytes() -> None:
-    assert packed(tensors(), {"epoch": 1}) == packed(tensors(), {"epoch": 1})
-    assert packed(tensors(), {"epoch": 1}) != packed(tensors(), {"epoch": 2})
+def test_the_same_content_makes_the_same_bytes(tmp_path: Path) -> None:
+    one, same, other = (
+        write_tensors(tmp_path / f"{i}.safetensors", tensors(), {"epoch": epoch})
+        for i, epoch in enumerate((1, 1, 2))
+    )
+    assert one == same != other
+
+
+def test_a_file_takes_its_name_at_the_end_of_the_block(tmp_path: Path) -> None:
+    path = tmp_path / "x.safetensors"
+    with writing_tensors(path, tensors(), {}) as sha256:
+        assert not path.exists()
+    assert file_sha256(path) == sha256
+
+
+def test_what_safetensors_left_is_swept_and_nothing_else(tmp_path: Path) -> None:
+    folder = finished(tmp_path)
+    before = {path.name for path in folder.path.iterdir()}
+    (folder.path / ".tmpXyZ123").write_bytes(b"half of it")
+    folder.sweep()
+    assert {path.name for path in folder.path.iterdir()} == before
 
 
 @pytest.mark.parametrize(
@@ -95,6 +113,7 @@ def test_the_same_content_makes_the_same_bytes() -> None:
         (KeyboardInterrupt(), KeyboardInterrupt),
         (MemoryError(), MemoryError),
         (OSError(28, "No space left on device"), TrainingError),
+        (SafetensorError("I/O error: No space left on device"), TrainingError),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else value.__name__,
 )
@@ -102,16 +121,17 @@ def test_a_crash_while_writing_leaves_the_old_file_whole_and_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: BaseException, seen: type[BaseException]
 ) -> None:
     path = tmp_path / "last.safetensors"
-    write_tensors(path, packed(tensors(1.0), {"epoch": 0}))
-    write = Path.write_bytes
+    write_tensors(path, tensors(1.0), {"epoch": 0})
 
-    def half_written(file: Path, content: bytes) -> int:
-        write(file, content[: len(content) // 2])
+    def half_written(given: dict[str, torch.Tensor], file: Path, metadata: dict[str, str]) -> None:
+        save_file(given, file, metadata)
+        whole = file.read_bytes()
+        file.write_bytes(whole[: len(whole) // 2])
         raise fault
 
-    monkeypatch.setattr(Path, "write_bytes", half_written)
+    monkeypatch.setattr(checkpoints, "save_file", half_written)
     with pytest.raises(seen):
-        write_tensors(path, packed(tensors(2.0), {"epoch": 1}))
+        write_tensors(path, tensors(2.0), {"epoch": 1})
     assert [file.name for file in tmp_path.iterdir()] == ["last.safetensors"]
     found, note = load_tensors(path)
     assert note == {"epoch": 0}
@@ -122,35 +142,41 @@ def test_a_full_disk_is_said_in_one_line(tmp_path: Path, monkeypatch: pytest.Mon
     def full(*_: Any, **__: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(checkpoints, "write_bytes_atomic", full)
+    monkeypatch.setattr(checkpoints, "save_file", full)
     with pytest.raises(TrainingError, match=r"x.safetensors cannot be written \(No space left") as caught:
-        write_tensors(tmp_path / "x.safetensors", packed(tensors(), {}))
+        write_tensors(tmp_path / "x.safetensors", tensors(), {})
     assert "\n" not in str(caught.value)
     monkeypatch.setattr(checkpoints, "write_record", full)
     with pytest.raises(TrainingError, match=r"done.json cannot be written \(No space left"):
-        StageFolder(tmp_path, "0" * 64).finish(record(b""))
+        StageFolder(tmp_path, "0" * 64).finish(record())
 
 
 @pytest.mark.parametrize("keep", [0, 4, 8, 60, -1])
 def test_a_truncated_file_is_never_read_as_whole(tmp_path: Path, keep: int) -> None:
     path = tmp_path / "x.safetensors"
-    write_tensors(path, packed(tensors(), {"epoch": 0}))
+    write_tensors(path, tensors(), {"epoch": 0})
     path.write_bytes(path.read_bytes()[:keep])
     with pytest.raises(DamagedError, match=r"x.safetensors is damaged"):
         load_tensors(path)
 
 
-CONTENT = packed(tensors(), {"epoch": 3, "history": [{"loss": 0.25}]})
+@pytest.fixture(scope="module")
+def content(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    path = tmp_path_factory.mktemp("content") / "x.safetensors"
+    write_tensors(path, tensors(), {"epoch": 3, "history": [{"loss": 0.25}]})
+    return path.read_bytes()
 
 
 @settings(deadline=None, max_examples=300)
-@given(st.integers(0, len(CONTENT) * 8 - 1))
-def test_no_bit_can_be_changed_unseen(tmp_path_factory: pytest.TempPathFactory, bit: int) -> None:
+@given(st.floats(0, 1, exclude_max=True), st.integers(0, 7))
+def test_no_bit_can_be_changed_unseen(
+    tmp_path_factory: pytest.TempPathFactory, content: bytes, place: float, bit: int
+) -> None:
     path = tmp_path_factory.getbasetemp() / "flipped.safetensors"
-    changed = bytearray(CONTENT)
-    changed[bit // 8] ^= 1 << bit % 8
+    changed = bytearray(content)
+    changed[int(place * len(content))] ^= 1 << bit
     path.write_bytes(changed)
-    for sha256 in (None, bytes_sha256(CONTENT)):
+    for sha256 in (None, hashlib.sha256(content).hexdigest()):
         with pytest.raises(DamagedError) as caught:
             load_tensors(path, sha256)
         assert "\n" not in str(caught.value)
@@ -159,7 +185,7 @@ def test_no_bit_can_be_changed_unseen(tmp_path_factory: pytest.TempPathFactory, 
 def test_another_whole_file_under_the_name_is_not_the_recorded_one(tmp_path: Path) -> None:
     folder = finished(tmp_path)
     assert torch.equal(folder.parameters()["weight"], tensors()["weight"])
-    write_tensors(folder.best, packed(tensors(2.0), {}))
+    write_tensors(folder.best, tensors(2.0), {})
     load_tensors(folder.best)
     assert folder.finished() is None
     with pytest.raises(DamagedError, match=r"its SHA-256 is not the recorded one; run the study again"):
@@ -266,26 +292,23 @@ def test_a_run_is_not_finished_before_it_is_said_to_be(tmp_path: Path) -> None:
     folder = StageFolder.of(tmp_path, DEPENDS)
     assert folder.finished() is None
     assert folder.unfinished() is None
-    content = packed(tensors(), {})
-    write_tensors(folder.last, packed(tensors(3.0), plain(record(content))))
-    assert folder.finished() is None
-    write_tensors(folder.best, content)
+    with writing_tensors(folder.best, tensors(), {}) as sha256:
+        write_tensors(folder.last, tensors(3.0), record(sha256))
     assert folder.finished() is None
     kept = folder.unfinished()
     assert kept is not None
     assert torch.equal(kept[0]["weight"], tensors(3.0)["weight"])
-    assert kept[1] == record(content)
+    assert kept[1] == record(sha256)
     with pytest.raises(TrainingError, match=r"done.json does not exist; run the study again"):
         folder.parameters()
 
 
 def test_a_finished_run_is_found_again_and_what_was_kept_for_going_on_is_gone(tmp_path: Path) -> None:
     folder = StageFolder.of(tmp_path, DEPENDS)
-    content = packed(tensors(), {})
-    write_tensors(folder.last, content)
-    write_tensors(folder.best, content)
+    write_tensors(folder.last, tensors(), {})
+    sha256 = write_tensors(folder.best, tensors(), {})
     history = (EPOCH, replace(EPOCH, epoch=1, validation_auc=0.8), replace(EPOCH, epoch=2))
-    kept = replace(record(content), best_epoch=1, history=history, processes=2, restarted="a bit fell over")
+    kept = replace(record(sha256), best_epoch=1, history=history, processes=2, restarted="a bit fell over")
     trained = folder.finish(kept)
     assert (trained.key, trained.path, trained.best_epoch, trained.history, trained.trace) == (
         folder.key,
@@ -335,7 +358,7 @@ def test_a_run_whose_files_are_damaged_is_not_finished(tmp_path: Path, name: str
 )
 def test_a_record_that_cannot_be_is_refused(change: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="StageRecord"):
-        replace(record(b""), **change)
+        replace(record(), **change)
 
 
 def test_a_record_that_was_edited_is_not_believed(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import json
 import math
 import shutil
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -328,7 +329,7 @@ def steps_taken(easy: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
         with monkeypatch.context() as patch:
             patch.setattr(loop, "train_step", noted)
-            patch.setattr(loop, "packed", lambda *_: b"")
+            patch.setattr(loop, "writing_tensors", lambda *_: nullcontext("0" * 64))
             patch.setattr(loop, "write_tensors", lambda *_: None)
             patch.setattr(easy.KeepingFolder, "finish", lambda *_: None)
             easy.train(tmp_path, job)
@@ -690,7 +691,7 @@ def test_the_trace_by_hand(easy: ModuleType, tmp_path: Path) -> None:
         rows = order[step * 8 : step * 8 + 8]
         loss = train_step(network, optimiser, train, rows, job.roles, settings, randomness)
         assert (taken.loss, taken.learning_rate) == (float(loss), rate)
-        assert taken.gradient_norm == pytest.approx(norm(p.grad for p in network.parameters()), rel=1e-12)
+        assert taken.gradient_norm == pytest.approx(norm(p.grad for p in network.parameters()), rel=1e-6)
         assert taken.gradient_norm > 0
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -13,10 +14,11 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from cxrbench.files import TEMPORARY
 from cxrbench.training import loop
-from cxrbench.training.checkpoints import TrainedStage, load_tensors, write_tensors
+from cxrbench.training.checkpoints import TrainedStage, load_tensors, writing_tensors
 from cxrbench.training.selection import BestValidationAuc
 
 Unbroken = Callable[[str], TrainedStage]
@@ -86,19 +88,25 @@ def test_a_run_killed_between_its_two_files_keeps_the_epoch_that_it_says_it_kept
     job = easy.job(easy.config(epochs=2), count=8, selection=Scripted(0.9))
     folder = easy.folder(tmp_path)
 
-    def interrupted(path: Path, content: bytes) -> None:
-        if path == folder.best:
+    @contextmanager
+    def interrupted(path: Path, tensors: Mapping[str, Tensor], note: object) -> Iterator[str]:
+        with writing_tensors(path, tensors, note) as sha256:
+            yield sha256
             path.with_name(f"{TEMPORARY}0-{path.name}").write_bytes(b"half of it")
+            path.with_name(".tmpAbCdEf").write_bytes(b"of safetensors itself")
             raise KeyboardInterrupt
-        write_tensors(path, content)
 
     with monkeypatch.context() as patch:
-        patch.setattr(loop, "write_tensors", interrupted)
+        patch.setattr(loop, "writing_tensors", interrupted)
         with pytest.raises(KeyboardInterrupt):
             easy.train(tmp_path, job)
     first = load_tensors(folder.last)[0]
+    assert not folder.best.exists()
     trained = easy.train(tmp_path, replace(job, selection=Scripted(0.5)))
     assert trained.best_epoch == 0
+    assert trained.record.restarted == ""
+    assert trained.folder.finished() == trained
+    assert list(folder.path.glob(".tmp*")) == []
     best, note = load_tensors(trained.path)
     assert note["epoch"] == 0
     assert all(torch.equal(tensor, first[f"network.{name}"]) for name, tensor in best.items())
