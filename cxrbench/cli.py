@@ -18,6 +18,7 @@ _COMMANDS = {
     "calibrate": "cxrbench.commands.calibrate",
     "evaluate": "cxrbench.commands.evaluate",
     "compare": "cxrbench.commands.compare",
+    "power": "cxrbench.commands.power",
     "baseline": "cxrbench.commands.baseline",
     "gate": "cxrbench.commands.gate",
     "trace": "cxrbench.commands.trace",

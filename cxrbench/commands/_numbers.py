@@ -18,3 +18,15 @@ def number(value: str | float) -> float:
     if found is None:
         raise click.BadParameter(f"{value!r} is not a number")
     return found
+
+
+def whole_number(value: str | int) -> int:
+    """Return the whole number, from 0, of a click option's value.
+
+    Raises
+    ------
+    click.BadParameter: the value is not one.
+    """
+    if isinstance(value, str) and not (value.isascii() and value.isdigit()):
+        raise click.BadParameter(f"{value!r} is not a whole number")
+    return int(value)

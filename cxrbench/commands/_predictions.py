@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from cxrbench.commands._numbers import number
+from cxrbench.commands._numbers import number, whole_number
 
 if TYPE_CHECKING:
     from cxrbench.statistics import Columns, Comparison
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+RESAMPLES = 2000
 INTERVALS = ("newcombe", "logit", "wald")
 ADJUSTMENTS = ("holm", "bonferroni", "fdr_bh", "none")
 
@@ -72,6 +73,53 @@ def prediction_options(function: F) -> F:
     return function
 
 
+def more_options(function: F) -> F:
+    """Add the options of what is computed besides AUCs, for one curve or a pair."""
+    for option in reversed(
+        [
+            click.option(
+                "--specificity",
+                "specificities",
+                type=number,
+                multiple=True,
+                help="Add sensitivity at this specificity, and the mean sensitivity from there to 1 (partial "
+                "AUC), by bootstrap; repeatable.",
+            ),
+            click.option(
+                "--net-benefit",
+                "net_benefits",
+                type=number,
+                multiple=True,
+                help="Add the net benefit of acting from this probability on; repeatable.",
+            ),
+            click.option(
+                "--bootstrap",
+                type=whole_number,
+                help=f"Add bootstrap (BCa) intervals from this many resamples; {RESAMPLES} where another "
+                "option needs it.",
+            ),
+            click.option("--seed", type=whole_number, default=0, show_default=True, help="Of the bootstrap."),
+        ]
+    ):
+        function = option(function)
+    return function
+
+
+def resampled_numbers(specificities: tuple[float, ...]) -> dict[str, Callable[[Any, Any], float]]:
+    """Return the numbers that the bootstrap is made of, by name: functions of labels and scores."""
+    from functools import partial
+
+    from cxrbench.statistics import average_precision, partial_auc, sensitivity_at
+    from cxrbench.statistics.partial import area
+
+    numbers: dict[str, Callable[[Any, Any], float]] = {"AUC": area, "average precision": average_precision}
+    for value in specificities:
+        numbers[f"sensitivity at specificity {value:g}"] = partial(sensitivity_at, specificity=value)
+        if value < 1:
+            numbers[f"mean sensitivity from specificity {value:g}"] = partial(partial_auc, specificity=value)
+    return numbers
+
+
 def make_columns(
     id_column: str,
     label_column: str,
@@ -120,6 +168,11 @@ def show(value: float | None, digits: int = 4) -> str:
 def show_interval(low: float | None, high: float | None) -> str:
     """Format an interval for a table; "-" where there is none."""
     return "-" if low is None or high is None else f"{low:.4f} to {high:.4f}"
+
+
+def show_number(value: float | None, low: float | None, high: float | None) -> str:
+    """Format a number with its interval for a table."""
+    return f"{show(value)} [{show_interval(low, high)}]"
 
 
 def show_p(value: float | None) -> str:

@@ -11,12 +11,15 @@ from cxrbench.commands._errors import user_errors
 from cxrbench.commands._numbers import number
 from cxrbench.commands._predictions import (
     ADJUSTMENTS,
+    RESAMPLES,
     curve_rows,
     echo_json,
     echo_sample,
     echo_table,
     make_columns,
+    more_options,
     prediction_options,
+    resampled_numbers,
     show,
     show_interval,
     show_p,
@@ -40,13 +43,21 @@ if TYPE_CHECKING:
     "--margin",
     type=number,
     help="Also test, one-sided, that the first of each pair is not worse by this AUC (non-inferiority), "
-    "and that it is better by this AUC (superiority).",
+    "that it is better by this AUC (superiority), and that the two differ by less (equivalence).",
 )
 @click.option(
     "--unpaired",
     is_flag=True,
     help="Compare two files with different test images. Files are otherwise joined on the image id.",
 )
+@click.option(
+    "--threshold",
+    "thresholds",
+    type=number,
+    multiple=True,
+    help="Add McNemar's test of the calls at this score, the same for both; repeatable.",
+)
+@more_options
 @prediction_options
 @user_errors
 def command(
@@ -54,6 +65,11 @@ def command(
     adjust: Literal["holm", "bonferroni", "fdr_bh", "none"],
     margin: float | None,
     unpaired: bool,
+    thresholds: tuple[float, ...],
+    specificities: tuple[float, ...],
+    net_benefits: tuple[float, ...],
+    bootstrap: int | None,
+    seed: int,
     cluster: str | None,
     id_column: str,
     label_column: str,
@@ -71,7 +87,10 @@ def command(
     from cxrbench.statistics import compare_all, read_all
 
     columns = make_columns(id_column, label_column, score_columns, patient_column, cluster)
+    more: list[dict[str, Any]] = []
     if unpaired:
+        if thresholds or specificities or net_benefits or bootstrap:
+            raise StatisticsError("--unpaired: McNemar, net benefit and the bootstrap are paired tests")
         whole = _unpaired(predictions, columns, cluster is not None, margin, interval, level)
         whole = with_patients(whole, whole.n_patients, columns.patient)
     else:
@@ -90,8 +109,20 @@ def command(
             level=level,
         )
         whole = with_patients(whole, test.n_patients, columns.patient)
+        groups = test.patients if cluster else None
+        for pair in whole.pairs:
+            a, b = test.scores[pair.a], test.scores[pair.b]
+            names = {"a": pair.a, "b": pair.b}
+            more += [
+                names | row
+                for row in (
+                    *_mcnemar(test.labels, a, b, groups, thresholds),
+                    *_net_benefit(test.labels, a, b, groups, net_benefits, level),
+                    *_bootstrap(test.labels, a, b, groups, specificities, bootstrap, seed, level),
+                )
+            ]
     if as_json:
-        echo_json(whole.to_dict())
+        echo_json(whole.to_dict() | ({"more": more} if more else {}))
         return
     echo_table(curve_rows(whole))
     click.echo()
@@ -106,7 +137,96 @@ def command(
         )
     elif test_of_all is not None:
         click.echo(f"all equal: {test_of_all.note}")
+    if more:
+        click.echo()
+        echo_table([_more_row(row, level) for row in more])
     echo_sample(whole)
+
+
+def _mcnemar(labels: Any, a: Any, b: Any, groups: Any, thresholds: tuple[float, ...]) -> list[dict[str, Any]]:
+    from math import isnan
+
+    from cxrbench.errors import StatisticsError
+    from cxrbench.statistics import mcnemar_tests
+
+    rows = []
+    for threshold in thresholds:
+        if isnan(threshold):
+            raise StatisticsError("--threshold: must be a number, not nan")
+        for name, test in zip(
+            ("sensitivity", "specificity"),
+            mcnemar_tests(labels, a >= threshold, b >= threshold, groups),
+            strict=True,
+        ):
+            of_class = labels if name == "sensitivity" else ~labels
+            rows.append(
+                {
+                    "what": f"{name} at score {threshold:g} (McNemar)",
+                    "difference": (test.only_a_right - test.only_b_right) / int(of_class.sum()),
+                    "only_a_right": test.only_a_right,
+                    "only_b_right": test.only_b_right,
+                    "p_value": test.p_value,
+                }
+            )
+    return rows
+
+
+def _net_benefit(
+    labels: Any, a: Any, b: Any, groups: Any, thresholds: tuple[float, ...], level: float
+) -> list[dict[str, Any]]:
+    from dataclasses import asdict
+
+    from cxrbench.statistics import net_benefit_difference
+
+    found = (net_benefit_difference(labels, a, b, threshold, groups, level=level) for threshold in thresholds)
+    return [{"what": f"net benefit from {row.threshold:g}"} | asdict(row) for row in found]
+
+
+def _bootstrap(
+    labels: Any,
+    a: Any,
+    b: Any,
+    groups: Any,
+    specificities: tuple[float, ...],
+    resamples: int | None,
+    seed: int,
+    level: float,
+) -> list[dict[str, Any]]:
+    from dataclasses import asdict
+
+    import numpy as np
+
+    from cxrbench.statistics import resampled_difference
+
+    if not (resamples or specificities):
+        return []
+    rows = []
+    for name, statistic in resampled_numbers(specificities).items():
+        found = asdict(
+            resampled_difference(
+                labels,
+                a,
+                b,
+                statistic,
+                groups,
+                rng=np.random.default_rng(seed),
+                resamples=resamples or RESAMPLES,
+                level=level,
+            )
+        )
+        rows.append({"what": f"{name} (bootstrap)", "difference": found.pop("value")} | found)
+    return rows
+
+
+def _more_row(row: dict[str, Any], level: float) -> dict[str, Any]:
+    return {
+        "a": row["a"],
+        "b": row["b"],
+        "what": row["what"],
+        "a - b": show(row["difference"]),
+        f"{100 * level:g}% interval": show_interval(row.get("ci_low"), row.get("ci_high")),
+        "p": show_p(row["p_value"]),
+    }
 
 
 def _pair_row(pair: Pair, whole: Comparison) -> dict[str, Any]:
@@ -120,7 +240,11 @@ def _pair_row(pair: Pair, whole: Comparison) -> dict[str, Any]:
         "p": show_p(pair.p_value),
         f"p ({whole.adjust})": show_p(pair.p_adjusted),
     }
-    for test, name in ((pair.noninferiority, "non-inferior"), (pair.superiority, "superior")):
+    for test, name in (
+        (pair.noninferiority, "non-inferior"),
+        (pair.superiority, "superior"),
+        (pair.equivalence, "equivalent"),
+    ):
         if test is not None:
             row[f"{name} by {test.margin:g}: p ({whole.adjust})"] = (
                 f"{show_p(test.p_adjusted)} {'yes' if test.holds else 'not shown'}"

@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 from cxrbench.commands._errors import user_errors
+from cxrbench.commands._numbers import number
 from cxrbench.commands._predictions import (
+    RESAMPLES,
     curve_rows,
     echo_json,
     echo_sample,
     echo_table,
     make_columns,
+    more_options,
     prediction_options,
+    resampled_numbers,
     show,
     show_interval,
+    show_number,
     show_p,
     with_patients,
 )
 
 if TYPE_CHECKING:
-    from cxrbench.statistics import Predictions
+    from cxrbench.statistics import Columns, Comparison, Predictions
 
 
 @click.command("evaluate")
@@ -40,7 +46,33 @@ if TYPE_CHECKING:
     metavar="COLUMN",
     help="Column to split the images by (view, sex, source; age is put into bands); repeatable.",
 )
-@click.option("--calibration", is_flag=True, help="Add Brier score and calibration, of probabilities.")
+@click.option(
+    "--calibration",
+    is_flag=True,
+    help="Add Brier score, calibration error, intercept, slope, Spiegelhalter's test and curves, of "
+    "probabilities.",
+)
+@click.option(
+    "--finding",
+    "findings",
+    multiple=True,
+    metavar="LABEL:SCORE",
+    help="Columns of a finding's label and score; repeatable, to evaluate several findings in one call.",
+)
+@click.option(
+    "--threshold",
+    "thresholds",
+    type=number,
+    multiple=True,
+    help="Add sensitivity and specificity at this score; repeatable.",
+)
+@click.option(
+    "--prevalence",
+    type=number,
+    help="Add predictive values at this prevalence, and likelihood ratios, at every threshold.",
+)
+@click.option("--sites", metavar="COLUMN", help="Add the AUC within and over the sites of this column.")
+@more_options
 @user_errors
 def command(
     predictions: Path,
@@ -55,58 +87,181 @@ def command(
     validation: Path | None,
     by: tuple[str, ...],
     calibration: bool,
+    findings: tuple[str, ...],
+    thresholds: tuple[float, ...],
+    prevalence: float | None,
+    sites: str | None,
+    specificities: tuple[float, ...],
+    net_benefits: tuple[float, ...],
+    bootstrap: int | None,
+    seed: int,
 ) -> None:
     """AUC of PREDICTIONS (CSV or Parquet) with standard error and confidence interval.
 
     The file has one row an image with the columns image_id, label and score, and patient_id where it is
     known.
     """
+    from cxrbench.errors import StatisticsError
+
+    if prevalence is not None and validation is None and not thresholds:
+        raise StatisticsError("--prevalence: predictive values need a --threshold or a --validation file")
+    more = _More(
+        cluster, interval, level, validation, by, calibration, thresholds, prevalence, sites, specificities,
+        net_benefits, bootstrap, seed,
+    )  # fmt: skip
+    if not findings:
+        columns = make_columns(id_column, label_column, score_columns, patient_column, cluster)
+        whole, result = _evaluate(predictions, columns, more)
+        if as_json:
+            echo_json(result)
+        else:
+            _echo(whole, result, level)
+        return
+    results = {}
+    for finding in findings:
+        label, _, score = finding.rpartition(":")
+        if not label or not score:
+            raise StatisticsError(f"--finding {finding}: write LABEL:SCORE, the two columns")
+        if label in results:
+            raise StatisticsError(f"--finding {finding}: the label {label!r} is given twice")
+        columns = make_columns(id_column, label, (score,), patient_column, cluster)
+        whole, results[label] = _evaluate(predictions, columns, more)
+        if not as_json:
+            click.echo(f"{label}:")
+            _echo(whole, results[label], level)
+            click.echo()
+    if as_json:
+        echo_json({"findings": results})
+
+
+@dataclass(frozen=True)
+class _More:
+    """What is to be computed besides the AUC."""
+
+    cluster: str | None
+    interval: Literal["newcombe", "logit", "wald"]
+    level: float
+    validation: Path | None
+    by: tuple[str, ...]
+    calibration: bool
+    thresholds: tuple[float, ...]
+    prevalence: float | None
+    sites: str | None
+    specificities: tuple[float, ...]
+    net_benefits: tuple[float, ...]
+    bootstrap: int | None
+    seed: int
+
+
+def _evaluate(path: Path, columns: Columns, more: _More) -> tuple[Comparison, dict[str, Any]]:
     from dataclasses import asdict, replace
 
     from cxrbench.statistics import (
         assess_calibration,
+        at_threshold,
         average_precision,
         compare_all,
+        net_benefit,
         operating_points,
+        pooled_auc,
+        predictive_values,
         read_predictions,
+        recalibration,
     )
     from cxrbench.statistics.inputs import as_probabilities
 
-    columns = make_columns(id_column, label_column, score_columns, patient_column, cluster)
-    test = read_predictions(predictions, columns)
-    groups = test.patients if cluster else None
-    whole = compare_all(test.labels, test.scores, groups, interval=interval, level=level)
+    level = more.level
+    test = read_predictions(path, columns)
+    groups = test.patients if more.cluster else None
+    whole = compare_all(test.labels, test.scores, groups, interval=more.interval, level=level)
     whole = with_patients(replace(whole, pairs=(), omnibus=None), test.n_patients, columns.patient)
     result = whole.to_dict()
     for unused in ("pairs", "omnibus", "adjust"):
         del result[unused]
+    chosen_on, chosen = None, {}
+    if more.validation is not None:
+        chosen_on = read_predictions(more.validation, columns)
+        _refuse_overlap(test, chosen_on, path, more.validation)
+        chosen = dict(zip(columns.scores, chosen_on.scores.values(), strict=True))
+    members = {column: _column(test, "--by", column) for column in more.by}
+    of_site = None if more.sites is None else _column(test, "--sites", more.sites)
 
-    for column, curve, scores in zip(score_columns, result["curves"], test.scores.values(), strict=True):
+    for column, curve, scores in zip(columns.scores, result["curves"], test.scores.values(), strict=True):
         curve["average_precision"] = average_precision(test.labels, scores)
-        if calibration:
-            as_probabilities(scores, f"{predictions}: {column}", test.image_ids.tolist())
-            curve["calibration"] = asdict(assess_calibration(test.labels, scores, level=level))
-    if validation is not None:
-        chosen_on = read_predictions(validation, columns)
-        _refuse_overlap(test, chosen_on, predictions, validation)
-        for curve, at, scores in zip(
-            result["curves"], chosen_on.scores.values(), test.scores.values(), strict=True
-        ):
-            points = operating_points(chosen_on.labels, at, test.labels, scores, groups, level=level)
+        if more.calibration or more.net_benefits:
+            as_probabilities(scores, f"{path}: {column}", test.image_ids.tolist())
+        if more.calibration:
+            curve["calibration"] = asdict(assess_calibration(test.labels, scores, level=level)) | asdict(
+                recalibration(test.labels, scores, groups, level=level)
+            )
+        points = [
+            at_threshold(test.labels, scores, threshold, groups, rule=f"given {threshold:g}", level=level)
+            for threshold in more.thresholds
+        ]
+        if chosen_on is not None:
+            at = chosen[column]
+            points += operating_points(chosen_on.labels, at, test.labels, scores, groups, level=level)
+        if points:
             curve["operating_points"] = [asdict(point) for point in points]
-    for curve, scores in zip(result["curves"], test.scores.values(), strict=True):
-        if by:
-            curve["subgroups"] = [
-                _subgroups(test, scores, column, cluster is not None, interval, level) for column in by
+        if more.prevalence is not None:
+            curve["predictive_values"] = [
+                {"rule": point.rule} | asdict(predictive_values(point, more.prevalence, level=level))
+                for point in points
             ]
+        if more.net_benefits:
+            found = net_benefit(test.labels, scores, more.net_benefits, groups, level=level)
+            curve["net_benefit"] = [asdict(row) for row in found]
+        if of_site is not None:
+            curve["sites"] = asdict(pooled_auc(test.labels, scores, of_site, groups, level=level))
+        if more.bootstrap or more.specificities:
+            curve["bootstrap"] = bootstrapped(test.labels, scores, groups, more)
+        if members:
+            curve["subgroups"] = [
+                _subgroups(test, scores, column, values, more) for column, values in members.items()
+            ]
+    return whole, result
 
-    if as_json:
-        echo_json(result)
-        return
+
+def bootstrapped(labels: Any, scores: Any, groups: Any, more: _More) -> dict[str, Any]:
+    """Return BCa intervals of the AUC, average precision, and parts of the curve, and its band."""
+    from dataclasses import asdict
+
+    import numpy as np
+
+    from cxrbench.statistics import resampled, roc_band
+
+    count = more.bootstrap or RESAMPLES
+    found: dict[str, Any] = {}
+    for name, statistic in resampled_numbers(more.specificities).items():
+        rng = np.random.default_rng(more.seed)
+        found[name] = asdict(
+            resampled(labels, scores, statistic, groups, rng=rng, resamples=count, level=more.level)
+        )
+    rng = np.random.default_rng(more.seed)
+    band = roc_band(labels, scores, groups, rng=rng, resamples=count, level=more.level)
+    return {"resamples": count, "seed": more.seed, "numbers": found, "roc_band": [asdict(p) for p in band]}
+
+
+def _echo(whole: Comparison, result: dict[str, Any], level: float) -> None:
     echo_table(curve_rows(whole))
     echo_sample(whole)
     for curve in result["curves"]:
         _echo_more(curve, level)
+
+
+def _column(test: Predictions, option: str, column: str) -> Any:
+    from cxrbench.errors import StatisticsError
+
+    if column not in test.table.columns:
+        raise StatisticsError(
+            f"{option} {column}: no such column; besides ids, label and scores the file has "
+            f"{', '.join(map(str, test.table.columns)) or 'none'}"
+        )
+    values = test.table[column]
+    missing = [row for row, value in enumerate(values.astype(str)) if not value.strip()]
+    if option == "--sites" and missing:
+        raise StatisticsError(f"--sites {column}: no site for {len(missing)} images")
+    return values
 
 
 def _refuse_overlap(
@@ -128,34 +283,20 @@ def _refuse_overlap(
             )
 
 
-def _subgroups(
-    test: Predictions,
-    scores: Any,
-    column: str,
-    clustered: bool,
-    interval: Literal["newcombe", "logit", "wald"],
-    level: float,
-) -> dict[str, Any]:
+def _subgroups(test: Predictions, scores: Any, column: str, values: Any, more: _More) -> dict[str, Any]:
     from dataclasses import asdict
 
-    from cxrbench.errors import StatisticsError
     from cxrbench.statistics import age_bands, subgroup_aucs
 
-    if column not in test.table.columns:
-        raise StatisticsError(
-            f"--by {column}: no such column; besides ids, label and scores the file has "
-            f"{', '.join(map(str, test.table.columns)) or 'none'}"
-        )
-    values = test.table[column]
     members = age_bands(values) if column == "age" else values.replace("", None)
     report = subgroup_aucs(
         test.labels,
         scores,
         members,
-        test.patients if clustered else None,
+        test.patients if more.cluster else None,
         by=column,
-        interval=interval,
-        level=level,
+        interval=more.interval,
+        level=more.level,
     )
     return asdict(report)
 
@@ -169,6 +310,12 @@ def _echo_more(curve: dict[str, Any], level: float) -> None:
             f"Brier score {show(found['brier'])}, expected calibration error "
             f"{show(found['expected_calibration_error'])}"
         )
+        click.echo(
+            f"calibration intercept {_with_ends(found, 'intercept')}, slope {_with_ends(found, 'slope')}; "
+            f"Spiegelhalter z {show(found['spiegelhalter_z'], 3)}, p = {show_p(found['spiegelhalter_p'])}"
+        )
+        for note in found["notes"]:
+            click.echo(f"note: {note}")
         echo_table(
             [
                 {
@@ -185,8 +332,8 @@ def _echo_more(curve: dict[str, Any], level: float) -> None:
         echo_table(
             [
                 {
-                    "threshold from validation": point["rule"],
-                    "threshold": f"{point['threshold']:.6g}",
+                    "threshold": point["rule"],
+                    "score": f"{point['threshold']:.6g}",
                     "sensitivity": show(point["sensitivity"]["value"]),
                     interval: show_interval(point["sensitivity"]["ci_low"], point["sensitivity"]["ci_high"]),
                     "specificity": show(point["specificity"]["value"]),
@@ -195,6 +342,52 @@ def _echo_more(curve: dict[str, Any], level: float) -> None:
                     ),
                 }
                 for point in curve["operating_points"]
+            ]
+        )
+    if "predictive_values" in curve:
+        echo_table(
+            [
+                {"threshold": row["rule"]}
+                | {
+                    f"{name} at {row['prevalence']:g}" if key in ("ppv", "npv") else name: show_number(
+                        row[key]["value"], row[key]["ci_low"], row[key]["ci_high"]
+                    )
+                    for key, name in (
+                        ("ppv", "PPV"), ("npv", "NPV"), ("lr_positive", "LR+"), ("lr_negative", "LR-"),
+                    )
+                }
+                for row in curve["predictive_values"]
+            ]
+        )  # fmt: skip
+    if "net_benefit" in curve:
+        echo_table(
+            [
+                {
+                    "act from": f"{row['threshold']:g}",
+                    "net benefit": show(row["model"]),
+                    interval: show_interval(row["ci_low"], row["ci_high"]),
+                    "of acting on all": show(row["everybody"]),
+                    "gain": show(row["gain"]),
+                }
+                for row in curve["net_benefit"]
+            ]
+        )
+    if "sites" in curve:
+        found = curve["sites"]
+        click.echo(f"AUC within sites {_with_ends(found, 'within')}, over sites {_with_ends(found, 'over')}")
+        if found["left_out"]:
+            click.echo(f"note: left out, too few images of a class: {', '.join(found['left_out'])}")
+    if "bootstrap" in curve:
+        echo_table(
+            [
+                {
+                    "bootstrap over patients": name,
+                    "value": show(row["value"]),
+                    "SE": show(row["se"]),
+                    interval: show_interval(row["ci_low"], row["ci_high"]),
+                    "": row["note"] or "",
+                }
+                for name, row in curve["bootstrap"]["numbers"].items()
             ]
         )
     for report in curve.get("subgroups", ()):
@@ -219,3 +412,7 @@ def _echo_more(curve: dict[str, Any], level: float) -> None:
                 f"heterogeneity by {report['by']}: chi-square {test['chi2']:.4f} on {test['df']} df, "
                 f"p = {show_p(test['p_value'])}"
             )
+
+
+def _with_ends(found: dict[str, Any], name: str) -> str:
+    return show_number(found[name], found[f"{name}_low"], found[f"{name}_high"])

@@ -30,6 +30,7 @@ from cxrbench.statistics.power import (
     auc_power,
     comparison_power,
     design_effect,
+    images_for_comparison,
     images_for_power,
     images_for_precision,
     patients_needed,
@@ -47,7 +48,13 @@ from cxrbench.statistics.predictive import PredictiveValues, predictive_values
 from cxrbench.statistics.readers import ReaderStudy, reader_study
 from cxrbench.statistics.recalibration import Recalibration, recalibration
 from cxrbench.statistics.records import Comparison, Curve, MarginTest, Omnibus, Pair
-from cxrbench.statistics.resampling import Resampled, resampled, resampled_difference
+from cxrbench.statistics.resampling import (
+    BandPoint,
+    Resampled,
+    resampled,
+    resampled_difference,
+    roc_band,
+)
 from cxrbench.statistics.seeds import SeedSpread, across_seeds
 from cxrbench.statistics.sites import PooledAuc, pooled_auc
 from cxrbench.statistics.subgroups import Subgroup, SubgroupReport, age_bands, subgroup_aucs
@@ -55,6 +62,7 @@ from cxrbench.statistics.verdicts import Outcome, Target, Verdict, verdict
 
 __all__ = [
     "Adjustment",
+    "BandPoint",
     "Bootstrap",
     "Calibration",
     "Columns",
@@ -96,6 +104,7 @@ __all__ = [
     "compare_unpaired",
     "comparison_power",
     "design_effect",
+    "images_for_comparison",
     "images_for_power",
     "images_for_precision",
     "join_predictions",
@@ -114,6 +123,7 @@ __all__ = [
     "recalibration",
     "resampled",
     "resampled_difference",
+    "roc_band",
     "sensitivities_at",
     "sensitivity_at",
     "sensitivity_threshold",

@@ -45,9 +45,16 @@ def partial_auc(labels: npt.ArrayLike, scores: npt.ArrayLike, specificity: float
     width = 1 - specificity
     standard = float(roc_auc_score(truth, values, max_fpr=width)) if width < 1 else None
     if standard is None:
-        return float(roc_auc_score(truth, values))
+        return area(truth, values)
     least, most = width**2 / 2, width
     return ((2 * standard - 1) * (most - least) + least) / width
+
+
+def area(labels: npt.ArrayLike, scores: npt.ArrayLike) -> float:
+    """Return the AUC alone, for a bootstrap."""
+    from sklearn.metrics import roc_auc_score
+
+    return float(roc_auc_score(*_one_curve(labels, scores)))
 
 
 def roc(labels: npt.ArrayLike, scores: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:

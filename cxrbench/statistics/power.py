@@ -209,6 +209,38 @@ def images_for_power(
     )
 
 
+def images_for_comparison(
+    auc_a: float,
+    auc_b: float,
+    prevalence: float,
+    *,
+    correlation: float = 0.5,
+    wanted_power: float = 0.8,
+    hypothesis: Hypothesis = "difference",
+    margin: float = 0.0,
+    design_effect: float = 1.0,
+    level: float = 0.95,
+) -> int:
+    """Return the fewest images with which a paired comparison has the power wanted, before there are data.
+
+    :func:`planned_se` with :func:`comparison_power`; parameters and errors are theirs, and ``prevalence`` is
+    the share of positive images.
+    """
+    if not 0.5 <= wanted_power < 1:
+        raise StatisticsError(f"wanted_power: must be from 0.5 to below 1, not {wanted_power:g}")
+    effect = _effect(auc_a - auc_b, hypothesis, margin)
+    if effect == 0 or (hypothesis != "difference" and effect < 0):
+        raise StatisticsError(f"no number of images shows {hypothesis} here: the true effect is not above 0")
+
+    def reached(n: int) -> float:
+        se = planned_se(auc_a, auc_b, *_split(n, prevalence), correlation=correlation) * math.sqrt(
+            design_effect
+        )
+        return comparison_power(auc_a - auc_b, se, hypothesis=hypothesis, margin=margin, level=level)
+
+    return _fewest(reached, wanted_power, least=_least(prevalence))
+
+
 def images_for_precision(
     auc: float, half_width: float, prevalence: float, *, design_effect: float = 1.0, level: float = 0.95
 ) -> int:

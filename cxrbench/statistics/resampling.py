@@ -18,6 +18,7 @@ from scipy.special import ndtr
 from cxrbench.errors import StatisticsError
 from cxrbench.statistics.bootstrap import strata_of
 from cxrbench.statistics.inputs import BoolArray, FloatArray, Groups, IntArray, as_sample, check_level
+from cxrbench.statistics.partial import sensitivities_at
 
 Statistic = Callable[[BoolArray, FloatArray], float]
 
@@ -165,6 +166,51 @@ def _bootstrap(
         )
     note = None if method == "BCa" else "percentile interval, not BCa"
     return Resampled(value, se, low, high, note=note)
+
+
+@dataclass(frozen=True)
+class BandPoint:
+    """The ROC curve at one specificity, with the ends of the pointwise confidence band."""
+
+    specificity: float
+    sensitivity: float
+    low: float
+    high: float
+
+
+def roc_band(
+    labels: npt.ArrayLike,
+    scores: npt.ArrayLike,
+    groups: npt.ArrayLike | None = None,
+    *,
+    rng: np.random.Generator,
+    resamples: int = 2000,
+    points: int = 21,
+    level: float = 0.95,
+) -> tuple[BandPoint, ...]:
+    """Return sensitivities at evenly spaced specificities with a pointwise percentile band.
+
+    The band holds the curve at any one specificity with the confidence stated, not the whole curve at once.
+    Parameters and errors are those of :func:`resampled`.
+    """
+    if resamples < 100 or points < 2:
+        raise StatisticsError(f"a band needs 100 resamples and 2 points, not {resamples} and {points}")
+    sample = as_sample(labels, {"scores": scores}, groups)
+    tail = (1 - check_level(level)) / 2
+    (row,) = sample.scores
+    at = np.linspace(0, 1, points)
+    patients = sample.groups or Groups(np.arange(row.size), row.size)
+    strata, images_of = strata_of(sample.labels, patients), _Images(patients)
+    found = np.empty((resamples, points))
+    for number in range(resamples):
+        images = images_of(np.concatenate([rng.choice(ids, ids.size) for ids in strata]))
+        found[number] = sensitivities_at(sample.labels[images], row[images], at)
+    here = sensitivities_at(sample.labels, row, at)
+    low, high = np.quantile(found, [tail, 1 - tail], axis=0)
+    return tuple(
+        BandPoint(float(s), float(here[k]), float(min(low[k], here[k])), float(max(high[k], here[k])))
+        for k, s in enumerate(at)
+    )
 
 
 class _Images:

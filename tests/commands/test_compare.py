@@ -254,3 +254,37 @@ def test_a_margin_that_only_python_reads_is_refused(files):
     result = run(*files[0], "--margin", "0_02")
     assert result.exit_code == 2
     assert "'0_02' is not a number" in result.stderr
+
+
+def test_paired_tests_of_other_numbers(files):
+    paths, labels, scores = files
+    result = run(*paths[:2], "--threshold", "0.5", "--specificity", "0.8", "--bootstrap", "100", "--json")
+    assert result.exit_code == 0, result.output
+    rows = {row["what"]: row for row in json.loads(result.stdout)["more"]}
+    assert list(rows) == [
+        "sensitivity at score 0.5 (McNemar)",
+        "specificity at score 0.5 (McNemar)",
+        "AUC (bootstrap)",
+        "average precision (bootstrap)",
+        "sensitivity at specificity 0.8 (bootstrap)",
+        "mean sensitivity from specificity 0.8 (bootstrap)",
+    ]
+    first = rows["sensitivity at score 0.5 (McNemar)"]
+    calls = np.asarray(scores)[:2, np.asarray(labels) == 1] >= 0.5
+    assert first["difference"] == pytest.approx(calls[0].mean() - calls[1].mean())
+    assert 0 <= rows["AUC (bootstrap)"]["p_value"] <= 1
+    assert "McNemar" in run(*paths[:2], "--threshold", "0.5").stdout
+
+
+def test_a_margin_tests_equivalence_too(files):
+    result = run(*files[0], "--margin", "0.5", "--json")
+    assert {pair["equivalence"]["hypothesis"] for pair in json.loads(result.stdout)["pairs"]} == {
+        "equivalence"
+    }
+    assert "equivalent by 0.5" in run(*files[0], "--margin", "0.5").stdout
+
+
+def test_paired_numbers_of_different_images_are_refused(files):
+    result = run(*files[0][:2], "--unpaired", "--threshold", "0.5")
+    assert result.exit_code == 2
+    assert "paired tests" in result.stderr

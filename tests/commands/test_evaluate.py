@@ -251,3 +251,70 @@ def test_percentages_are_refused_by_file_and_image(tmp_path):
     assert f"{tmp_path / 's.csv'}: score: must be probabilities" in result.stderr
     assert "image image0" in result.stderr or "images image0" in result.stderr
     assert "divide percentages by 100" in result.stderr
+
+
+def test_what_reviewers_ask_for_is_in_the_json(predictions_file):
+    result = run(
+        predictions_file,
+        *("--cluster", "patient_id", "--calibration", "--threshold", "0.5", "--prevalence", "0.1"),
+        *("--specificity", "0.9", "--net-benefit", "0.2", "--sites", "view", "--bootstrap", "100", "--json"),
+    )
+    assert result.exit_code == 0, result.output
+    (curve,) = json.loads(result.stdout)["curves"]
+    assert (
+        curve["calibration"]["slope_low"] < curve["calibration"]["slope"] < curve["calibration"]["slope_high"]
+    )
+    (values,) = curve["predictive_values"]
+    assert values["ppv"]["ci_low"] < values["ppv"]["value"] < values["ppv"]["ci_high"]
+    assert set(curve["bootstrap"]["numbers"]) == {
+        "AUC",
+        "average precision",
+        "sensitivity at specificity 0.9",
+        "mean sensitivity from specificity 0.9",
+    }
+    for row in curve["bootstrap"]["numbers"].values():
+        assert row["ci_low"] <= row["value"] <= row["ci_high"]
+    assert len(curve["bootstrap"]["roc_band"]) == 21
+    assert curve["net_benefit"][0]["threshold"] == 0.2
+    assert set(curve["sites"]["sites"]) == {"AP", "PA"}
+    table = run(
+        predictions_file,
+        *("--calibration", "--threshold", "0.5", "--prevalence", "0.1", "--net-benefit", "0.2"),
+        *("--sites", "view", "--bootstrap", "100"),
+    )
+    assert table.exit_code == 0, table.output
+    for shown in ("slope", "PPV at 0.1", "LR+", "net benefit", "within sites", "average precision"):
+        assert shown in table.stdout
+
+
+def test_several_findings_in_one_call(tmp_path):
+    table = _table(60, 3)
+    table["effusion"], table["effusion_score"] = table["label"][::-1].to_numpy(), table["score"] * 2
+    table.to_csv(tmp_path / "s.csv", index=False)
+    result = run(
+        tmp_path / "s.csv", "--finding", "label:score", "--finding", "effusion:effusion_score", "--json"
+    )
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)["findings"]
+    assert found["label"]["curves"][0]["auc"] == auc(table["label"], table["score"]).auc
+    assert found["effusion"]["curves"][0]["auc"] == auc(table["effusion"], table["score"]).auc
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--prevalence", "0.1"], "need a --threshold"),
+        (["--finding", "label"], "write LABEL:SCORE"),
+        (["--finding", "label:score", "--finding", "label:score"], "given twice"),
+        (["--sites", "hospital"], "--sites hospital: no such column"),
+        (["--bootstrap", "10"], "at least 100"),
+        (["--bootstrap", "1_00"], "is not a whole number"),
+        (["--threshold", "nan"], "threshold: must be a number"),
+        (["--net-benefit", "1"], "threshold: must lie strictly between 0 and 1"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused_in_one_line(predictions_file, arguments, message):
+    result = run(predictions_file, *arguments)
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert "Traceback" not in result.output

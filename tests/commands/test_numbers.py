@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 import pytest
 
-from cxrbench.commands import compare, evaluate, gate
+from cxrbench.commands import compare, evaluate, gate, power
 from cxrbench.commands._numbers import number
 from cxrbench.commands._seeds import seeds
 
@@ -22,9 +22,9 @@ def test_what_is_a_number_is_read(text, value):
 
 
 def test_every_option_of_these_commands_with_a_number_reads_it_so():
-    for module in (compare, evaluate, gate):
+    for module in (compare, evaluate, gate, power):
         for option in module.command.params:
-            assert option.type is not click.FLOAT, (module.__name__, option.name)
+            assert option.type not in (click.FLOAT, click.INT), (module.__name__, option.name)
 
 
 @pytest.mark.parametrize("text", ["1_0", "１", "1.0", "1,,2", ""])
