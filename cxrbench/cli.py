@@ -19,6 +19,7 @@ _COMMANDS = {
     "evaluate": "cxrbench.commands.evaluate",
     "compare": "cxrbench.commands.compare",
     "power": "cxrbench.commands.power",
+    "faults": "cxrbench.commands.faults",
     "baseline": "cxrbench.commands.baseline",
     "gate": "cxrbench.commands.gate",
     "trace": "cxrbench.commands.trace",

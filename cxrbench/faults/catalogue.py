@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -11,9 +10,9 @@ from typing import Literal
 import numpy as np
 
 from cxrbench.faults.planting import (
-    HeadKept,
     TargetData,
     augmented_twice,
+    head_kept,
     labels_shuffled,
     leaked_into_training,
     third_inverted,
@@ -21,6 +20,7 @@ from cxrbench.faults.planting import (
     unchanged_network,
     without_normalisation,
 )
+from cxrbench.training.augment import Augment, augment
 from cxrbench.training.network import Network
 
 Start = Literal["parent", "grandparent", "initial"]
@@ -35,8 +35,8 @@ class Fault:
     data: changes the target's images; draws from the generator that it is given.
     start: whose parameters the stage starts from; "initial" are the study's initial ones.
     seed_shift: added to the training seed.
-    network: what is trained.
-    training: a context that is open while the stage is trained.
+    network: changes the network that the stage starts with.
+    augment: moves and re-exposes every training batch.
     prediction: changes the trained network before it predicts the test images.
     trains: False where the study's own network is tested.
     control: nothing is wrong, so nothing may be seen.
@@ -47,8 +47,8 @@ class Fault:
     data: Callable[[TargetData, np.random.Generator], TargetData] = unchanged
     start: Start = "parent"
     seed_shift: int = 0
-    network: type[Network] = Network
-    training: Callable[[], AbstractContextManager[None]] = nullcontext
+    network: Callable[[Network], None] = unchanged_network
+    augment: Augment = augment
     prediction: Callable[[Network], None] = unchanged_network
     trains: bool = True
     control: bool = False
@@ -91,14 +91,14 @@ FAULTS = (
         data=partial(labels_shuffled, share=0.10),
     ),
     NO_NORMALISATION,
-    Fault("head not reset", "the target's head keeps the constructor's parameters", network=HeadKept),
+    Fault("head not reset", "the target's head keeps the constructor's parameters", network=head_kept),
     Fault(
         "wrong parent: grandparent",
         "the target stage starts from the stage before its parent",
         start="grandparent",
     ),
     UNTRAINED,
-    Fault("augmentation twice", "every training batch is augmented twice", training=augmented_twice),
+    Fault("augmentation twice", "every training batch is augmented twice", augment=augmented_twice),
     Fault(
         "leak, 5%",
         "5% of the test images are trained on as well, put in behind the leak audit",

@@ -5,17 +5,14 @@ Nothing here reads or writes a file, and no input is changed in place.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from unittest.mock import patch
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from cxrbench.training import loop
 from cxrbench.training.augment import augment
 from cxrbench.training.config import Augmentation
 from cxrbench.training.data import LabelledImages
@@ -105,23 +102,18 @@ def leaked_into_training(data: TargetData, random: np.random.Generator, share: f
     )
 
 
-class HeadKept(Network):
-    """A network whose heads keep the constructor's parameters: a stage cannot reset them."""
+def augmented_twice(images: Tensor, settings: Augmentation, generator: torch.Generator) -> Tensor:
+    """Augment a batch twice."""
+    return augment(augment(images, settings, generator), settings, generator)
 
-    def reset_head(self, role: str, prevalence: Sequence[float], seed: int) -> None:
+
+def head_kept(network: Network) -> None:
+    """Make the heads of ``network`` keep the constructor's parameters: a stage cannot reset them."""
+
+    def keep(role: str, prevalence: Sequence[float], seed: int) -> None:
         """Do nothing."""
 
-
-@contextmanager
-def augmented_twice() -> Iterator[None]:
-    """Augment every training batch twice while the context is open."""
-
-    def twice(images: Tensor, settings: Augmentation, generator: torch.Generator) -> Tensor:
-        return augment(augment(images, settings, generator), settings, generator)
-
-    # The loop calls the name in its own module: replaced there, the training needs no hook for it.
-    with patch.object(loop, "augment", twice):
-        yield
+    network.reset_head = keep  # type: ignore[method-assign]
 
 
 def unchanged_network(network: Network) -> None:

@@ -6,7 +6,7 @@ the checkpoint, so that what is finished is kept and a killed run goes on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -33,18 +33,19 @@ from cxrbench.statistics.predictions import (
 from cxrbench.statistics.verdicts import Verdict, verdict
 from cxrbench.study.executor import torch_threads
 from cxrbench.study.finished import FinishedStudy
-from cxrbench.study.predictions import predict_images
+from cxrbench.study.predictions import kept_file, predict_images, record_file
 from cxrbench.study.prepare import Prepared, RoleData, prepare
 from cxrbench.study.profile import Profile
 from cxrbench.study.progress import StudyProgress
 from cxrbench.study.results import Results
 from cxrbench.study.stages import heads, initial, make_stage
 from cxrbench.training.checkpoints import StageFolder, TrainedStage
-from cxrbench.training.loop import hand_on_trunk, load_network, train_stage
+from cxrbench.training.loop import load_network, train_stage
 from cxrbench.training.network import Network
 from cxrbench.training.seeds import derive_seed
 
 FORMAT = 1
+TEST = "test.csv"
 PREFERRED = "sequential"
 
 
@@ -248,13 +249,13 @@ def _predictions(bench: _Bench, fault: Fault, data: TargetData, seed: int) -> Pr
             ),
         },
     )
-    path = folder.path / "test.csv"
-    kept = path.exists()
-    if not kept:
+    path = folder.path / TEST
+    kept = kept_file(path, folder.key)
+    if kept is None:
         trained = _trained(bench, fault, data, parent, folder, seed) if fault.trains else clean
-        _predict(bench, fault, data, trained, path, seed)
+        _predict(bench, fault, data, trained, folder, seed)
     bench.progress.say(
-        f"seed {seed}  fault: {fault.name}  ({'kept from an earlier run' if kept else 'done'})"
+        f"seed {seed}  fault: {fault.name}  ({'done' if kept is None else 'kept from an earlier run'})"
     )
     return read_predictions(path)
 
@@ -279,40 +280,39 @@ def _trained(
 ) -> TrainedStage:
     role, shifted = bench.profile.target, seed + fault.seed_shift
     start = parent.folder if parent else None
-    honest = make_stage(bench.profile, bench.run, bench.prepared, shifted, folder, start).job()
+    stage = make_stage(bench.profile, bench.run, bench.prepared, shifted, folder, start)
+    honest = stage.job()
     job = replace(
         honest,
         train={**honest.train, role: data.parts["train"]},
         validation={**honest.validation, role: data.parts["validation"]},
+        augment=fault.augment,
     )
-    with fault.training():
-        return train_stage(job, _starter(bench, fault, parent, shifted), folder, bench.device, bench.progress)
 
-
-def _starter(bench: _Bench, fault: Fault, parent: TrainedStage | None, seed: int) -> Callable[[], Network]:
     def network() -> Network:
-        made = fault.network(bench.profile.network, heads(bench.run, bench.prepared), seed)
-        if parent is None:
-            initial(bench.profile).load(made)
-        else:
-            hand_on_trunk(parent.folder, made)
+        made = stage.start()
+        fault.network(made)
         return made
 
-    return network
+    return train_stage(job, network, folder, bench.device, bench.progress)
 
 
 def _predict(
-    bench: _Bench, fault: Fault, data: TargetData, trained: TrainedStage, path: Path, seed: int
+    bench: _Bench, fault: Fault, data: TargetData, trained: TrainedStage, folder: StageFolder, seed: int
 ) -> None:
     outputs = heads(bench.run, bench.prepared)
     network = load_network(trained.folder, bench.profile.network, outputs, bench.device)
     fault.prediction(network)
     precision = bench.profile.stage_config(bench.run.stage).precision
     with bench.progress.task(f"predicting with fault: {fault.name}"):
-        scores, _ = predict_images(bench.profile.target, network, data.parts["test"], bench.device, precision)
+        scores, seconds = predict_images(
+            bench.profile.target, network, data.parts["test"], bench.device, precision
+        )
     clean = bench.clean[seed]
     assert clean.patients is not None
+    path = folder.path / TEST
     write_predictions(path, clean.image_ids.tolist(), clean.patients.tolist(), clean.labels, scores)
+    record_file(path, bench.out, folder.key, len(scores), seconds, processes=1)
 
 
 def _measured(bench: _Bench, faulty: dict[int, Predictions]) -> Measured:

@@ -112,7 +112,7 @@ class SchemePredictions:
         A file is kept where its network, its images and the code that predicts are the same and nobody has
         changed it.
         """
-        records = {part.part: _kept(self.out / part.path, part.key) for part in self.parts}
+        records = {part.part: kept_file(self.out / part.path, part.key) for part in self.parts}
         return {part: record for part, record in records.items() if record is not None}
 
     def missing(self, processes: int) -> SchemePredictions:
@@ -143,7 +143,7 @@ class SchemePredictions:
                 progress.stop()
             path = self.out / part.path
             write_predictions(path, part.image_ids, part.patients, part.images.labels[:, 0], scores)
-            _record(path, self.out, part.key, len(part.image_ids), seconds, self.processes, trace)
+            record_file(path, self.out, part.key, len(part.image_ids), seconds, self.processes, trace)
 
 
 def scheme_predictions(
@@ -215,7 +215,7 @@ def join_folds(folds: Sequence[Files], out: Path, seed: int) -> Files:
             sources = [fold[scheme][part] for fold in folds]
             path = out / prediction_path(seed, scheme, part)
             key = digest([source.sha256 for source in sources])
-            record = _kept(path, key)
+            record = kept_file(path, key)
             if record is None:
                 read = [read_predictions(out / source.path) for source in sources]
                 images = np.concatenate([of.image_ids for of in read])
@@ -232,7 +232,7 @@ def join_folds(folds: Sequence[Files], out: Path, seed: int) -> Files:
                 )
                 seconds = sum(source.seconds for source in sources)
                 processes = max(source.processes for source in sources)
-                record = _record(path, out, key, len(images), seconds, processes)
+                record = record_file(path, out, key, len(images), seconds, processes)
             joined.setdefault(scheme, {})[part] = record
     return joined
 
@@ -262,7 +262,7 @@ def reference_scores(
     return tuple(map(float, scores))
 
 
-def _kept(path: Path, key: str) -> PredictionFile | None:
+def kept_file(path: Path, key: str) -> PredictionFile | None:
     """Return the record of ``path`` where it and the file are whole and of ``key``; else it is made anew."""
     if not path.is_file():
         return None
@@ -273,7 +273,7 @@ def _kept(path: Path, key: str) -> PredictionFile | None:
     return found if found.key == key and found.sha256 == file_sha256(path) else None
 
 
-def _record(
+def record_file(
     path: Path,
     out: Path,
     key: str,

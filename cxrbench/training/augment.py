@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from cxrbench.training.config import Augmentation
+
+Augment = Callable[[Tensor, Augmentation, torch.Generator], Tensor]
+"""What moves and re-exposes a batch of training images: :func:`augment`, or another in its place."""
 
 
 def augment(images: Tensor, settings: Augmentation, generator: torch.Generator) -> Tensor:

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from cxrbench.errors import TrainingError
 from cxrbench.text import complaint
-from cxrbench.training.augment import augment
+from cxrbench.training.augment import Augment, augment
 from cxrbench.training.checkpoints import (
     DamagedError,
     EpochRecord,
@@ -54,6 +54,7 @@ class Job:
     name: the run's path in the notation, for the progress bar and for deriving its random numbers.
     train, validation: role -> images; pooled where there are several roles.
     processes: how many stages are trained at a time; the speed depends on it and nothing else.
+    augment: what every training batch is moved and re-exposed by.
 
     Raises
     ------
@@ -69,6 +70,7 @@ class Job:
     selection: BestValidationAuc
     seed: int
     processes: int = 1
+    augment: Augment = augment
 
     def __post_init__(self) -> None:
         where = f"stage {self.name!r}"
@@ -253,7 +255,7 @@ def _epoch(
             rate = learning_rate(epoch * per_epoch + i, config.epochs * per_epoch, config)
             for group in optimiser.param_groups:
                 group["lr"] = rate
-            loss = train_step(network, optimiser, train, rows, job.roles, config, randomness)
+            loss = train_step(network, optimiser, train, rows, job.roles, config, randomness, job.augment)
             total += loss
             tracer.step(network, loss, rate)
             # Reading the loss waits for a GPU, so it is read now and then.
@@ -299,6 +301,7 @@ def train_step(
     roles: Sequence[str],
     config: StageConfig,
     randomness: torch.Generator,
+    augment: Augment = augment,
 ) -> Tensor:
     """Take one step on the images in ``rows`` of ``train``; return the loss, on the device and detached."""
     images = augment(to_float(train.pixels[rows]), config.augmentation, randomness)

@@ -7,16 +7,15 @@ import pytest
 import torch
 
 from cxrbench.faults.planting import (
-    HeadKept,
     TargetData,
     augmented_twice,
+    head_kept,
     labels_shuffled,
     leaked_into_training,
     third_inverted,
     unchanged,
     without_normalisation,
 )
-from cxrbench.training import loop
 from cxrbench.training.augment import augment
 from cxrbench.training.config import Augmentation
 from cxrbench.training.data import LabelledImages
@@ -157,7 +156,8 @@ def test_without_normalisation_the_network_sees_plain_intensities():
 
 
 def test_a_kept_head_is_the_constructors():
-    kept, honest = HeadKept("densenet121", {"covid": 1}, seed=0), Network("densenet121", {"covid": 1}, seed=0)
+    kept, honest = Network("densenet121", {"covid": 1}, seed=0), Network("densenet121", {"covid": 1}, seed=0)
+    head_kept(kept)
     constructed = honest.heads["covid"].weight.clone()
     kept.reset_head("covid", [0.75], 1)
     honest.reset_head("covid", [0.75], 1)
@@ -165,15 +165,9 @@ def test_a_kept_head_is_the_constructors():
     assert not torch.equal(honest.heads["covid"].weight, constructed)
 
 
-def test_the_loop_augments_twice_while_the_context_is_open():
+def test_a_batch_is_augmented_twice_with_draws_of_its_own_each_time():
     batch = torch.rand(2, 1, 32, 32, generator=generator("batch"))
-    with augmented_twice():
-        found = loop.augment(batch, Augmentation(), generator("draws"))
+    found = augmented_twice(batch, Augmentation(), generator("draws"))
     draws = generator("draws")
     assert torch.equal(found, augment(augment(batch, Augmentation(), draws), Augmentation(), draws))
-
-
-def test_the_augmentation_is_put_back_after_an_error():
-    with pytest.raises(KeyboardInterrupt), augmented_twice():
-        raise KeyboardInterrupt
-    assert loop.augment is augment
+    assert not torch.equal(found, augment(batch, Augmentation(), generator("draws")))

@@ -26,6 +26,7 @@ from cxrbench.gate.rules import gate
 from cxrbench.study.prepare import RoleData
 from cxrbench.study.progress import Silent
 from cxrbench.study.run import run_study
+from cxrbench.study.stages import Stage
 from cxrbench.training.augment import augment
 from cxrbench.training.network import Network
 
@@ -158,7 +159,8 @@ def test_a_broken_augmentation_is_caught(study, baseline, tmp_path, monkeypatch)
     def broken(images, settings, generator):
         return 1 - augment(images, settings, generator)
 
-    monkeypatch.setattr("cxrbench.training.loop.augment", broken)
+    honest = Stage.job
+    monkeypatch.setattr(Stage, "job", lambda stage: replace(honest(stage), augment=broken))
     check = check_of(study(tmp_path), baseline)
     assert check.verdict.outcome == "fail", check.verdict.sentence
 
