@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cxrbench.commands._errors import user_errors
+from cxrbench.text import one_line
 
 if TYPE_CHECKING:
     from cxrbench.datasets.check import Counts, Reading
@@ -44,6 +45,8 @@ def check(
 ) -> None:
     """Count the images, patients and labels of data set NAME in ROOT, or in the one folder in ROOT that fits.
 
+    Pictures that came out almost black, almost white, or with hardly any grey levels are listed.
+
     Exits with 1 where listed files are missing or cannot be read, and with 2 where the folder cannot be
     understood at all.
     """
@@ -60,17 +63,22 @@ def check(
     readings = _read_files(folder, cohort.table["path"].tolist()) if read_files else []
     counts = count(cohort, readings)
     broken = [reading for reading in readings if reading.error is not None]
+    odd = [(reading.path, reading.faults) for reading in readings if reading.faults]
     wrong = problems(counts, broken, allow_missing=allow_missing)
     if as_json:
         result = {
             **counts.as_json(),
             "read": len(readings) - len(broken) if read_files else None,
             "broken": [{"path": reading.path, "reason": reading.error} for reading in broken],
+            "odd_pictures": [{"path": path, "faults": list(faults)} for path, faults in odd],
             "problems": wrong,
         }
         click.echo(json.dumps(result, indent=2, ensure_ascii=False))
     else:
         click.echo(_as_text(counts, folder, len(readings) - len(broken) if read_files else None))
+        if odd:
+            click.echo(f"\npictures that may be no radiographs: {len(odd):,}")
+            click.echo("\n".join(f"  {one_line(path)}: {', '.join(faults)}" for path, faults in odd))
     for line in wrong:
         click.echo(f"Error: {line}", err=True)
     if wrong:

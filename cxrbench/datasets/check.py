@@ -16,18 +16,23 @@ from cxrbench.cohort.table import COLUMNS, Cohort
 from cxrbench.datasets.folder import FolderCohort, shortened
 from cxrbench.datasets.tables import sexes, views
 from cxrbench.errors import RadiographError
-from cxrbench.radiograph import Header, read, read_header
+from cxrbench.radiograph import Header, picture_faults, read_header, read_shown
 
 _FEW = 20
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What came of reading one file: its header, or why it could not be read."""
+    """What came of reading one file: its header, or why it could not be read.
+
+    ``faults``: what makes its picture unlikely to be a radiograph
+    (:func:`cxrbench.radiograph.picture_faults`).
+    """
 
     path: str
     header: Header
     error: str | None = None
+    faults: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -144,8 +149,8 @@ def remaining(counts: Counts) -> list[tuple[str, int, int]]:
 
 def _read_one(root: Path, path: str) -> Reading:
     try:
-        read(root / path)
-        return Reading(path, read_header(root / path))
+        faults = picture_faults(read_shown(root / path))
+        return Reading(path, read_header(root / path), faults=faults)
     except RadiographError as error:
         return Reading(path, Header(), error.reason)
 

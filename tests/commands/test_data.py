@@ -6,8 +6,10 @@ import shutil
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 
 from cxrbench.commands.data import command
 
@@ -194,6 +196,7 @@ def test_json_gives_all_counts():
         "notes": ["patient ids that share a file with an earlier one, taken as the same patient: 1"],
         "read": 11,
         "broken": [],
+        "odd_pictures": [],
         "problems": [result.stderr.removeprefix("Error: ").rstrip("\n")],
     }
     assert found["others"]["finding"]["Pneumonia/Viral/COVID-19"] == 3
@@ -243,3 +246,33 @@ def test_options_of_a_manifest_are_refused_elsewhere():
     result = check("kermany", FIXTURES / "kermany", "--label", "Pneumonia")
     assert result.exit_code == 2
     assert "data set 'kermany' has no option 'labels'" in result.stderr
+
+
+def test_pictures_that_may_be_no_radiographs_are_listed_with_their_path_and_labels_counted(tmp_path):
+    random = np.random.default_rng(0)
+    film = random.integers(0, 255, (32, 32), dtype=np.uint8)
+    black = np.where(film > 250, film, film % 20).astype(np.uint8)
+    pictures = {
+        "film": film,
+        "black": black,
+        "white": 255 - black,
+        "flat": film * 0 + 90,
+        "few": film // 60 * 60,
+    }
+    lines = ["path,patient_id,Edema"]
+    for number, (name, picture) in enumerate(pictures.items()):
+        Image.fromarray(picture).save(tmp_path / f"{name}.png")
+        lines.append(f"{name}.png,{number},{(1, -1, 0, -1, '')[number]}")
+    (tmp_path / "manifest.csv").write_text("\n".join(lines))
+    done = check("manifest", tmp_path)
+    assert done.exit_code == 0
+    listed = done.stdout.split("pictures that may be no radiographs: 4\n")[1].splitlines()
+    assert [line.strip() for line in listed] == [
+        "black.png: almost black",
+        "white.png: almost white",
+        "flat.png: constant",
+        "few.png: fewer than 16 grey levels",
+    ]
+    content = json.loads(check("manifest", tmp_path, "--json").stdout)
+    assert [odd["path"] for odd in content["odd_pictures"]] == [f"{name}.png" for name in list(pictures)[1:]]
+    assert content["labels"]["Edema"] == {"positive": 1, "negative": 1, "uncertain": 2, "unknown": 1}

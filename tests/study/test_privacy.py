@@ -14,6 +14,7 @@ from cxrbench.errors import ProfileError
 from cxrbench.study.privacy import VARIABLE, hashed, patient_key
 from cxrbench.study.profile import load_profile
 from cxrbench.study.progress import Silent
+from cxrbench.study.results import load_results
 from cxrbench.study.run import run_study
 
 
@@ -72,6 +73,7 @@ FILMS = {
     "study.image_size": 32,
     "study.patient_ids": "hashed",
     "roles.findings.patients": "north",
+    "roles.findings.uncertain": {"Mass": "smoothed"},
     "roles.covid.patients": "south",
 }
 
@@ -88,7 +90,8 @@ def hospital(tmp_path_factory):
         for number in range(40):
             name = f"DOE^JANE-{role}-{number}.png"
             Image.fromarray(random.integers(0, 255, (48, 48), dtype=np.uint8)).save(folder / name)
-            lines.append(f"{name},MRN-77{number},{number % 2},WARDSEVEN")
+            value = -1 if role == "findings" and number % 8 == 0 else number % 2
+            lines.append(f"{name},MRN-77{number},{value},WARDSEVEN")
         (folder / f"{role}.csv").write_text("\n".join(lines) + "\n")
     patch = pytest.MonkeyPatch()
     patch.setenv(VARIABLE, "a key of ours")
@@ -135,3 +138,11 @@ def test_two_hospitals_patients_of_one_number_are_two(hospital):
     )
     assert len(north) == len(south) == 40
     assert not north & south
+
+
+def test_what_became_of_uncertain_labels_is_recorded(hospital):
+    roles = load_results(hospital / "results.json").roles
+    mass = roles["findings"].uncertain["Mass"]
+    assert (mass.policy, mass.images) == ("smoothed", 5)
+    assert roles["covid"].uncertain == {}
+    assert roles["findings"].images == 40
