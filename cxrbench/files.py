@@ -201,6 +201,11 @@ def _temporary(final: Path) -> Iterator[Path]:
     try:
         folder.mkdir()
         yield folder / final.name
+    except OSError as error:
+        # A full disk names no file, and the temporary name says little.
+        if error.errno is not None:
+            error.filename = os.fspath(final)
+        raise
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         _ours.discard(folder.name)

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import math
 import os
 import re
 import shutil
@@ -177,10 +178,10 @@ def pack(
         try:
             found = _make(final, recipe, on_bad, workers, progress)
         except OSError as error:
-            needed = len(cohort) * size * size / 2**20
+            needed = math.ceil(len(cohort) * size * size / 2**20)
             raise CohortError(
                 f"{directory}: the packed images cannot be written ({error.strerror or error}); they need "
-                f"{needed:.0f} MiB there"
+                f"{needed:,} MiB there"
             ) from error
     if found.left_out and on_bad == "stop":
         _stop(found.left_out, cohort.dataset, len(cohort), f" (as noted in {final}; delete it to try again)")

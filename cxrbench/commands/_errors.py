@@ -10,6 +10,7 @@ import click
 
 from cxrbench.errors import CxrbenchError
 from cxrbench.study.stopping import Stopped, stoppable
+from cxrbench.text import one_line
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -29,7 +30,13 @@ def user_errors(function: Callable[P, R]) -> Callable[P, R]:
         try:
             return function(*args, **kwargs)
         except CxrbenchError as error:
-            raise UserError(" ".join(str(error).split())) from error
+            raise UserError(one_line(str(error))) from error
+        except BrokenPipeError:
+            # Whoever read the output has gone; click ends quietly.
+            raise
+        except OSError as error:
+            place = f"{error.filename}: " if error.filename else ""
+            raise UserError(one_line(f"{place}{error.strerror or error}")) from error
 
     return wrapper
 

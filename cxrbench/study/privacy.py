@@ -103,10 +103,12 @@ def keep_private(profile: Profile, role: str, cohort: Cohort, folder: Path) -> C
         }
     )
     path = folder / FOLDER / f"{role}.csv"
+    text = whose.to_csv(index=False, lineterminator="\n").encode(errors="surrogateescape")
     try:
-        with atomic_path(path) as temporary:
-            temporary.touch(mode=0o600)
-            whose.to_csv(temporary, index=False)
+        if not (path.is_file() and path.read_bytes() == text):
+            with atomic_path(path) as temporary:
+                temporary.touch(mode=0o600)
+                temporary.write_bytes(text)
     except OSError as error:
         raise ProfileError(f"{path}: cannot be written: {error.strerror}") from None
     official = frozenset(images[image] for image in cohort.official_test if image in images)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
-from cxrbench.errors import ProfileError
+from cxrbench.errors import CxrbenchError, RecordError
 from cxrbench.files import sweep
 from cxrbench.schemes import make_plan
 from cxrbench.study.cluster import cluster_places
@@ -21,10 +24,11 @@ from cxrbench.study.prepare import prepare
 from cxrbench.study.privacy import patient_key
 from cxrbench.study.profile import Profile
 from cxrbench.study.progress import StudyProgress
-from cxrbench.study.results import RESULTS, save_results
+from cxrbench.study.results import RESULTS, load_results, save_results
 from cxrbench.study.tracing import study_trace
+from cxrbench.text import complaint
 from cxrbench.trace.records import NAME as TRACE
-from cxrbench.trace.records import write_trace
+from cxrbench.trace.records import Trace, read_trace, write_trace
 from cxrbench.training.network import check_network
 
 
@@ -83,26 +87,66 @@ def run_study(
             patient_key(profile.roles[role].dataset)
     plan = make_plan(chosen)
     store = store or out
-    try:
+    with _disk_errors_in_words(out):
         for folder in (out, store):
             folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ProfileError(f"the study's folder {folder} cannot be made: {error.strerror}") from None
-    sweep(out, deep=False)
-    for kept in (out / "predictions", store / "splits", store / "audits", store / "stages"):
-        sweep(kept)
-    prepared = prepare(profile, roles, store, data_root, progress, drawn_on)
-    read = time.perf_counter()
-    graph = Graph(profile, plan, prepared, places.description, places.count, store / "stages", out, progress)
-    graph.finish(places.opened())
-    trained, files = graph.trained, graph.files()
-    computed = time.perf_counter()
-    seconds = {"data": read - started, "training and prediction": computed - read}
-    with progress.task("evaluating"):
-        outcome = Outcome(profile, chosen, plan, prepared, trained, files, out, places.description)
-        results = evaluate(outcome, {**seconds, "total": time.perf_counter() - started})
-        trace = study_trace(graph)
-    study = with_earlier(FinishedStudy(out, results), progress.say)
-    save_results(study.results, out / RESULTS)
-    write_trace(trace, out / TRACE)
+        sweep(out, deep=False)
+        for kept in (out / "predictions", store / "splits", store / "audits", store / "stages"):
+            sweep(kept)
+        prepared = prepare(profile, roles, store, data_root, progress, drawn_on)
+        read = time.perf_counter()
+        graph = Graph(
+            profile, plan, prepared, places.description, places.count, store / "stages", out, progress
+        )
+        graph.finish(places.opened())
+        trained, files = graph.trained, graph.files()
+        computed = time.perf_counter()
+        seconds = {"data": read - started, "training and prediction": computed - read}
+        with progress.task("evaluating"):
+            outcome = Outcome(profile, chosen, plan, prepared, trained, files, out, places.description)
+            results = evaluate(outcome, {**seconds, "total": time.perf_counter() - started})
+            trace = study_trace(graph)
+        study = with_earlier(FinishedStudy(out, results), progress.say)
+        return _stored(study, trace)
+
+
+def _stored(study: FinishedStudy, trace: Trace) -> FinishedStudy:
+    """Write results and trace where they are not there already, and return the study.
+
+    So a finished study can lie on a disk that nobody may write to, and keeps the seconds that it took.
+    """
+    place = study.folder / RESULTS
+    try:
+        stored = load_results(place)
+    except CxrbenchError:
+        stored = None
+    if stored is not None and replace(stored, seconds=study.results.seconds) == study.results:
+        study = replace(study, results=stored)
+    else:
+        save_results(study.results, place)
+    try:
+        unchanged = read_trace(study.folder / TRACE) == trace
+    except RecordError:
+        unchanged = False
+    if not unchanged:
+        write_trace(trace, study.folder / TRACE)
     return study
+
+
+@contextmanager
+def _disk_errors_in_words(out: Path) -> Iterator[None]:
+    """Raise CxrbenchError where the disk is full, read-only or fails: which file, and what to do."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        where = error.filename or out
+        what = complaint(error) if error.strerror is None else error.strerror
+        free = ""
+        with suppress(OSError):
+            free = f" ({shutil.disk_usage(out).free / 2**20:,.0f} MiB are free)"
+        raise CxrbenchError(
+            f"{where}: {what}{free}. Packs, splits, checkpoints and predictions are written under {out}: "
+            "make room there, let it be written to, or name another folder. What is finished is kept"
+        ) from error
