@@ -69,10 +69,10 @@ def _is_difference(low: float, difference: float, high: float) -> bool:
 
 
 Proportion = Annotated[float, Field(ge=0, le=1)]
-Speed = Annotated[float, Field(gt=0)]
-Seconds = Annotated[float, Field(gt=0)]
-Count = Annotated[int, Field(ge=0)]
-Several = Annotated[int, Field(ge=1)]
+# Of what can be measured, so that a ratio of two is a number.
+Seconds = Annotated[float, Field(ge=1e-9, le=1e12)]
+Count = Annotated[int, Field(ge=0, le=10**12)]
+Several = Annotated[int, Field(ge=1, le=10**12)]
 Name = Annotated[str, Field(min_length=1)]
 SchemeName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
 Notation = Annotated[str, AfterValidator(_notation)]
