@@ -21,6 +21,7 @@ from cxrbench.datasets.registry import register
 from cxrbench.datasets.tables import has_columns, read_table, refuse_empty, refuse_rows
 from cxrbench.datasets.words import Words
 from cxrbench.errors import DatasetError
+from cxrbench.text import complaint
 
 FINDINGS: dict[str, tuple[str, ...]] = {
     "Pulmonary Atelectasis": (),
@@ -144,8 +145,9 @@ def _from_xml(folder: Path) -> pd.DataFrame:
     for path in sorted(folder.glob("*.xml"), key=lambda path: (len(path.name), path.name)):
         try:
             report = ElementTree.parse(path).getroot()
-        except (ElementTree.ParseError, OSError) as error:
-            raise DatasetError(f"{path}: is not an XML report: {error}") from None
+        except (ElementTree.ParseError, LookupError, ValueError, OSError) as error:
+            # An encoding that is not known, or not for XML, is no ParseError.
+            raise DatasetError(f"{path}: is not an XML report: {complaint(error)}") from None
         uid = report.find("uId")
         if uid is None or "id" not in uid.attrib:
             raise DatasetError(f"{path}: has no uId; it is no report of the collection")

@@ -88,6 +88,7 @@ def test_tables_that_are_wrong_or_do_not_belong_together_are_refused(
     ("text", "message"),
     [
         ("<eCitation>", r"9002\.xml: is not an XML report: "),
+        ('<?xml version="1.0" encoding="utf-88"?><eCitation/>', r"9002\.xml: is not an XML report: "),
         ("<eCitation/>", r"9002\.xml: has no uId"),
     ],
 )
