@@ -28,7 +28,7 @@ from pydicom.uid import (
 from cxrbench.errors import RadiographError
 from cxrbench.radiograph import j2k, jpeg, rle
 from cxrbench.radiograph.display import Depth, fill, padding, shades
-from cxrbench.radiograph.elements import number, text, whole
+from cxrbench.radiograph.elements import number, text, values, whole
 from cxrbench.radiograph.picture import ROWS, Gray, Picture, luminance
 from cxrbench.radiograph.quiet import quiet_libraries
 from cxrbench.radiograph.refusal import Refused, check_size
@@ -53,7 +53,7 @@ _KINDS = {
 """What a SOP class is that is no radiograph, though some of these hold pixels."""
 
 
-def decode(path: Path, max_pixels: int) -> Picture:
+def decode(path: Path, max_pixels: int, at_least: int | None = None) -> Picture:
     """Decode a DICOM file to one channel, as its header says that it is to be shown.
 
     In order: modality LUT or rescale; VOI LUT, else the first window; inversion where the photometric
@@ -66,6 +66,8 @@ def decode(path: Path, max_pixels: int) -> Picture:
     Parameters
     ----------
     max_pixels: more are refused before anything is decoded.
+    at_least: for JPEG 2000 with a window, decode at 1/2, 1/4 or 1/8 scale as long as both sides keep twice as
+        many pixels.
 
     Raises
     ------
@@ -74,7 +76,7 @@ def decode(path: Path, max_pixels: int) -> Picture:
     with quiet_libraries():
         try:
             dataset = open_dataset(path, max_pixels)
-            shown = _show(dataset, _frame(path, dataset, max_pixels), max_pixels)
+            shown = _show(dataset, _frame(path, dataset, max_pixels), max_pixels, at_least)
         except Refused as refused:
             raise RadiographError(path, str(refused)) from refused
         except (RadiographError, ImportError):
@@ -189,12 +191,12 @@ def _frame(path: Path, dataset: Dataset, max_pixels: int) -> _Frame:
     return _Frame(rows, columns, samples, allocated, bits, kind)
 
 
-def _show(dataset: Dataset, frame: _Frame, max_pixels: int) -> Gray:
+def _show(dataset: Dataset, frame: _Frame, max_pixels: int, at_least: int | None) -> Gray:
     syntax = UID(str(dataset.file_meta.TransferSyntaxUID))
     if syntax.is_private or not syntax.is_transfer_syntax:
         raise Refused("is in a transfer syntax that is not known")
     if syntax.is_encapsulated:
-        stored, bits = _unpacked(dataset, frame, syntax, max_pixels)
+        stored, bits = _unpacked(dataset, frame, syntax, max_pixels, at_least)
     else:
         stored, bits = _native(dataset, frame, little=syntax.is_little_endian), frame.bits
     if stored.ndim == 3:
@@ -235,7 +237,9 @@ def _native(dataset: Dataset, frame: _Frame, *, little: bool) -> _Stored:
     return words.reshape(frame.height, frame.width, 3)
 
 
-def _unpacked(dataset: Dataset, frame: _Frame, syntax: UID, max_pixels: int) -> tuple[_Stored, int]:
+def _unpacked(
+    dataset: Dataset, frame: _Frame, syntax: UID, max_pixels: int, at_least: int | None
+) -> tuple[_Stored, int]:
     """Decode compressed pixels by what their stream is, whichever syntax the header names.
 
     Returns
@@ -251,7 +255,11 @@ def _unpacked(dataset: Dataset, frame: _Frame, syntax: UID, max_pixels: int) -> 
     if j2k.is_jpeg_2000(stream):
         codestream = j2k.parse(stream)
         _same_size(frame, codestream.height, codestream.width)
-        decoded = j2k.decode(codestream, max_pixels)
+        halvings = 0 if at_least is None else _halvings(dataset, frame, codestream, at_least)
+        if halvings:
+            decoded = j2k.decode_small(codestream, max_pixels, halvings)
+        else:
+            decoded = j2k.decode(codestream, max_pixels)
         bits = max(bits, codestream.bits)
         if codestream.signed:
             decoded = decoded.astype(np.int16)
@@ -266,6 +274,29 @@ def _unpacked(dataset: Dataset, frame: _Frame, syntax: UID, max_pixels: int) -> 
     if decoded.dtype.itemsize == 1 and bits > 8:
         decoded = decoded.astype(np.uint16)
     return decoded.view(f"u{decoded.dtype.itemsize}"), bits
+
+
+def _halvings(dataset: Dataset, frame: _Frame, codestream: j2k.Codestream, at_least: int) -> int:
+    """Return how often a picture may be halved: a mean of pixels must show what the pixels show in the mean.
+
+    So it is not where the range shown is that of the pixels, and not where some of them are padding.
+    """
+    elements = ("PixelPaddingValue", "VOILUTSequence", "ModalityLUTSequence")
+    plain = (
+        frame.kind in ("MONOCHROME1", "MONOCHROME2")
+        and codestream.components == 1
+        and not codestream.signed
+        and codestream.bits <= frame.bits
+        and not whole(dataset, "PixelRepresentation", 0)
+        and not any(values(dataset, name) for name in elements)
+        and (frame.bits <= 8 or bool(values(dataset, "WindowWidth")))
+    )
+    if not plain:
+        return 0
+    # Its pixels stand for the first of those that they replace, not for their middle. Four pixels for each
+    # of the square keep that shift below an eighth of a pixel of the square.
+    fit = min(frame.height, frame.width) // (2 * at_least)
+    return min(codestream.levels, 3, max(0, fit.bit_length() - 1))
 
 
 def _stream(dataset: Dataset) -> bytes:
@@ -317,12 +348,24 @@ def _fill_colour(luma: _Stored, bits: int) -> Gray:
 def _fill_palette(dataset: Dataset, stored: _Stored) -> Gray:
     levels = np.arange(int(stored.max()) + 1, dtype=np.uint16)
     try:
+        _swap_palette(dataset)
         coloured = apply_color_lut(levels, dataset)
     except Exception as error:
         raise Refused("its palette is missing or damaged") from error
     depth = int(coloured.max()).bit_length()
     bits = 8 if depth <= 8 else depth
     return fill(luminance(coloured[None])[0].astype(np.float64), 0, 2**bits - 1, bits)[stored]
+
+
+def _swap_palette(dataset: Dataset) -> None:
+    """Bring a 16-bit palette of a big-endian file into this machine's byte order, as pydicom takes it."""
+    if dataset.file_meta.TransferSyntaxUID.is_little_endian:
+        return
+    count = int(dataset.RedPaletteColorLookupTableDescriptor[0]) or 65536
+    for colour in ("Red", "Green", "Blue"):
+        name = f"{colour}PaletteColorLookupTableData"
+        if name in dataset and len(dataset[name].value) == 2 * count:
+            dataset[name].value = np.frombuffer(dataset[name].value, ">u2").astype("=u2").tobytes()
 
 
 def _show_monochrome(dataset: Dataset, stored: _Stored, bits: int) -> Gray:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
+from typing import cast
 
 import imagecodecs
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from cxrbench.radiograph.refusal import Refused, check_size
 
@@ -23,7 +26,7 @@ class Codestream:
     ----------
     bits, signed: of its samples; all components have the same.
     components: how many.
-    multiple: whether a multiple component transformation (to YCbCr) is undone when it is decoded.
+    levels: how often its size is halved: it can be decoded at each of these sizes.
     """
 
     bits: int
@@ -31,7 +34,7 @@ class Codestream:
     height: int
     width: int
     components: int
-    multiple: bool
+    levels: int
     _stream: bytes
 
 
@@ -60,14 +63,13 @@ def parse(stream: bytes) -> Codestream:
         raise Refused("its JPEG 2000 stream ends within its header")
     if len({parts[3 * index] for index in range(count)}) > 1 or set(parts[1::3]) | set(parts[2::3]) != {1}:
         raise Refused("its JPEG 2000 components differ in depth or size")
-    at, empty_packets, multiple = 4 + size, 0, False
+    at, empty_packets, levels = 4 + size, 0, 0
     while at + 4 <= len(stream) and stream[at : at + 2] != b"\xff\x90":
         marker, length = stream[at + 1], int.from_bytes(stream[at + 2 : at + 4], "big")
         if stream[at] != 0xFF or length < 2:
             raise Refused(_CUT)
         if marker == 0x52 and length >= 12:
             layers = int.from_bytes(stream[at + 6 : at + 8], "big")
-            multiple = stream[at + 8] != 0
             levels = stream[at + 9]
             places = 0
             for level in range(levels + 1):
@@ -82,7 +84,7 @@ def parse(stream: bytes) -> Codestream:
         at += 2 + length
     _walk_to_the_end(stream, at, empty_packets)
     depth = parts[0]
-    return Codestream((depth & 0x7F) + 1, depth > 0x7F, bottom - top, right - left, count, multiple, stream)
+    return Codestream((depth & 0x7F) + 1, depth > 0x7F, bottom - top, right - left, count, levels, stream)
 
 
 def decode(codestream: Codestream, max_pixels: int) -> npt.NDArray[np.integer]:
@@ -103,6 +105,28 @@ def decode(codestream: Codestream, max_pixels: int) -> npt.NDArray[np.integer]:
     if values.shape[:2] != (codestream.height, codestream.width):
         raise Refused("its JPEG 2000 stream decodes to another size than its header says")
     return values
+
+
+def decode_small(codestream: Codestream, max_pixels: int, halvings: int) -> npt.NDArray[np.integer]:
+    """Decode one component without sign at 1/2, 1/4 or 1/8 of its size, and nothing finer.
+
+    Raises
+    ------
+    Refused
+    """
+    check_size(codestream.width, codestream.height, max_pixels)
+    try:
+        with Image.open(io.BytesIO(codestream._stream), formats=("JPEG2000",)) as image:
+            image.reduce = halvings  # type: ignore[assignment,method-assign]
+            image.load()
+            values = np.asarray(image)
+    except Exception as error:
+        raise Refused(_CUT) from error
+    sides = tuple(-(-side >> halvings) for side in (codestream.height, codestream.width))
+    if values.shape != sides or values.dtype not in (np.uint8, np.uint16):
+        raise Refused("its JPEG 2000 stream decodes to another size than its header says")
+    # Pillow moves the bits to the upper end of the word.
+    return cast("npt.NDArray[np.integer]", values >> (8 * values.itemsize - codestream.bits))
 
 
 def _inside_jp2(stream: bytes) -> bytes:

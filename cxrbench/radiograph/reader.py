@@ -74,7 +74,7 @@ def decode(path: Path, max_pixels: int = MAX_PIXELS, at_least: int | None = None
         if is_dicom(path, head):
             from cxrbench.radiograph import dicom
 
-            return dicom.decode(path, max_pixels)
+            return dicom.decode(path, max_pixels, at_least)
         from cxrbench.radiograph import raster
 
         return raster.decode(path, head, max_pixels, at_least)

@@ -288,11 +288,14 @@ def test_is_shown_as_the_header_says(name, saved):
     np.testing.assert_array_equal(values, expected)
 
 
-def test_palette_colour_becomes_its_luma(saved):
-    dataset = dicom(np.array([[0, 1, 2]], np.uint8), photometric="PALETTE COLOR")
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ExplicitVRBigEndian])
+def test_palette_colour_becomes_its_luma(syntax, saved):
+    dataset = dicom(np.array([[0, 1, 2]], np.uint8), photometric="PALETTE COLOR", syntax=syntax)
+    order = "<" if syntax == ExplicitVRLittleEndian else ">"
     for colour, entries in (("Red", [0, 65535, 30000]), ("Green", [0, 0, 30000]), ("Blue", [0, 0, 30000])):
         dataset.add_new(f"{colour}PaletteColorLookupTableDescriptor", "US", [3, 0, 16])
-        dataset.add_new(f"{colour}PaletteColorLookupTableData", "OW", np.asarray(entries, "<u2").tobytes())
+        data = np.asarray(entries, f"{order}u2").tobytes()
+        dataset.add_new(f"{colour}PaletteColorLookupTableData", "OW", data)
     assert read(saved(dataset)).tolist() == [[0, 19595, 30000]]
 
 

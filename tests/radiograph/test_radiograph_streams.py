@@ -15,7 +15,7 @@ from pydicom.pixels.utils import pixel_array
 from pydicom.uid import JPEG2000Lossless, JPEGBaseline8Bit, JPEGLossless, JPEGLosslessSV1
 
 from cxrbench.errors import RadiographError
-from cxrbench.radiograph import read, read_square
+from cxrbench.radiograph import read, read_shown, read_square
 
 FORMS = (
     "JPEG baseline",
@@ -303,3 +303,25 @@ def test_a_black_film_is_whole_in_every_form(make, saved):
     eight = (values >> 4).astype(np.uint8)
     stream = make.jpeg(eight, optimize=True)
     assert read(saved(make.in_dicom(stream, eight, JPEGBaseline8Bit, 8))).max() > 200
+
+
+def test_jpeg_2000_decoded_small_differs_little_from_the_whole(make, saved):
+    rng = np.random.default_rng(0)
+    down, across = np.mgrid[:1100, :900] / 1000
+    values = 2000 + 1300 * np.sin(7 * down) * np.cos(5 * across) + 150 * np.sin(90 * across)
+    values[300:320, 200:500] = 4000
+    values = np.clip(values + rng.normal(0, 40, values.shape), 0, 4095).astype(np.uint16)
+    path = saved(
+        make.in_dicom(make.j2k(values, 12), values, JPEG2000Lossless, 12, WindowCenter=2048, WindowWidth=4096)
+    )
+    size, (top, left) = 64, (100, 0)
+    whole = Image.fromarray(read_shown(path)[top : top + 900, left : left + 900])
+    expected = np.asarray(whole.resize((size, size), Image.Resampling.BILINEAR, reducing_gap=3.0)).astype(int)
+    difference = np.abs(read_square(path, size).astype(int) - expected)
+    assert 0 < difference.mean() < 0.5
+    assert np.quantile(difference, 0.999) <= 10
+    # From the smallest to the largest value is from those of the whole picture.
+    path = saved(make.in_dicom(make.j2k(values, 12), values, JPEG2000Lossless, 12))
+    whole = Image.fromarray(read_shown(path)[top : top + 900, left : left + 900])
+    expected = np.asarray(whole.resize((size, size), Image.Resampling.BILINEAR, reducing_gap=3.0))
+    np.testing.assert_array_equal(read_square(path, size), expected)
