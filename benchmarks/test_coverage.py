@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cxrbench.statistics import compare
+from cxrbench.statistics import auc, bootstrap_auc, compare
 
 pytestmark = pytest.mark.slow
 
@@ -90,3 +90,17 @@ def test_the_paired_test_errs_in_5_percent_of_samples_without_a_difference(clust
         shift = 1.5 * np.sqrt(2) * simulation.ndtri(0.80) * labels
         rejected += compare(labels, a + shift, b + shift, codes if clustered else None).p_value < 0.05
     assert 0.04 <= rejected / samples <= 0.06
+
+
+def test_the_percentile_bootstrap_falls_short_with_few_patients(simulation):
+    """Which is why the page sends nobody there: 20 patients of three images, an AUC of 0.95."""
+    rng = np.random.default_rng(4)
+    samples, covered, narrow = 400, 0, 0
+    labels, groups, (scores,) = simulation.draw(simulation.PATIENTS[0], [0.95], 0.0, samples, rng)
+    for row in scores:
+        low, high = bootstrap_auc(labels, {"a": row}, groups.codes, rng=rng, resamples=300).interval("a")
+        covered += low <= 0.95 <= high
+        found = auc(labels, row, groups.codes)
+        narrow += found.ci_low <= 0.95 <= found.ci_high
+    assert covered / samples < 0.90
+    assert narrow / samples > 0.93

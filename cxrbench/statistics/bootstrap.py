@@ -1,4 +1,6 @@
-"""A stratified bootstrap over patients: the cross-check of the closed forms.
+"""A stratified bootstrap over patients: the cross-check of the closed forms' standard errors.
+
+Its percentile interval falls short in small samples, more than the intervals of ``auc`` (docs/statistics.md).
 
 Patients are drawn with replacement within three strata (only positive images, only negative, both), so that
 every resample holds both classes and the mix of the sample (Efron and Tibshirani, An Introduction to the

@@ -131,6 +131,9 @@ def planned_se(
           = \frac{\theta(1-\theta) + (M-1)(Q_1-\theta^2) + (N-1)(Q_2-\theta^2)}{MN}
         \qquad Q_1 = \frac{\theta}{2-\theta} \quad Q_2 = \frac{2\theta^2}{1+\theta}
 
+    It is the variance of exponential scores, and too large (so careful) for normal ones at high AUCs in
+    unbalanced samples: by half at 20 positives, 180 negatives and AUCs of 0.9 and 0.8.
+
     Parameters
     ----------
     auc_a, auc_b: the AUCs expected, strictly between 0 and 1.
