@@ -16,6 +16,7 @@ import pandas as pd
 from cxrbench.cohort.table import Cohort
 from cxrbench.datasets import padchest
 from cxrbench.datasets.folder import Selection, make_cohort, walk_images
+from cxrbench.datasets.options import SWITCH, choices
 from cxrbench.datasets.projections import keep_views
 from cxrbench.datasets.registry import register
 from cxrbench.datasets.tables import has_columns, read_table, refuse_empty, refuse_rows, sexes, views
@@ -48,6 +49,7 @@ def recognises(folder: Path) -> bool:
     recognises=recognises,
     licence="BIMCV's terms: research only, no redistribution",
     page="datasets/bimcv-covid19.md",
+    check=choices(laterals=SWITCH),
 )
 def load(root: Path, laterals: bool = False, labels: Sequence[str] | None = None) -> Cohort:
     """Read the table of labels, ``participants.tsv`` and the PNG films below ``root``.

@@ -12,12 +12,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import pandas as pd
 
 from cxrbench.cohort.table import Cohort
 from cxrbench.datasets.folder import FILE_MISSING, Selection, make_cohort, walk_images
 from cxrbench.datasets.observations import OBSERVATIONS, Unmentioned, read_observations
+from cxrbench.datasets.options import SWITCH, choices
 from cxrbench.datasets.projections import keep_views
 from cxrbench.datasets.registry import register
 from cxrbench.datasets.tables import ages, has_columns, read_table, refuse_empty, refuse_rows, sexes, views
@@ -50,6 +52,7 @@ def recognises(folder: Path) -> bool:
     recognises=recognises,
     licence="Stanford's research use agreement: research, no redistribution",
     page="datasets/chexpert.md",
+    check=choices(laterals=SWITCH, unmentioned=get_args(Unmentioned)),
 )
 def load(root: Path, laterals: bool = False, unmentioned: Unmentioned = "unknown") -> Cohort:
     """Read ``train.csv``, ``valid.csv`` and, where it is there, CheXlocalize's ``test_labels.csv``.

@@ -15,6 +15,7 @@ import pandas as pd
 from cxrbench.cohort.table import Cohort
 from cxrbench.datasets.folder import FILE_MISSING, Selection, make_cohort, walk_images
 from cxrbench.datasets.observations import OBSERVATIONS, Unmentioned, read_observations
+from cxrbench.datasets.options import SWITCH, choices
 from cxrbench.datasets.projections import keep_views
 from cxrbench.datasets.registry import register
 from cxrbench.datasets.tables import has_columns, read_table, refuse_empty, refuse_rows, views
@@ -39,6 +40,7 @@ def recognises(folder: Path) -> bool:
     recognises=recognises,
     licence="PhysioNet Credentialed Health Data License 1.5.0",
     page="datasets/mimic-cxr-jpg.md",
+    check=choices(laterals=SWITCH, unmentioned=get_args(Unmentioned), labeller=get_args(Labeller)),
 )
 def load(
     root: Path,
@@ -63,8 +65,6 @@ def load(
     ------
     DatasetError: a table or all images missing, a column missing, tables that do not belong together.
     """
-    if labeller not in get_args(Labeller):
-        raise DatasetError(f"{root}: labeller must be 'chexpert' or 'negbio', not {labeller!r}")
     metadata_path, split_path = _table(root, "metadata"), _table(root, "split")
     labels_path = _table(root, labeller)
     metadata = read_table(metadata_path, (*_IMAGE, "ViewPosition"), hint=_HINT)

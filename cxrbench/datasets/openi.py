@@ -16,6 +16,7 @@ import pandas as pd
 
 from cxrbench.cohort.table import Cohort
 from cxrbench.datasets.folder import FILE_MISSING, Selection, make_cohort, walk_images
+from cxrbench.datasets.options import SWITCH, choices
 from cxrbench.datasets.projections import LATERAL
 from cxrbench.datasets.registry import register
 from cxrbench.datasets.tables import has_columns, read_table, refuse_empty, refuse_rows
@@ -64,6 +65,7 @@ def recognises(folder: Path) -> bool:
         "Hernia, Hiatal": "Hernia",
         "Fractures, Bone": "Fracture",
     },
+    check=choices(laterals=SWITCH),
 )
 def load(root: Path, laterals: bool = False, labels: Sequence[str] | None = None) -> Cohort:
     """Read the reports and the PNG files, in whatever folder below ``root``.
@@ -83,8 +85,6 @@ def load(root: Path, laterals: bool = False, labels: Sequence[str] | None = None
     DatasetError: no report or no image, a report that is no XML, a column missing, a label that no report
         has, or views that are not known.
     """
-    if not isinstance(laterals, bool):
-        raise DatasetError(f"{root}: laterals must be true or false, not {laterals!r}")
     folder, table = root / REPORTS, root / REPORTS_FILE
     source = folder if folder.is_dir() else table
     frame = _from_xml(folder) if folder.is_dir() else _from_tables(table, root / PROJECTIONS_FILE)

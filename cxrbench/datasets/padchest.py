@@ -15,6 +15,7 @@ import pandas as pd
 
 from cxrbench.cohort.table import Cohort
 from cxrbench.datasets.folder import FILE_MISSING, Selection, make_cohort, walk_images
+from cxrbench.datasets.options import SWITCH, choices
 from cxrbench.datasets.projections import keep_views
 from cxrbench.datasets.registry import register
 from cxrbench.datasets.tables import (
@@ -79,6 +80,7 @@ def recognises(folder: Path) -> bool:
     recognises=recognises,
     licence="the dataset's research use agreement",
     page="datasets/padchest.md",
+    check=choices(laterals=SWITCH),
 )
 def load(root: Path, laterals: bool = False, labels: Sequence[str] | None = None) -> Cohort:
     """Read the table of labels and the PNG files, in numbered folders or all in one.

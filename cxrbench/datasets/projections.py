@@ -5,7 +5,6 @@ from __future__ import annotations
 import pandas as pd
 
 from cxrbench.datasets.folder import Selection
-from cxrbench.errors import DatasetError
 
 LATERAL = "lateral view"
 OTHER = "other view (oblique, decubitus, ...)"
@@ -21,13 +20,7 @@ def keep_views(selection: Selection, stated: pd.Series, laterals: bool, *, unkno
     stated: the view as the data set's table writes it, by the same index; missing where it says nothing.
     laterals: keep lateral views.
     unknown: keep images of which the table says nothing (where the data set says that all are frontal).
-
-    Raises
-    ------
-    DatasetError: ``laterals`` is not true or false.
     """
-    if not isinstance(laterals, bool):
-        raise DatasetError(f"laterals must be true or false, not {laterals!r}")
     if not laterals:
         selection.leave_out(selection.frame["view"] == "lateral", LATERAL)
     said = stated.reindex(selection.frame.index).notna()

@@ -17,6 +17,7 @@ import pandas as pd
 
 from cxrbench.cohort.table import Cohort
 from cxrbench.datasets.folder import FILE_MISSING, Selection, make_cohort, walk_images
+from cxrbench.datasets.options import choices
 from cxrbench.datasets.registry import register
 from cxrbench.datasets.tables import has_columns, read_table, refuse_empty, refuse_rows
 from cxrbench.errors import DatasetError
@@ -72,6 +73,7 @@ def recognises(folder: Path) -> bool:
     recognises=recognises,
     licence="PhysioNet Credentialed Health Data License 1.5.0; Kaggle: the challenge's rules",
     page="datasets/vindr-cxr.md",
+    check=choices(readers=get_args(Readers)),
 )
 def load(root: Path, readers: Readers = "majority") -> Cohort:
     """Read ``annotations/image_labels_{train,test}.csv``, or the challenge's ``train.csv``, and the images.
@@ -90,8 +92,6 @@ def load(root: Path, readers: Readers = "majority") -> Cohort:
     ------
     DatasetError: no table or no image, a column missing, a cell that is not 0 or 1, a reader twice.
     """
-    if readers not in get_args(Readers):
-        raise DatasetError(f"{root}: readers must be 'majority', 'any' or 'unanimous', not {readers!r}")
     parts = [_read_labels(path, part, readers) for part, path in _tables(root)]
     if not parts:
         parts = [_read_boxes(root / "train.csv", readers)]
