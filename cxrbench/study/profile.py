@@ -320,18 +320,7 @@ def parse_profile(text: str, where: str) -> Profile:
         target=study.target,
         label=study.label,
         roles=MappingProxyType(roles),
-        stages=MappingProxyType(
-            {
-                _stage(notation, f"{where}: [stages]"): StageConfig.from_mapping(
-                    {
-                        **_settings(default),
-                        **as_table(values, f"{where}: [stages.{notation!r}]", _SUCH_STAGE),
-                    },
-                    f"{where}: [stages.{notation!r}]",
-                )
-                for notation, values in stages.items()
-            }
-        ),
+        stages=MappingProxyType(_stages(stages, default, where)),
         default_stage=default,
         schemes=registry,
         targets=MappingProxyType(targets),
@@ -342,6 +331,26 @@ def parse_profile(text: str, where: str) -> Profile:
         calibrated=study.calibrated,
         settings=MappingProxyType(toml),
     )
+
+
+def _stages(tables: Mapping[str, Any], default: StageConfig, where: str) -> dict[Stage, StageConfig]:
+    """Return the settings of each stage that has a table of its own.
+
+    Raises
+    ------
+    ProfileError: a table is wrong, or two are of one stage: "a + b" is "b + a".
+    """
+    configs: dict[Stage, StageConfig] = {}
+    named: dict[Stage, str] = {}
+    for notation, values in tables.items():
+        here = f"{where}: [stages.{notation!r}]"
+        stage = _stage(notation, f"{where}: [stages]")
+        if stage in named:
+            raise ProfileError(f"{here}: [stages.{named[stage]!r}] is of the same stage; keep one of them")
+        named[stage] = notation
+        table = {**_settings(default), **as_table(values, here, _SUCH_STAGE)}
+        configs[stage] = StageConfig.from_mapping(table, here)
+    return configs
 
 
 def _target(values: object, where: str) -> Target:
@@ -378,10 +387,11 @@ class _Study:
             (
                 isinstance(self.seeds, list)
                 and len(self.seeds) > 0
-                and all(isinstance(seed, int) for seed in self.seeds)
+                and all(type(seed) is int for seed in self.seeds)
                 and len(set(self.seeds)) == len(self.seeds),
                 "seeds must be a list of one or more different whole numbers",
             ),
+            (not isinstance(self.data_seed, int) or self.data_seed >= 0, "data_seed must be 0 or more"),
             (isinstance(self.init, dict), "init must be a table such as { kind = 'random' }"),
             (self.on_bad_file in ("stop", "leave-out"), "on_bad_file must be 'stop' or 'leave-out'"),
             (self.on_leak in ("stop", "drop-train"), "on_leak must be 'stop' or 'drop-train'"),

@@ -153,6 +153,8 @@ def test_an_unknown_scheme_is_refused_with_the_nearest():
         ("image_size = 64", "image_size = 8", "image_size must be 32 or more"),
         ("seeds = [0]", "seeds = []", "seeds must be a list of one or more different whole numbers"),
         ("seeds = [0]", "seeds = [1, 1]", "seeds must be a list of one or more different whole numbers"),
+        ("seeds = [0]", "seeds = [true]", "seeds must be a list of one or more different whole numbers"),
+        ("data_seed = 1", "data_seed = -1", r"\[study\]: data_seed must be 0 or more"),
         ("seeds = [0]", 'seeds = "0"', "seeds must be a list of one or more different whole numbers"),
         ('target = "covid"', 'target = "cvid"', "target 'cvid' is no role"),
         ('kind = "random"', 'kind = "lucky"', "kind 'lucky' must be"),
@@ -314,3 +316,13 @@ def test_the_network_is_densenet121_unless_another_is_named():
     assert named.network == "resnet18"
     with pytest.raises(ProfileError, match=r"\[study\]: network must be a text in quotes, not 18"):
         parse_profile(GOOD.replace("image_size = 64", "image_size = 64\nnetwork = 18"), "x")
+
+
+def test_two_tables_for_one_stage_are_refused():
+    assert "[stages.'covid + findings']" in GOOD or '[stages."covid + findings"]' in GOOD
+    twice = "[stages.'findings + covid']\nepochs = 2\n"
+    with pytest.raises(
+        ProfileError,
+        match=r"\[stages.'findings \+ covid'\]: \[stages.'covid \+ findings'\] is of the same stage",
+    ):
+        parse_profile(GOOD + twice, "good.toml")
