@@ -35,9 +35,10 @@ def report_dir(pytestconfig, cxr_study_dir):
 @pytest.fixture(scope="module")
 def sensitivity(pytestconfig, request, cxr_profile, cxr_device, report_dir):
     """All faults, measured; written to the report's folder and shown."""
-    from cxrbench.faults.records import as_json, as_markdown, as_text
+    from cxrbench.faults.records import as_json
     from cxrbench.faults.run import check_one_split, measure
     from cxrbench.files import write_text_atomic
+    from cxrbench.report.faults import faults_markdown, faults_text
     from cxrbench.study.progress import Bars
 
     try:
@@ -56,9 +57,9 @@ def sensitivity(pytestconfig, request, cxr_profile, cxr_device, report_dir):
             device=cxr_device,
             progress=Bars(),
         )
-        print(f"\n\n{as_text(found)}\n")
+        print(f"\n\n{faults_text(found)}\n")
     write_text_atomic(report_dir / "sensitivity.json", as_json(found))
-    write_text_atomic(report_dir / "sensitivity.md", as_markdown(found))
+    write_text_atomic(report_dir / "sensitivity.md", faults_markdown(found))
     return found
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from tabulate import tabulate
-
 from cxrbench.calibration.knobs import knobs_text
 from cxrbench.calibration.records import Calibration, Fit
+from cxrbench.report.content import SYNTHETIC
+from cxrbench.report.markup import escaped, table
 
 
 def summary(calibration: Calibration) -> str:
@@ -14,7 +14,7 @@ def summary(calibration: Calibration) -> str:
     row = next(calibration.rows_of("confirm"))
     blocks = ["# Calibration", f"`{request.command}`"]
     if calibration.synthetic:
-        blocks.append("Synthetic radiographs: says nothing about COVID-19.")
+        blocks.append(escaped(SYNTHETIC))
     if calibration.fit is not None:
         blocks += _fit(calibration.fit, calibration)
     blocks += ["## AUC by scheme and seed", _schemes(calibration)]
@@ -25,7 +25,8 @@ def summary(calibration: Calibration) -> str:
     blocks.append("## Statements")
     blocks.append(
         "\n".join(
-            f"- **{'true' if statement.holds else 'false'}**: {statement.claim} ({statement.numbers})"
+            f"- **{'true' if statement.holds else 'false'}**: "
+            + escaped(f"{statement.claim} ({statement.numbers})")
             for statement in calibration.statements
         )
     )
@@ -45,12 +46,10 @@ def _fit(fit: Fit, calibration: Calibration) -> list[str]:
     blocks = [
         "## Fit",
         f"Fitted: `{knobs_text(fit.knobs)}`.",
-        tabulate(
+        table(
+            ["scheme", "aim", "AUC expected", "sweep's distance from the model"],
+            ["left", "right", "right", "right"],
             rows,
-            headers=["scheme", "aim", "AUC expected", "sweep's distance from the model"],
-            tablefmt="pipe",
-            disable_numparse=True,
-            colalign=("left", "right", "right", "right"),
         ),
     ]
     if fit.at_the_end:
@@ -77,10 +76,4 @@ def _schemes(calibration: Calibration) -> str:
     ]
     headers = ["scheme", *(f"seed {seed}" for seed in seeds)]
     headers += ["mean", "sd", "SE, images", "SE, clustered", "tolerance"]
-    return tabulate(
-        rows,
-        headers=headers,
-        tablefmt="pipe",
-        disable_numparse=True,
-        colalign=("left", *["right"] * (len(headers) - 1)),
-    )
+    return table(headers, ["left", *["right"] * (len(headers) - 1)], rows)

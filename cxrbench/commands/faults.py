@@ -38,9 +38,10 @@ def command(
     Each fault costs one training of that stage per seed. The table is shown, and written to OUT as
     sensitivity.json and sensitivity.md.
     """
-    from cxrbench.faults.records import as_json, as_markdown, as_text
+    from cxrbench.faults.records import as_json
     from cxrbench.faults.run import check_one_split, measure
     from cxrbench.files import write_text_atomic
+    from cxrbench.report.faults import faults_markdown, faults_text
     from cxrbench.study.executor import choose_devices
     from cxrbench.study.profile import load_profile
     from cxrbench.study.progress import Bars, Silent
@@ -62,5 +63,5 @@ def command(
     )
     found = measure(profile, study, data_root=data_root, device=devices[0], progress=progress)
     write_text_atomic(out / "sensitivity.json", as_json(found))
-    write_text_atomic(out / "sensitivity.md", as_markdown(found))
-    click.echo(as_text(found))
+    write_text_atomic(out / "sensitivity.md", faults_markdown(found))
+    click.echo(faults_text(found))

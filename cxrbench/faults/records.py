@@ -1,4 +1,4 @@
-"""What was measured, as frozen records, and as JSON and Markdown."""
+"""What was measured, as frozen records, and as JSON."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
-
-from tabulate import tabulate
 
 from cxrbench.statistics.verdicts import Verdict
 
@@ -109,65 +107,3 @@ def as_json(sensitivity: Sensitivity) -> str:
     """Return everything at full precision."""
     content: dict[str, Any] = {**asdict(sensitivity), "unseen": list(sensitivity.unseen)}
     return json.dumps(content, indent=2, allow_nan=False)
-
-
-def as_table(sensitivity: Sensitivity, style: str = "simple") -> str:
-    """Return one line a fault; ``style`` is one of tabulate's, ``"github"`` for Markdown."""
-    headers = ("fault", "AUC clean", "with the fault", "difference (95%)", "gate", "target", "seen")
-    return tabulate(
-        [_cells(row) for row in sensitivity.rows], headers=headers, tablefmt=style, disable_numparse=True
-    )
-
-
-def as_text(sensitivity: Sensitivity) -> str:
-    """Return the table and what was done, for a terminal."""
-    return "\n".join((*_heading(sensitivity), "", as_table(sensitivity), "", *_lines(sensitivity)))
-
-
-def as_markdown(sensitivity: Sensitivity) -> str:
-    """Return the same as GitHub-flavoured Markdown."""
-    lines = [f"- {line}" for line in _lines(sensitivity)]
-    heading = _heading(sensitivity)
-    table = as_table(sensitivity, "github")
-    return "\n".join(("# What the instrument sees", "", *heading, "", table, "", *lines, ""))
-
-
-def _heading(sensitivity: Sensitivity) -> list[str]:
-    seeds = ", ".join(map(str, sensitivity.seeds))
-    first = (
-        f"Profile {sensitivity.profile}, scheme {sensitivity.scheme} ({sensitivity.notation}), "
-        f"seeds {seeds}; "
-        f"{sensitivity.n_images} test images of {sensitivity.n_patients} patients; gate's margin "
-        f"{sensitivity.margin:g}; target {sensitivity.target or 'not stated'}."
-    )
-    said = ["Synthetic radiographs: this says nothing about COVID-19 or any patient."]
-    return [first, *(said if sensitivity.synthetic else [])]
-
-
-def _cells(row: FaultRow) -> tuple[str, ...]:
-    if row.measured is None:
-        return (row.fault, "", "", "", "", "", "not applicable")
-    m = row.measured
-    return (
-        row.fault,
-        f"{m.clean:.3f}",
-        f"{m.faulty:.3f}",
-        f"{m.difference:+.3f} [{m.ci_low:+.3f}, {m.ci_high:+.3f}]",
-        m.gate.outcome,
-        m.target.outcome if m.target else "none",
-        _seen(row),
-    )
-
-
-def _seen(row: FaultRow) -> str:
-    if row.seen:
-        return f"seen ({', '.join(row.seen_by)})"
-    return f"unseen (the {AUDIT} finds it)" if AUDIT in row.seen_by else "unseen"
-
-
-def _lines(sensitivity: Sensitivity) -> list[str]:
-    lines = []
-    for row in sensitivity.rows:
-        details = [row.what, row.applied, row.audit, row.not_applicable]
-        lines.append(f"{row.fault}: {'; '.join(detail for detail in details if detail)}")
-    return [*lines, f"unseen: {'; '.join(sensitivity.unseen) or 'nothing'}"]

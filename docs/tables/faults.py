@@ -7,7 +7,8 @@ import json
 from evidence import DOCS, markdown
 
 from cxrbench.faults.catalogue import FAULTS
-from cxrbench.faults.records import FaultRow, Measured, Sensitivity, as_table
+from cxrbench.faults.records import FaultRow, Measured, Sensitivity
+from cxrbench.report.faults import faults_table
 from cxrbench.statistics.verdicts import Verdict
 
 EVIDENCE = DOCS / "phantom" / "sensitivity.json"
@@ -21,7 +22,7 @@ def catalogue() -> str:
 
 def seen() -> str:
     """What was seen of each."""
-    return as_table(measured(), "github")
+    return faults_table(measured())
 
 
 def measured() -> Sensitivity:

@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from cxrbench.faults.records import FaultRow, Measured, Sensitivity, as_json, as_markdown, as_text
+from cxrbench.faults.records import FaultRow, Measured, Sensitivity, as_json
+from cxrbench.report.faults import faults_markdown, faults_text
 from cxrbench.statistics.verdicts import Verdict
 
 
@@ -63,7 +64,7 @@ def test_a_row_is_found_by_its_fault(sensitivity):
         sensitivity.row("absent")
 
 
-@pytest.mark.parametrize("shown", [as_text, as_markdown])
+@pytest.mark.parametrize("shown", [faults_text, faults_markdown])
 def test_every_fault_and_everything_unseen_is_shown(shown, sensitivity):
     text = shown(sensitivity)
     assert all(each.fault in text and each.what in text for each in sensitivity.rows)
@@ -71,7 +72,7 @@ def test_every_fault_and_everything_unseen_is_shown(shown, sensitivity):
         "unseen: missed; leaked (behind the leak audit)",
         "seen (gate)",
         "unseen (the leak audit finds it)",
-        "-0.100 [-0.140, -0.060]",
+        "−0.100 [−0.140, −0.060]",
         "not applicable",
         "the chain is too short",
         "names 5 of 5",
@@ -82,7 +83,7 @@ def test_every_fault_and_everything_unseen_is_shown(shown, sensitivity):
 
 
 def test_markdown_is_one_table_with_a_line_a_fault(sensitivity):
-    lines = [line for line in as_markdown(sensitivity).splitlines() if line.startswith("|")]
+    lines = [line for line in faults_markdown(sensitivity).splitlines() if line.startswith("|")]
     assert len(lines) == 2 + len(sensitivity.rows)
     assert len({line.count("|") for line in lines}) == 1
 
