@@ -294,16 +294,18 @@ class FilePixels:
     """Pixels that lie in files: one path a row, relative to ``root``.
 
     Files are opened only by :meth:`read`; :meth:`fingerprint` asks the file system for sizes and times.
+    Pictures of more than ``max_pixels`` are refused before they are decoded (0: the reader's own limit).
     """
 
     root: Path
     paths: tuple[str, ...]
+    max_pixels: int = 0
 
     def read(self, index: int, size: int) -> npt.NDArray[np.uint8]:
         # Imported here so that a table can be made, checked and split without the image libraries.
-        from cxrbench.radiograph import read_square
+        from cxrbench.radiograph import MAX_PIXELS, read_square
 
-        return read_square(self.root / self.paths[index], size)
+        return read_square(self.root / self.paths[index], size, self.max_pixels or MAX_PIXELS)
 
     def fingerprint(self) -> str:
         import hashlib

@@ -31,6 +31,11 @@ def command() -> None:
 )
 @click.option("--file", help="manifest: the list's file name.  [default: manifest.csv]")
 @click.option("--links", is_flag=True, help="Allow links that lead out of the folder.")
+@click.option(
+    "--max-pixels",
+    type=click.IntRange(min=1),
+    help="Pixels of the largest picture that is decoded.  [default: 67,108,864]",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @user_errors
 def check(
@@ -41,6 +46,7 @@ def check(
     labels: tuple[str, ...],
     file: str | None,
     links: bool,
+    max_pixels: int | None,
     as_json: bool,
 ) -> None:
     """Count the images, patients and labels of data set NAME in ROOT, or in the one folder in ROOT that fits.
@@ -60,7 +66,7 @@ def check(
         options["file"] = file
     folder = discover(root, name, **options)
     cohort = load(name, folder, links=links, **options)
-    readings = _read_files(folder, cohort.table["path"].tolist()) if read_files else []
+    readings = _read_files(folder, cohort.table["path"].tolist(), max_pixels or 0) if read_files else []
     counts = count(cohort, readings)
     broken = [reading for reading in readings if reading.error is not None]
     odd = [(reading.path, reading.faults) for reading in readings if reading.faults]
@@ -85,10 +91,10 @@ def check(
         click.get_current_context().exit(1)
 
 
-def _read_files(folder: Path, paths: list[str]) -> list[Reading]:
+def _read_files(folder: Path, paths: list[str], max_pixels: int) -> list[Reading]:
     from cxrbench.datasets.check import read_all
 
-    readings = read_all(folder, paths)
+    readings = read_all(folder, paths, max_pixels=max_pixels)
     if not sys.stderr.isatty():
         return list(readings)
     with click.progressbar(length=len(paths), label="reading", file=sys.stderr) as bar:

@@ -16,7 +16,7 @@ from cxrbench.cohort.table import COLUMNS, Cohort
 from cxrbench.datasets.folder import FolderCohort, shortened
 from cxrbench.datasets.tables import sexes, views
 from cxrbench.errors import RadiographError
-from cxrbench.radiograph import Header, picture_faults, read_header, read_shown
+from cxrbench.radiograph import MAX_PIXELS, Header, picture_faults, read_header, read_shown
 
 _FEW = 20
 
@@ -115,16 +115,19 @@ def count(cohort: Cohort, readings: Sequence[Reading] = ()) -> Counts:
     )
 
 
-def read_all(root: Path, paths: Sequence[str], workers: int | None = None) -> Iterator[Reading]:
+def read_all(
+    root: Path, paths: Sequence[str], workers: int | None = None, max_pixels: int = 0
+) -> Iterator[Reading]:
     """Read every file whole, several at a time, and yield what came of each, in order.
 
     Parameters
     ----------
     root, paths: the files, relative to the folder.
     workers: threads; decoders release the interpreter lock. Default: one a core.
+    max_pixels: pictures of more are refused before they are decoded (0: the reader's own limit).
     """
     with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
-        yield from pool.map(lambda path: _read_one(root, path), paths)
+        yield from pool.map(lambda path: _read_one(root, path, max_pixels), paths)
 
 
 def problems(counts: Counts, broken: Sequence[Reading], *, allow_missing: bool) -> list[str]:
@@ -147,9 +150,9 @@ def remaining(counts: Counts) -> list[tuple[str, int, int]]:
     return rows
 
 
-def _read_one(root: Path, path: str) -> Reading:
+def _read_one(root: Path, path: str, max_pixels: int) -> Reading:
     try:
-        faults = picture_faults(read_shown(root / path))
+        faults = picture_faults(read_shown(root / path, max_pixels or MAX_PIXELS))
         return Reading(path, read_header(root / path), faults=faults)
     except RadiographError as error:
         return Reading(path, Header(), error.reason)

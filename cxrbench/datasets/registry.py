@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import MappingProxyType
@@ -46,7 +46,7 @@ _SHIPPED = {
     "midrc-ricord-1c": "cxrbench.datasets.midrc_ricord_1c",
     "bimcv-covid19": "cxrbench.datasets.bimcv_covid19",
 }
-_GIVEN = ("seed", "device", "links")
+_GIVEN = ("seed", "device", "links", "max_pixels")
 """Parameters of a loader that are no options: a study gives them to every data set that takes them."""
 
 _adapters: dict[str, Adapter] = {}
@@ -174,6 +174,7 @@ def load(
     seed: int = 0,
     device: str = "cpu",
     links: bool = False,
+    max_pixels: int = 0,
     **options: Any,
 ) -> Cohort:
     """Read the data set ``name`` in the folder ``root``, or generate it. No image is opened.
@@ -183,6 +184,7 @@ def load(
     root: the folder; None for a data set that is generated.
     seed, device: of generated images, and where they are drawn; others have no use for them.
     links: whether files may be links that lead out of the folder.
+    max_pixels: pictures of more are refused before they are decoded (0: the reader's own limit).
     options: what the adapter takes, such as ``labels`` and ``file`` for ``manifest``.
 
     Raises
@@ -203,10 +205,13 @@ def load(
     root = Path(root)
     _check_folder(root)
     # Imported here: it needs pandas, and a list of names does not.
+    from cxrbench.cohort.table import FilePixels
     from cxrbench.datasets.folder import check_files
 
     cohort = found.loader(root, **options)
     check_files(root, cohort.table["path"], links=links)
+    if max_pixels and isinstance(cohort.pixels, FilePixels):
+        cohort = replace(cohort, pixels=replace(cohort.pixels, max_pixels=max_pixels))
     return cohort
 
 

@@ -9,6 +9,7 @@
 from cxrbench.radiograph.header import Header, read_header
 from cxrbench.radiograph.plausible import picture_faults
 from cxrbench.radiograph.reader import read, read_shown
+from cxrbench.radiograph.refusal import MAX_PIXELS
 from cxrbench.radiograph.square import read_square
 
-__all__ = ["Header", "picture_faults", "read", "read_header", "read_shown", "read_square"]
+__all__ = ["MAX_PIXELS", "Header", "picture_faults", "read", "read_header", "read_shown", "read_square"]

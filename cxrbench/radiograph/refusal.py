@@ -28,5 +28,6 @@ def check_size(width: int, height: int, max_pixels: int) -> None:
         raise Refused("has no pixels: its width or height is zero")
     if width * height > max_pixels:
         raise Refused(
-            f"has more than {max_pixels:,} pixels, the limit before anything is decoded (--max-pixels)"
+            f"has more than {max_pixels:,} pixels, the limit before anything is decoded (allow more with "
+            "'max_pixels' in the role, or --max-pixels)"
         )

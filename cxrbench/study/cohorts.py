@@ -43,6 +43,7 @@ def role_cohort(profile: Profile, role: str, data_root: Path | None, device: str
         seed=profile.data_seed,
         device=device,
         links=settings.links,
+        max_pixels=settings.max_pixels,
         **settings.options,
     )
     if settings.patients:

@@ -52,6 +52,7 @@ class RoleSettings:
     instead of them, cross-validates the target; ``labels`` restricts the cohort's label columns; ``limit``
     keeps whole patients up to that many images (0: all); ``options`` goes to the data set's adapter;
     ``split`` names a stored split file to use as it is; ``links`` allows links that lead out of the folder;
+    ``max_pixels`` is the largest picture that is decoded (0: the reader's own limit);
     ``patients`` names whose patients they are, where two lists of one kind number theirs alike.
 
     ``views``, ``ages`` (lowest and highest) and ``where`` (column -> value or values) choose images.
@@ -67,6 +68,7 @@ class RoleSettings:
     limit: int = 0
     split: str = ""
     links: bool = False
+    max_pixels: int = 0
     patients: str = ""
     views: tuple[str, ...] = ()
     ages: tuple[float | None, float | None] = (None, None)
@@ -104,6 +106,8 @@ class RoleSettings:
             )
         if self.limit < 0:
             raise ProfileError("'limit' must be 0 (all images) or more")
+        if self.max_pixels < 0:
+            raise ProfileError("'max_pixels' must be 0 (the reader's own limit) or more")
 
     @property
     def fractions(self) -> tuple[float, float, float]:

@@ -202,6 +202,14 @@ def test_json_gives_all_counts():
     assert found["others"]["finding"]["Pneumonia/Viral/COVID-19"] == 3
 
 
+def test_the_largest_picture_that_is_decoded_can_be_set(copied):
+    folder = copied("kermany")
+    assert check("kermany", folder, "--max-pixels", 10**6).exit_code == 0
+    result = check("kermany", folder, "--max-pixels", 10)
+    assert result.exit_code == 1
+    assert "more than 10 pixels" in result.stderr
+
+
 def test_json_names_broken_files_and_says_where_nothing_was_read(copied):
     root = copied("manifest")
     (root / "films/p01-a.dcm").write_bytes(b"")

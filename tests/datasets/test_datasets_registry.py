@@ -2,13 +2,16 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from cxrbench.cli import main
 from cxrbench.datasets import adapter, check_options, dataset_names, discover, load, register, registry
-from cxrbench.errors import DatasetError
+from cxrbench.errors import DatasetError, RadiographError
+
+FIXTURES = Path(__file__).parents[2] / "fixtures"
 
 FOLDERS = tuple(name for name in registry._SHIPPED if name != "phantom")
 
@@ -277,3 +280,10 @@ def test_building_a_table_imports_no_image_library_and_no_torch(fixtures):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_the_largest_picture_of_a_role_is_the_readers():
+    root = FIXTURES / "kermany"
+    assert load("kermany", root, max_pixels=10**6).pixels.read(0, 8).shape == (8, 8)
+    with pytest.raises(RadiographError, match="more than 10 pixels"):
+        load("kermany", root, max_pixels=10).pixels.read(0, 8)

@@ -8,7 +8,7 @@ import tiny_study
 from PIL import Image
 
 from cxrbench.cohort.table import SMOOTHED
-from cxrbench.errors import CohortError, ProfileError
+from cxrbench.errors import CohortError, ProfileError, RadiographError
 from cxrbench.study.cohorts import role_cohort
 
 LIST = """path,patient_id,Effusion,COVID-19,view,age,ward
@@ -119,3 +119,11 @@ def test_two_data_sets_give_one_label_one_name(films, fixtures_root):
 @pytest.fixture
 def fixtures_root(request):
     return request.config.rootpath / "fixtures"
+
+
+def test_a_role_says_how_large_a_picture_may_be(cohort):
+    assert cohort(max_pixels=64).pixels.read(0, 8).shape == (8, 8)
+    with pytest.raises(RadiographError, match="more than 63 pixels"):
+        cohort(max_pixels=63).pixels.read(0, 8)
+    with pytest.raises(ProfileError, match="max_pixels"):
+        cohort(max_pixels=-1)
