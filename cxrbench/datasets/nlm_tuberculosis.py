@@ -24,7 +24,7 @@ SETS = {"MCUCXR": "Montgomery", "CHNCXR": "Shenzhen"}
 _FOLDERS = ("", "MontgomerySet", "NLM-MontgomeryCXRSet/MontgomerySet", "ChinaSet_AllFiles")
 _NAME = re.compile(r"(MCUCXR|CHNCXR)_(\d+)_([01])")
 _SEX = re.compile(r"\b(?:(m|male)|(f|femal|female))\b", re.IGNORECASE)
-_AGE = re.compile(r"(\d+)\s*(y|m|d)?", re.IGNORECASE)
+_AGE = re.compile(r"(?<!\d)(\d{1,3})\s*(y|m|d)?(?!\d)", re.IGNORECASE)
 _YEARS = {"y": 1.0, "m": 12.0, "d": 365.25}
 
 

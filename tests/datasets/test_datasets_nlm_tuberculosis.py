@@ -50,6 +50,15 @@ def test_what_readings_lack_or_contradict_is_noted(fixtures, table):
     )
 
 
+@pytest.mark.parametrize("number", ["9" * 400, "1234", "140"])
+def test_an_age_that_cannot_be_is_unknown(number, copied, edited):
+    root = copied("nlm-tuberculosis")
+    edited(root / "ChinaSet_AllFiles" / "ClinicalReadings" / "CHNCXR_9001_0.txt", "45", number)
+    table = load("nlm-tuberculosis", root).table.set_index("image_id")
+    assert table.loc["CHNCXR_9001_0", ["age"]].isna().all()
+    assert table.loc["CHNCXR_9001_0", "sex"] == "M"
+
+
 @pytest.mark.parametrize("folder", ["MontgomerySet", "ChinaSet_AllFiles"])
 def test_one_set_alone_is_read_from_its_own_folder(folder, fixtures):
     cohort = load("nlm-tuberculosis", fixtures / "nlm-tuberculosis" / folder)
