@@ -47,3 +47,19 @@ def test_the_first_of_many_are_named_and_the_rest_counted(names: list[str], show
 def test_a_misspelled_name_is_met_with_the_nearest() -> None:
     assert text.did_you_mean("contrl", ["control", "pooled"]) == "; did you mean 'control'?"
     assert text.did_you_mean("xyz", ["control", "pooled"]) == ""
+
+
+@pytest.mark.parametrize(
+    ("written", "number"),
+    [("0.5", 0.5), (" -1e-3 ", -0.001), ("+.5", 0.5), ("7.", 7.0), ("inf", float("inf"))]
+    + [(wrong, None) for wrong in ("0_9", "٣", "１", "0x1", "", "1,5", "1 2", "five")],
+)
+def test_a_number_is_what_a_person_reads_as_one(written: str, number: float | None) -> None:
+    assert text.plain_number(written) == number
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"), [("a", "a"), ("a b", "a b"), (" a", "' a'"), ("", "''"), ("a\x00", "'a\\x00'")]
+)
+def test_blanks_and_control_characters_of_a_name_can_be_seen(name: str, shown: str) -> None:
+    assert text.visible(name) == shown

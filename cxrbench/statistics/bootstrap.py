@@ -50,9 +50,19 @@ class Bootstrap:
         return float(np.std(difference, ddof=1))
 
     def interval(self, name: str, level: float = 0.95) -> tuple[float, float]:
-        """Percentile interval of a curve's AUC."""
+        """Percentile interval of a curve's AUC.
+
+        Raises
+        ------
+        StatisticsError: the AUC is the same in every resample, which shows nothing of its uncertainty.
+        """
         tail = (1 - check_level(level)) / 2
-        low, high = np.quantile(self.aucs[:, self._index(name)], [tail, 1 - tail])
+        found = self.aucs[:, self._index(name)]
+        if np.ptp(found) == 0:
+            raise StatisticsError(
+                f"{name!r}: the AUC is {found[0]:g} in every resample: no interval can be given"
+            )
+        low, high = np.quantile(found, [tail, 1 - tail])
         return float(low), float(high)
 
     def _index(self, name: str) -> int:

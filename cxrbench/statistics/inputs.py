@@ -153,7 +153,14 @@ def as_groups(groups: npt.ArrayLike, n: int, what: str = "groups") -> Groups:
     check_length(len(series), n, what)
     absent = series.isna().to_numpy()
     if not pd.api.types.is_numeric_dtype(series.dtype):
-        absent = absent | (series.astype(object) == "").to_numpy()
+        text = [isinstance(value, str) for value in series.tolist()]
+        blank = [is_text and not value.strip() for is_text, value in zip(text, series.tolist(), strict=True)]
+        absent = absent | np.array(blank, dtype=np.bool_)
+        others = np.flatnonzero(~np.array(text) & ~absent)
+        if any(text) and others.size:
+            raise StatisticsError(
+                f"{what}: text in some rows and none in {name_rows(others.tolist())}: is 1 the patient '1'?"
+            )
     missing = np.flatnonzero(absent)
     if missing.size:
         raise StatisticsError(f"{what}: no patient in {name_rows(missing.tolist())}")
@@ -218,6 +225,9 @@ def check_level(level: float) -> float:
 
 
 def _as_float64(values: npt.ArrayLike, what: str) -> FloatArray:
+    if np.ma.is_masked(values):
+        rows = np.flatnonzero(np.ma.asarray(values).mask).tolist()
+        raise StatisticsError(f"{what}: masked, so no value, in {name_rows(rows)}")
     raw = np.asarray(values)
     if raw.ndim != 1:
         raise StatisticsError(

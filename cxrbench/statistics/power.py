@@ -17,7 +17,7 @@ from cxrbench.errors import StatisticsError
 from cxrbench.statistics.inputs import check_level
 from cxrbench.statistics.intervals import hanley_mcneil_variance
 
-MOST_PATIENTS = 10**12
+MOST_PATIENTS = 10**15
 """A number above which no study is planned, and float64 no longer tells one patient from none."""
 
 Hypothesis = Literal["difference", "noninferiority", "superiority"]

@@ -84,3 +84,9 @@ def test_an_unknown_curve_is_refused():
     found = bootstrap_auc(labels, scores, rng=np.random.default_rng(2), resamples=2)
     with pytest.raises(StatisticsError, match="no curve 'c'; there are a, b"):
         found.se("c")
+
+
+def test_an_auc_without_variance_has_no_percentile_interval():
+    found = bootstrap_auc([1] * 5 + [0] * 5, {"a": [1] * 5 + [0] * 5}, rng=np.random.default_rng(0))
+    with pytest.raises(StatisticsError, match="the AUC is 1 in every resample"):
+        found.interval("a")

@@ -159,3 +159,17 @@ def test_percentages_and_logits_are_told_apart():
 
 def test_blanks_around_a_name_can_be_seen():
     assert name_rows(["a ", "b"], "image") == "images 'a ', b"
+
+
+def test_masked_values_are_refused():
+    values = np.ma.array([0.1, 0.2, 0.3], mask=[False, True, False])
+    with pytest.raises(StatisticsError, match="masked, so no value, in row 1"):
+        as_scores(values)
+    assert as_scores(np.ma.array([0.1, 0.2])).tolist() == [0.1, 0.2]
+
+
+def test_patients_are_all_text_or_all_numbers_and_not_blank():
+    with pytest.raises(StatisticsError, match="text in some rows and none in row 0"):
+        as_groups([1, "1", "p"], 3)
+    with pytest.raises(StatisticsError, match="no patient in row 1"):
+        as_groups(["a", " ", "p"], 3)
