@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -27,6 +28,8 @@ from cxrbench.statistics.verdicts import Target
 from cxrbench.text import did_you_mean
 from cxrbench.training.config import Precision, PrecisionChoice, StageConfig
 
+_FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
+_SUCH_NAME = "must be letters, digits, '.', '_' and '-', and not start with '.' or '-'"
 _SUCH_STAGE = "of training settings such as epochs = 4"
 
 
@@ -285,6 +288,9 @@ def parse_profile(text: str, where: str) -> Profile:
         name: from_mapping(RoleSettings, values, f"{where}: [roles.{name}]")
         for name, values in toml["roles"].items()
     }
+    for name in roles:
+        if not _FILE_NAME.fullmatch(name):
+            raise ProfileError(f"{where}: [roles]: {name!r} {_SUCH_NAME}: files are called so")
     if study.target not in roles:
         raise ProfileError(f"{where}: [study] target {study.target!r} is no role (roles: {', '.join(roles)})")
     for name, role in roles.items():
@@ -387,6 +393,10 @@ class _Study:
 
     def __post_init__(self) -> None:
         rules = (
+            (
+                not isinstance(self.name, str) or _FILE_NAME.fullmatch(self.name) is not None,
+                f"name {_SUCH_NAME}: a folder is called so",
+            ),
             (isinstance(self.image_size, int) and self.image_size >= 32, "image_size must be 32 or more"),
             (
                 isinstance(self.seeds, list)
