@@ -260,7 +260,7 @@ def _unpacked(
             decoded = j2k.decode_small(codestream, max_pixels, halvings)
         else:
             decoded = j2k.decode(codestream, max_pixels)
-        bits = max(bits, codestream.bits)
+        coded = codestream.bits
         if codestream.signed:
             decoded = decoded.astype(np.int16)
     elif stream.startswith(b"\xff\xd8"):
@@ -268,12 +268,21 @@ def _unpacked(
         _same_size(frame, header.height, header.width)
         transformed = header.is_colour_transformed if len(header.components) == 3 else None
         decoded = jpeg.decode(header, max_pixels, transformed=transformed)
-        bits = max(bits, header.bits)
+        coded = header.bits
     else:
         raise Refused("is compressed in a way that is not supported, or its stream is damaged")
-    if decoded.dtype.itemsize == 1 and bits > 8:
-        decoded = decoded.astype(np.uint16)
-    return decoded.view(f"u{decoded.dtype.itemsize}"), bits
+    stored = decoded.view(f"u{decoded.dtype.itemsize}")
+    signed = whole(dataset, "PixelRepresentation", 0)
+    if (
+        coded > bits
+        and whole(dataset, "HighBit", bits - 1) < coded - 1
+        and (signed or stored.max() >= 2**bits)
+    ):
+        # The stream knows best what it holds; a high bit at its end says that the bits below it are free.
+        bits = coded
+    if stored.dtype.itemsize == 1 and bits > 8:
+        stored = stored.astype(np.uint16)
+    return stored, bits
 
 
 def _halvings(dataset: Dataset, frame: _Frame, codestream: j2k.Codestream, at_least: int) -> int:

@@ -107,7 +107,11 @@ def _decode_jpeg(data: bytes, max_pixels: int, at_least: int | None) -> Picture:
 
 
 def _orientation(image: Image.Image) -> int:
-    orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+    try:
+        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+    # Pillow raises many things for EXIF data that are none; the picture is as sound without.
+    except Exception:
+        return 1
     return orientation if isinstance(orientation, int) else 1
 
 

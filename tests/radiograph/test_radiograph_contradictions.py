@@ -18,6 +18,7 @@ from pydicom.uid import (
     ExplicitVRLittleEndian,
     JPEG2000Lossless,
     JPEGBaseline8Bit,
+    JPEGLosslessSV1,
     JPEGLSLossless,
     RLELossless,
 )
@@ -456,6 +457,20 @@ def test_jpeg_2000_of_more_bits_than_the_header_says(shown):
     for bits in (10, 12, 16):
         picture = shown(dicom(np.tile(GRAY12, (16, 16)), bits, syntax=JPEG2000Lossless, stream=stream))
         np.testing.assert_array_equal(picture, np.tile(full(GRAY12, 0, 4095), (16, 16)))
+
+
+@pytest.mark.parametrize(("bits", "rest"), [(12, WINDOW), (12, {}), (8, {})])
+def test_streams_of_more_bits_than_are_stored_at_either_end(bits, rest, shown):
+    values = np.tile(GRAY12 >> (12 - bits), (16, 16)).astype(np.uint16)
+    expected = np.tile(full(GRAY12, 0, 4095), (16, 16)) if bits == 12 else values
+    for moved, high in ((values, bits - 1), (values << (16 - bits), 15)):
+        for syntax, stream in (
+            (JPEG2000Lossless, imagecodecs.jpeg2k_encode(moved, level=0, codecformat="j2k", reversible=True)),
+            (JPEGLosslessSV1, imagecodecs.jpeg8_encode(moved, lossless=True, bitspersample=16)),
+            (JPEGLSLossless, imagecodecs.jpegls_encode(moved)),
+        ):
+            dataset = dicom(moved, bits, syntax=syntax, stream=stream, HighBit=high, **rest)
+            np.testing.assert_array_equal(shown(dataset), expected)
 
 
 def test_jpeg_2000_of_another_sign_than_the_header_says(shown):

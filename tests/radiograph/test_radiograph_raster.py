@@ -6,10 +6,10 @@ import zlib
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from cxrbench.errors import RadiographError
-from cxrbench.radiograph import read, read_header, read_square
+from cxrbench.radiograph import picture_faults, read, read_header, read_shown, read_square
 
 RAMP = np.arange(60, 180, dtype=np.uint8).reshape(10, 12)
 GRAY = Image.fromarray(RAMP)
@@ -87,6 +87,117 @@ def test_jpeg_of_any_form_is_read_as_8_bit_gray(mode, tmp_path):
     values = read(tmp_path / "film.jpeg")
     assert (values.dtype, values.shape) == (np.uint8, RAMP.shape)
     assert np.abs(values.astype(int) - RAMP).max() <= 4
+
+
+def chunk(kind, body, check=None):
+    check = zlib.crc32(kind + body) if check is None else check
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", check)
+
+
+def png(values, colours, *before, bits=16, after=(), end=True, kept=None):
+    """Return a PNG made by hand: ``values`` (height, width[, channels]), other chunks about them."""
+    height, width = values.shape[:2]
+    rows = values.astype(">u2" if bits == 16 else np.uint8).reshape(height, -1)
+    data = zlib.compress(b"".join(b"\0" + row.tobytes() for row in rows))[:kept]
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, bits, colours, 0, 0, 0))
+    parts = [header, *before, chunk(b"IDAT", data), *after, chunk(b"IEND", b"") if end else b""]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+FILM12 = np.linspace(100, 4095, 120).round().astype(np.uint16).reshape(10, 12)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_16_bits_a_channel_are_read_whole_and_use_their_range(channels, tmp_path):
+    planes = {1: [FILM12], 2: [FILM12, FILM12 * 0 + 65535], 3: [FILM12] * 3}.get(
+        channels, [FILM12] * 3 + [FILM12 * 0 + 65535]
+    )
+    path = tmp_path / "film.png"
+    path.write_bytes(png(np.stack(planes, -1), {1: 0, 2: 4, 3: 2, 4: 6}[channels]))
+    np.testing.assert_array_equal(read(path), FILM12)
+    square = read_square(path, 10)
+    assert (square.min(), square.max()) >= (0, 250)
+    assert picture_faults(read_shown(path)) == ()
+
+
+@pytest.mark.parametrize("colours", [0, 2, 4, 6])
+def test_what_is_transparent_in_16_bits_is_black_and_no_part_of_the_range(colours, tmp_path):
+    clear = np.zeros(FILM12.shape, bool)
+    clear[:, :3] = True
+    gray = np.where(clear, 60000, FILM12)
+    alpha = np.where(clear, 0, 65535)
+    values, before = {
+        0: (gray, [chunk(b"tRNS", struct.pack(">H", 60000))]),
+        2: (np.stack([gray] * 3, -1), [chunk(b"tRNS", struct.pack(">HHH", 60000, 60000, 60000))]),
+        4: (np.stack([gray, alpha], -1), []),
+        6: (np.stack([gray] * 3 + [alpha], -1), []),
+    }[colours]
+    path = tmp_path / "film.png"
+    path.write_bytes(png(values, colours, *before))
+    film = FILM12[~clear]
+    np.testing.assert_array_equal(read(path), np.where(clear, film.min(), FILM12))
+    shown = read_shown(path)
+    assert (shown[clear].max(), shown.max()) == (0, 255)
+
+
+def test_a_wholly_transparent_16_bit_png_is_refused(tmp_path):
+    path = tmp_path / "film.png"
+    path.write_bytes(png(np.stack([FILM12, FILM12 * 0], -1), 4))
+    with pytest.raises(RadiographError, match="every pixel is transparent"):
+        read(path)
+
+
+TEXT = zlib.compress(b"x" * (2 << 20))
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ([chunk(b"zTXt", b"Comment\0\0" + TEXT)], []),
+        ([chunk(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + TEXT)], []),
+        ([chunk(b"tEXt", b"Comment\0" + b"x" * (3 << 20))], []),
+        ([chunk(b"zTXt", b"C\0\0" + zlib.compress(b"x" * 1_000_000))] * 68, []),
+        ([chunk(b"tEXt", b"a\0b", 1)], []),
+        ([], [chunk(b"tEXt", b"a\0b", 1)]),
+        ([chunk(b"iCCP", b"icc\0\0garbage")], []),
+        ([chunk(b"acTL", struct.pack(">II", 0, 0))], []),
+        ([chunk(b"gAMA", struct.pack(">I", 45455))], [chunk(b"tIME", b"nonsense")]),
+        ([chunk(b"eXIf", b"nonsense")], []),
+    ],
+)
+def test_a_sound_png_is_read_whatever_its_text_says(before, after, tmp_path):
+    path = tmp_path / "film.png"
+    path.write_bytes(png(RAMP, 0, *before, bits=8, after=after))
+    np.testing.assert_array_equal(read(path), RAMP)
+
+
+def test_a_png_without_an_end_is_read_where_its_rows_are_whole(tmp_path):
+    path = tmp_path / "film.png"
+    path.write_bytes(png(RAMP, 0, bits=8, end=False))
+    np.testing.assert_array_equal(read(path), RAMP)
+
+
+@pytest.mark.parametrize("colours", [0, 2])
+@pytest.mark.parametrize("kept", [20, 60, -30])
+def test_rows_that_were_cut_and_closed_are_refused(kept, colours, tmp_path):
+    rng = np.random.default_rng(0)
+    values = rng.integers(0, 65536, (20, 30) if colours == 0 else (20, 30, 3), np.uint16)
+    path = tmp_path / "film.png"
+    path.write_bytes(png(values, colours, kept=kept))
+    with pytest.raises(RadiographError, match="cannot be decoded as PNG"):
+        read(path)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_every_orientation_is_undone(orientation, tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    GRAY.save(tmp_path / "film.png", exif=exif)
+    upright = ImageOps.exif_transpose(Image.open(tmp_path / "film.png"))
+    np.testing.assert_array_equal(read(tmp_path / "film.png"), np.asarray(upright))
+    Image.fromarray(FILM12).save(tmp_path / "film.png", exif=exif)
+    upright = ImageOps.exif_transpose(Image.open(tmp_path / "film.png"))
+    np.testing.assert_array_equal(read(tmp_path / "film.png"), np.asarray(upright))
 
 
 def test_exif_orientation_is_applied(tmp_path):
@@ -215,9 +326,6 @@ def transparent(path):
 
 
 def bomb(path):
-    def chunk(kind, body):
-        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-
     size = struct.pack(">IIBBBBB", 60000, 60000, 8, 0, 0, 0, 0)
     path.write_bytes(
         b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", size) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
