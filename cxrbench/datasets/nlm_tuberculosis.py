@@ -108,7 +108,7 @@ def _images(folder: Path) -> list[Path]:
 def _reading(image: Path) -> str | None:
     path = image.parents[1] / "ClinicalReadings" / f"{image.stem}.txt"
     try:
-        return path.read_text(encoding="utf-8", errors="replace")
+        return path.read_text(encoding="utf-8-sig", errors="replace")
     except FileNotFoundError:
         return None
     except OSError as error:
