@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import logit, ndtr
+from scipy.special import expit, logit, ndtr
 
 from cxrbench.statistics.inputs import (
     as_groups,
@@ -77,6 +77,7 @@ def recalibration(
     """
     # Imported here: it takes seconds to load.
     import statsmodels.api as sm
+    from scipy.optimize import brentq
 
     check_level(level)
     truth, values = as_labels(labels), as_probabilities(probabilities, "probabilities")
@@ -91,24 +92,28 @@ def recalibration(
     robust = {} if patients is None else {"cov_type": "cluster", "cov_kwds": {"groups": patients.codes}}
     y = truth.astype(np.float64)
     z = normal_quantile(level)
-    large = sm.GLM(y, np.ones((y.size, 1)), family=sm.families.Binomial(), offset=odds).fit(**robust)
-    intercept, error = float(large.params[0]), float(large.bse[0])
+    # The one root of the score equation: iterated least squares may run away from a far start.
+    root = float(brentq(lambda shift: float(np.sum(y - expit(odds + shift))), -100.0, 100.0))
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        large = sm.GLM(y, np.ones((y.size, 1)), family=sm.families.Binomial(), offset=odds)
+        error = float(large.fit(start_params=[root], **robust).bse[0])
+        fitted = sm.GLM(y, sm.add_constant(odds, has_constant="add"), family=sm.families.Binomial()).fit(
+            **robust
+        )
     slope = slope_low = slope_high = None
+    value, its_error = float(fitted.params[1]), float(fitted.bse[1])
     separated = values[truth].min() >= values[~truth].max() or values[truth].max() <= values[~truth].min()
-    if separated:
-        notes.append("no slope: a logistic curve has none to fit where the classes are separated")
+    if separated or not fitted.converged or not (np.isfinite(value) and np.isfinite(its_error)):
+        notes.append("no slope: a logistic curve has none to fit, as where the classes are separated")
     else:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            fitted = sm.GLM(y, sm.add_constant(odds), family=sm.families.Binomial()).fit(**robust)
-        value, its_error = float(fitted.params[1]), float(fitted.bse[1])
         slope, slope_low, slope_high = value, value - z * its_error, value + z * its_error
     spread = float(np.sqrt(np.sum((1 - 2 * values) ** 2 * values * (1 - values))))
     test = float(np.sum((y - values) * (1 - 2 * values))) / spread if spread > 0 else None
     return Recalibration(
-        intercept,
-        intercept - z * error,
-        intercept + z * error,
+        root,
+        root - z * error,
+        root + z * error,
         slope,
         slope_low,
         slope_high,

@@ -365,3 +365,12 @@ def test_a_band_of_the_curve_reads_off_every_point():
     labels, values = [0, 0, 1, 0, 1, 1], [1, 2, 3, 4, 5, 6]
     found = sensitivities_at(labels, values, np.array([1.0, 2 / 3, 0.5, 0.0]))
     assert found.tolist() == pytest.approx([2 / 3, 1, 1, 1])
+
+
+def test_calls_instead_of_probabilities_have_a_calibration_too():
+    labels = [1] * 11 + [0] * 19
+    calls = [1] * 6 + [0] * 5 + [1] * 8 + [0] * 11
+    found = recalibration(labels, calls)
+    assert np.isfinite([found.intercept_low, found.intercept, found.intercept_high]).all()
+    assert found.intercept_low <= found.intercept <= found.intercept_high
+    assert "30 probabilities" in found.notes[0]
