@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections import Counter
 from dataclasses import dataclass
 from typing import cast
 
@@ -82,7 +83,8 @@ def parse(stream: bytes) -> Codestream:
                 places += (wide + 1) * (high + 1)
             empty_packets = layers * count * places
         at += 2 + length
-    _walk_to_the_end(stream, at, empty_packets)
+    tiles = -(-(right - left) // tile_width) * -(-(bottom - top) // tile_height)
+    _walk_to_the_end(stream, at, tiles, empty_packets)
     depth = parts[0]
     return Codestream((depth & 0x7F) + 1, depth > 0x7F, bottom - top, right - left, count, levels, stream)
 
@@ -145,13 +147,18 @@ def _inside_jp2(stream: bytes) -> bytes:
     raise Refused("its JP2 file holds no JPEG 2000 stream")
 
 
-def _walk_to_the_end(stream: bytes, at: int, empty_packets: int) -> None:
+def _walk_to_the_end(stream: bytes, at: int, tiles: int, empty_packets: int) -> None:
     """Follow the lengths of the tile parts to the end marker.
 
     OpenJPEG checks no content: a tail of zeros decodes, as packets that say that they are empty. An empty
     packet is one byte, so that more zeros in a row than there are packets are no picture.
     """
+    parts: Counter[int] = Counter()
+    promised: dict[int, int] = {}
     while stream[at : at + 2] == b"\xff\x90" and at + 12 <= len(stream):
+        tile = int.from_bytes(stream[at + 4 : at + 6], "big")
+        parts[tile] += 1
+        promised[tile] = stream[at + 11] or promised.get(tile, 0)
         length = int.from_bytes(stream[at + 6 : at + 10], "big")
         if length == 0:
             # The last tile part runs to the end marker.
@@ -162,5 +169,7 @@ def _walk_to_the_end(stream: bytes, at: int, empty_packets: int) -> None:
         at += length
     if stream[at : at + 2] != b"\xff\xd9":
         raise Refused(_CUT)
+    if len(parts) < tiles or any(parts[tile] < number for tile, number in promised.items()):
+        raise Refused("its JPEG 2000 data are cut short: whole tiles are missing")
     if bytes(min(empty_packets, len(stream)) + 16) in stream:
         raise Refused("its JPEG 2000 data are overwritten with zeros")

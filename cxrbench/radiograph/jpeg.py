@@ -178,8 +178,7 @@ def decode(
         return _decode_ls(jpeg)
     if jpeg.process not in (*_DCT, LOSSLESS):
         raise Refused("is compressed by a JPEG process that is not supported (hierarchical or rare)")
-    if jpeg._stream.count(b"\xff\xda") > _MOST_SCANS:
-        raise Refused("its JPEG stream has too many scans for a picture")
+    _check_scans(jpeg)
     adobe = None if len(jpeg.components) == 1 else int(bool(transformed))
     if jpeg.process == LOSSLESS or jpeg.bits != 8:
         return _decode_deep(jpeg, adobe, transformed)
@@ -190,6 +189,36 @@ def decode(
     if values.shape[:2] != (height, width):
         raise Refused("its JPEG stream decodes to another size than its header says")
     return values[..., 0] if values.shape[2] == 1 else values
+
+
+def _check_scans(jpeg: Jpeg) -> None:
+    """Refuse a stream that lacks whole scans: closed after one, it is none the worse for libjpeg.
+
+    Each component must have a scan, and of a progressive picture each coefficient of the first component all
+    its bits. No marker can stand inside coded data, where each 0xFF is followed by a zero.
+    """
+    stream, at = jpeg._stream, jpeg._scan
+    end = stream.find(b"\xff\xd9", at)
+    progressive = jpeg.process in _PROGRESSIVE
+    seen: set[int] = set()
+    missing = np.full(64, 16)
+    scans = 0
+    while 0 <= at < end and at + 5 < len(stream):
+        count = stream[at + 4]
+        parameters = stream[at + 5 : at + 5 + 2 * count + 3]
+        if len(parameters) < 2 * count + 3:
+            break
+        members = set(parameters[0 : 2 * count : 2])
+        seen |= members
+        first, last, bits = parameters[-3:]
+        if progressive and jpeg.components[0] in members:
+            missing[first : last + 1] = bits & 15
+        scans += 1
+        if scans > _MOST_SCANS:
+            raise Refused("its JPEG stream has too many scans for a picture")
+        at = stream.find(b"\xff\xda", at + 2, end)
+    if not seen >= set(jpeg.components) or (progressive and missing.any()):
+        raise Refused("its JPEG data are cut short: whole scans are missing")
 
 
 def check_four(jpeg: Jpeg, max_pixels: int) -> None:

@@ -325,3 +325,44 @@ def test_jpeg_2000_decoded_small_differs_little_from_the_whole(make, saved):
     whole = Image.fromarray(read_shown(path)[top : top + 900, left : left + 900])
     expected = np.asarray(whole.resize((size, size), Image.Resampling.BILINEAR, reducing_gap=3.0))
     np.testing.assert_array_equal(read_square(path, size), expected)
+
+
+def test_a_progressive_jpeg_closed_after_any_scan_but_the_last_is_refused(make, saved, tmp_path):
+    for values in (make.film(8), np.stack([make.film(8, seed=seed) for seed in range(3)], -1)):
+        stream = make.jpeg(values, progressive=True)
+        scans = [at for at in range(len(stream)) if stream.startswith(b"\xff\xda", at)]
+        assert len(scans) > 4
+        # Tables stand between two scans.
+        for scan in scans[1:]:
+            closed = stream[: max(stream.rfind(b"\xff\xc4", 0, scan), 0)] + END
+            path = tmp_path / "film.jpg"
+            path.write_bytes(closed)
+            with pytest.raises(RadiographError, match="whole scans are missing"):
+                read(path)
+            with pytest.raises(RadiographError, match="whole scans are missing"):
+                read(saved(make.in_dicom(closed, values, JPEGBaseline8Bit, 8)))
+
+
+def test_jpeg_2000_without_some_of_its_tiles_is_refused(make, saved):
+    values = make.film(8)
+    tiled = io.BytesIO()
+    Image.fromarray(values).save(tiled, "JPEG2000", irreversible=False, tile_size=(32, 32), no_jp2=True)
+    stream = tiled.getvalue()
+    starts = [at for at in range(len(stream)) if stream.startswith(b"\xff\x90\x00\x0a", at)]
+    assert len(starts) == 12
+    for start in starts[1:]:
+        with pytest.raises(RadiographError, match="whole tiles are missing"):
+            read(saved(make.in_dicom(stream[:start] + END, values, JPEG2000Lossless, 8)))
+
+
+def test_a_jpeg_2000_tile_of_unsaid_length_that_was_cut_and_closed_is_refused(make, saved):
+    values = make.film(12)
+    stream = bytearray(make.j2k(values, 12))
+    start = stream.index(b"\xff\x90\x00\x0a")
+    stream[start + 6 : start + 10] = bytes(4)
+    path = saved(make.in_dicom(bytes(stream), values, JPEG2000Lossless, 12))
+    np.testing.assert_array_equal(read(path), scaled(values, 12))
+    for share in (0.3, 0.5, 0.9):
+        closed = bytes(stream[: int(share * len(stream))]) + END
+        with pytest.raises(RadiographError):
+            read(saved(make.in_dicom(closed, values, JPEG2000Lossless, 12)))
