@@ -24,7 +24,10 @@ PARTS = ("train", "val", "test")
 CLASSES = {"positive": 1.0, "negative": 0.0, "COVID-19": 1.0, "pneumonia": 0.0, "normal": 0.0}
 
 _HINT = "put train_COVIDx9B.txt or its like, from the COVID-Net repository's labels/, beside train/ and test/"
-_LINE = re.compile(rf"(?P<patient>\S+)\s+(?P<file>.+)\s+(?P<kind>{'|'.join(CLASSES)})(?:\s+(?P<source>\S+))?")
+# Patients may have a blank in their names ("COVID 488 COVID(488).png positive sirm"), files have none.
+_LINE = re.compile(
+    rf"(?P<patient>\S.*?)\s+(?P<file>\S+)\s+(?P<kind>{'|'.join(CLASSES)})(?:\s+(?P<source>\S+))?"
+)
 
 
 def recognises(folder: Path) -> bool:

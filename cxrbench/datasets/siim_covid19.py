@@ -1,7 +1,7 @@
 """SIIM-FISABIO-RSNA COVID-19 Detection, the Kaggle challenge of 2021.
 
 Lakhani et al., "The 2021 SIIM-FISABIO-RSNA machine learning COVID-19 challenge", 2021;
-6,334 training images of 6,054 studies. Columns as the challenge's data page lists them and public code quotes
+6,054 training studies. Columns as the challenge's data page lists them and public code quotes
 them. More in docs/datasets/siim-covid19.md.
 """
 

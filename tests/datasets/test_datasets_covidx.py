@@ -12,24 +12,30 @@ TRAIN, TEST = "train_COVIDx9B.txt", "test_COVIDx9B.txt"
 
 def test_lines_are_patient_file_class_and_source(fixtures):
     cohort = load("covidx", fixtures / "covidx")
-    assert (cohort.listed, len(cohort), cohort.labels) == (9, 8, ("COVID-19",))
-    assert cohort.missing == ("train/COVID-19(901).png",)
+    assert (cohort.listed, len(cohort), cohort.labels) == (10, 9, ("COVID-19",))
+    assert cohort.missing == ("train/COVID(901).png",)
     table = cohort.table.set_index("image_id")
-    blank = table.loc["train/d palette.png"]
-    assert blank[["patient_id", "source", "path", "COVID-19", "class"]].tolist() == [
+    negative = table.loc["train/d-palette.png"]
+    assert negative[["patient_id", "source", "path", "COVID-19", "class"]].tolist() == [
         "cohen-906",
         "cohen",
-        "train/d palette.png",
+        "train/d-palette.png",
         0,
         "negative",
     ]
-    assert table["source"].value_counts().to_dict() == {"cohen": 3, "rsna": 3, "bimcv": 1, "ricord": 1}
+    counts = {"cohen": 3, "rsna": 3, "bimcv": 1, "ricord": 1, "sirm": 1}
+    assert table["source"].value_counts().to_dict() == counts
     assert cohort.official_test == set(table.index[table["path"].str.startswith("test/")])
+
+
+def test_a_patient_may_have_a_blank_in_the_name(fixtures):
+    table = load("covidx", fixtures / "covidx").table.set_index("image_id")
+    assert table.loc["train/COVID(902).png", "patient_id"] == "sirm-COVID 902"
 
 
 def test_sources_with_one_label_only_are_counted(fixtures):
     cohort = load("covidx", fixtures / "covidx")
-    assert cohort.notes == ("images of sources that have only one label: 5 of 8",)
+    assert cohort.notes == ("images of sources that have only one label: 6 of 9",)
 
 
 def test_a_patient_on_both_sides_takes_the_official_test_away(copied):
@@ -68,7 +74,7 @@ def test_a_file_that_is_listed_twice_alike_counts_once(copied, edited):
     edited(root / TRAIN, "a-day6.jpeg", "a-day0.jpeg")
     cohort = load("covidx", root)
     assert cohort.left_out == {"same file listed again": 1, "file missing": 1}
-    assert (cohort.listed, len(cohort)) == (9, 7)
+    assert (cohort.listed, len(cohort)) == (10, 8)
 
 
 def test_one_of_several_versions_must_be_named(copied):
@@ -81,7 +87,7 @@ def test_one_of_several_versions_must_be_named(copied):
         load("covidx", root)
     cohort = load("covidx", root, version="CXR-3A")
     assert set(cohort.table["class"]) == {"COVID-19", "pneumonia"}
-    assert len(load("covidx", root, version="9B")) == 8
+    assert len(load("covidx", root, version="9B")) == 9
     with pytest.raises(DatasetError, match="no list of version 7A"):
         load("covidx", root, version="7A")
 
@@ -114,8 +120,8 @@ def test_lists_named_without_a_version_and_without_sources_are_read(copied):
         (root / f"{part}.txt").write_text(text, encoding="utf-8")
         (root / name).unlink()
     cohort = load("covidx", discover(root.parent, "covidx"))
-    assert (len(cohort), set(cohort.table["source"])) == (8, {"unknown"})
-    assert "train/d palette.png" in set(cohort.table["image_id"])
+    assert (len(cohort), set(cohort.table["source"])) == (9, {"unknown"})
+    assert "unknown-COVID 902" in set(cohort.table["patient_id"])
 
 
 @pytest.mark.parametrize(
