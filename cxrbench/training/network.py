@@ -7,6 +7,7 @@ published parameters were trained with, as CheXNet (Rajpurkar et al. 2017) and i
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 
 import torch
 from torch import Tensor, nn
@@ -101,8 +102,9 @@ class Network(nn.Module):
             return torch.cat([self.heads[role](features) for role in roles], dim=1)
 
 
+@cache
 def check_network(name: str, size: int) -> None:
-    """Make the network called ``name`` and try it on images of ``size`` px, before anything else is done.
+    """Make the network called ``name`` and try it on images of ``size`` px, once in a process.
 
     Raises
     ------
