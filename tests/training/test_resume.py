@@ -192,6 +192,19 @@ def test_a_damaged_file_of_a_finished_run_trains_it_again_and_says_so(
     assert all(torch.equal(tensor, stored[key]) for key, tensor in again.folder.parameters().items())
 
 
+def test_a_run_that_was_begun_again_can_be_taken_up_and_still_says_so(
+    easy: ModuleType, tmp_path: Path
+) -> None:
+    job = easy.job(easy.config(epochs=2), count=8)
+    damage(easy.train(tmp_path, job).folder.done)
+    with pytest.raises(KeyboardInterrupt):
+        easy.train(tmp_path, job, easy.Interrupted(epoch=2))
+    progress = easy.Heard()
+    trained = easy.train(tmp_path, job, progress)
+    assert sum(event[0] == "start" for event in progress.events) == 1, "a finished epoch was trained again"
+    assert "done.json" in trained.record.restarted
+
+
 def test_a_killed_run_ends_bit_for_bit_like_an_unbroken_one(
     easy: ModuleType, unbroken: Unbroken, killed: tuple[subprocess.Popen[str], Path]
 ) -> None:
