@@ -109,7 +109,7 @@ def read_rows(
         made = make(header, list(zip(*rows[1:], strict=True)) or [()] * len(columns))
     except CohortError as error:
         raise type(error)(f"{path}: {error}") from None
-    except (ValueError, KeyError, TypeError, IndexError, csv.Error):
+    except (ArithmeticError, ValueError, KeyError, TypeError, IndexError, csv.Error):
         raise CohortError(
             f"{path}: the split file is damaged; restore it, or delete it to make a new split"
         ) from None

@@ -6,7 +6,6 @@ are the same. Elsewhere a film that both sides hold gives its patient away, and 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from cxrbench.cohort.pack import Pack
-from cxrbench.errors import LeakError
-from cxrbench.files import canonical_json, digest, source_digest, write_text_atomic
+from cxrbench.errors import LeakError, RecordError
+from cxrbench.files import digest, source_digest
 from cxrbench.leaks.duplicates import THRESHOLD, Images, search
+from cxrbench.records import read_record, write_record
 from cxrbench.text import first_of
 
 Part = tuple[str, Pack, npt.NDArray[np.int64]]
@@ -115,7 +115,7 @@ def audit(
     report = _load(path)
     if report is None:
         report = _audited(train, test, threshold)
-        write_text_atomic(path, canonical_json(report))
+        write_record(path, report)
     return report
 
 
@@ -172,16 +172,8 @@ def _key(train: Sequence[Part], test: Part, threshold: float) -> str:
 
 
 def _load(path: Path) -> LeakReport | None:
-    """Return the report at ``path``, None where there is none or it is damaged."""
+    """Return the report at ``path``, None where there is none or it was damaged or changed."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        return LeakReport(
-            test_role=found["test_role"],
-            pairs=tuple(Duplicate(**pair) for pair in found["pairs"]),
-            patients=tuple(
-                SharedPatient(p["train_role"], p["patient_id"], tuple(p["train_image_ids"]))
-                for p in found["patients"]
-            ),
-        )
-    except (OSError, ValueError, KeyError, TypeError):
+        return read_record(path, LeakReport)
+    except RecordError:
         return None

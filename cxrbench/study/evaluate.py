@@ -259,10 +259,10 @@ def role_result(turns: Sequence[RoleData]) -> RoleResult:
         left_out=dict(data.cohort.left_out),
         bad_files=dict(Counter(bad.reason for bad in data.pack.left_out)),
         duplicates_dropped=len(frozenset().union(*(turn.dropped for turn in turns))),
-        split_hash=data.folds.hash if data.folds else data.split.hash,
+        split_hash=data.split_hash,
         pack_key=data.pack.key,
         parts=parts,
-        folds=data.folds.k if data.folds else 0,
+        folds=data.folds,
         names=dict(data.cohort.names),
         uncertain={
             label: UncertainResult(

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from cxrbench.cohort.folds import Folds, load_or_make_folds
 from cxrbench.cohort.pack import PIXELS, Pack, pack
-from cxrbench.cohort.split import Split, check_split, load_or_make, load_split
+from cxrbench.cohort.split import PARTS, Split, check_split, load_or_make, load_split
 from cxrbench.cohort.table import Cohort
 from cxrbench.errors import CohortError, ProfileError
 from cxrbench.files import digest
@@ -39,27 +39,35 @@ class PackedImages:
         return LabelledImages(np.load(self.pixels, mmap_mode="r", allow_pickle=False)[self.rows], self.labels)
 
 
+Rows = npt.NDArray[np.int64]
+"""Rows of a pack, (n,) ascending."""
+
+
 @dataclass(frozen=True)
 class RoleData:
-    """One role's packed images and their parts.
+    """One role's packed images and the rows of each part: of its split, or of one fold of its target's.
 
-    ``dropped`` are images of train and validation that the leak audit left out. ``folds`` is where ``split``
-    comes from in a cross-validation.
+    split_hash: of the whole assignment of images to parts or folds. folds: how many there are; 0 for a split.
+    dropped: images of train and validation that the leak audit left out.
     """
 
     settings: RoleSettings
     cohort: Cohort
     pack: Pack
-    split: Split
+    parts: Mapping[str, Rows]
+    split_hash: str
+    folds: int = 0
     dropped: frozenset[str] = frozenset()
-    folds: Folds | None = None
 
-    def rows(self, part: str) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    def rows(self, part: str) -> Rows:
         """Return the pack's rows of ``part``."""
-        inside = self.split.mask(self.pack.table, part)
-        if self.dropped and part != "test":
-            inside = inside & ~self.pack.table["image_id"].isin(self.dropped).to_numpy()
-        return np.flatnonzero(inside)
+        return self.parts[part]
+
+    def without(self, images: frozenset[str]) -> RoleData:
+        """Return the role with ``images`` left out of training and validation."""
+        left_out = self.pack.table["image_id"].isin(images).to_numpy()
+        parts = {part: rows if part == "test" else rows[~left_out[rows]] for part, rows in self.parts.items()}
+        return replace(self, parts=parts, dropped=images)
 
     def packed(self, part: str) -> PackedImages:
         """Return the images of ``part`` as they lie in the pack.
@@ -118,21 +126,21 @@ def prepare(
     CohortError, DatasetError, ProfileError: the data is not as the profile says.
     """
     data = {role: _role(profile, role, out, data_root, progress, device) for role in sorted(roles)}
-    target = data.pop(profile.target)
-    turns = [target]
-    if target.folds:
-        turns = [replace(target, split=target.folds.split(fold + 1)) for fold in range(target.folds.k)]
-    for turn in turns:
-        check_split(turn.split, turn.pack.table, turn.pack.labels)
+    turns = data[profile.target]
+    others = {role: of_role for role, (of_role, *_) in data.items() if role != profile.target}
     with progress.task("leak audit"):
-        reports = _audit(profile.target, data, turns, out / "audits")
+        reports = _audit(profile.target, others, turns, out / "audits")
     if profile.on_leak == "stop":
         for report in reports:
             report.raise_if_any()
     return tuple(
-        Prepared(_without_copies({**data, profile.target: turn}, report), report, _number(turn))
-        for turn, report in zip(turns, reports, strict=True)
+        Prepared(_without_copies({**others, profile.target: turn}, report), report, fold)
+        for turn, report, fold in zip(turns, reports, _numbers(turns), strict=True)
     )
+
+
+def _numbers(turns: Sequence[RoleData]) -> Sequence[int | None]:
+    return range(1, len(turns) + 1) if turns[0].folds else [None]
 
 
 def _audit(
@@ -160,16 +168,13 @@ def _trained(role: str, data: RoleData) -> Part:
 
 def _without_copies(data: Mapping[str, RoleData], report: LeakReport) -> dict[str, RoleData]:
     dropped = report.drop_train_copies()
-    return {role: replace(data[role], dropped=dropped.get(role, frozenset())) for role in sorted(data)}
-
-
-def _number(data: RoleData) -> int | None:
-    return data.split.fold[0] if data.folds and data.split.fold else None
+    return {role: data[role].without(dropped.get(role, frozenset())) for role in sorted(data)}
 
 
 def _role(
     profile: Profile, role: str, out: Path, data_root: Path | None, progress: StudyProgress, device: str
-) -> RoleData:
+) -> tuple[RoleData, ...]:
+    """Return the role's data, once, or once per fold where it is cross-validated."""
     settings = profile.roles[role]
     cohort = keep_private(profile, role, role_cohort(profile, role, data_root, device), out)
     with progress.task(f"reading {role}", len(cohort)) as step:
@@ -183,8 +188,24 @@ def _role(
         )
     if settings.folds:
         folds = _folds(profile, role, cohort, packed, out)
-        return RoleData(settings, cohort, packed, folds.split(1), folds=folds)
-    return RoleData(settings, cohort, packed, _split(profile, role, cohort, packed, out))
+        splits, split_hash = [folds.split(fold + 1) for fold in range(folds.k)], folds.hash
+    else:
+        splits = [_split(profile, role, cohort, packed, out)]
+        split_hash = splits[0].hash
+    if role == profile.target:
+        for split in splits:
+            check_split(split, packed.table, packed.labels)
+    return tuple(
+        RoleData(
+            settings,
+            cohort,
+            packed,
+            {part: np.flatnonzero(split.mask(packed.table, part)) for part in PARTS},
+            split_hash,
+            settings.folds,
+        )
+        for split in splits
+    )
 
 
 def _folds(profile: Profile, role: str, cohort: Cohort, packed: Pack, out: Path) -> Folds:

@@ -393,6 +393,7 @@ def test_pandas_reads_the_file_too(tmp_path: Path) -> None:
         ("image_id,patient_id,part", "image_id,part,patient_id", "damaged"),
         ('"seed":0', '"seed":', "damaged"),
         ('"seed":0', '"sead":0', "damaged"),
+        ('"seed":0', '"seed":Infinity', "damaged"),
         ("format 1", "format 2", "not a split file of this version"),
     ],
 )

@@ -149,6 +149,8 @@ def test_a_stored_report_is_used_until_something_changes(
         with pytest.raises(AssertionError, match="audited again"):
             audit(*changed, store=tmp_path)
     (stored,) = tmp_path.iterdir()
-    stored.write_text(stored.read_text()[:-5])
-    with pytest.raises(AssertionError, match="audited again"):
-        audit(shared, test, store=tmp_path)
+    whole = stored.read_text()
+    for damaged in (whole[:-5], whole.replace('"findings"', '"pneumonia"', 1), "{}"):
+        stored.write_text(damaged)
+        with pytest.raises(AssertionError, match="audited again"):
+            audit(shared, test, store=tmp_path)

@@ -62,7 +62,7 @@ def of_profile(asked, **changes):
 def without(asked, part):
     """``asked`` without the first image of a part of the target."""
     role = asked["prepared"].roles["covid"]
-    return of_role(asked, dropped=frozenset(role.pack.table["image_id"].iloc[role.rows(part)[:1]]))
+    return of_role(asked, parts={**role.parts, part: role.rows(part)[1:]})
 
 
 CHANGES = {
