@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import io
-from typing import Literal
-
-from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from cxrbench.calibration.records import Calibration
 from cxrbench.report.figures.style import GREY, INK, MARKERS, SMALL, colours, new_figure, tidy
 
-_DPI = 160
 _HALF = 0.32
 
 
@@ -67,12 +62,3 @@ def draw(calibration: Calibration) -> Figure:
         fontsize=SMALL,
     )
     return figure
-
-
-def render(figure: Figure, kind: Literal["png", "svg"]) -> bytes:
-    """Return ``figure`` as PNG or SVG; the same figure gives the same bytes."""
-    buffer = io.BytesIO()
-    metadata = {"Software": None} if kind == "png" else {"Date": None, "Creator": None}
-    with rc_context({"svg.hashsalt": "cxrbench"}):
-        figure.savefig(buffer, format=kind, dpi=_DPI, metadata=metadata)
-    return buffer.getvalue()

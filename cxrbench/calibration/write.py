@@ -10,12 +10,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from cxrbench.calibration.figure import draw, render
+from cxrbench.calibration.figure import draw
 from cxrbench.calibration.markdown import summary
 from cxrbench.calibration.records import Calibration, Row
 from cxrbench.calibration.rewrite import calibrated_profile, stated
 from cxrbench.errors import CxrbenchError
 from cxrbench.files import write_bytes_atomic, write_text_atomic
+from cxrbench.report.figures.figure import render
 
 FORMAT = 1
 FILES = (

@@ -9,16 +9,40 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 
-from cxrbench.report.content import CONTROL, reach_interval
+from cxrbench.report.content import CONTROL, clustered, reach_interval, reaches_text, sample_text
+from cxrbench.report.curves import Curves
+from cxrbench.report.figures.figure import ReportFigure, render
 from cxrbench.report.figures.style import GREY, INK, SMALL, VERDICT, new_figure, tidy
 from cxrbench.report.text import decimal, interval
 
 if TYPE_CHECKING:
     from cxrbench.study.results import Results, SchemeResult
 
+_REACH_CAPTION = (
+    " The thin bar below is the AUC ± the reach of the spread of a calibration's seeds: where there is one, "
+    "it decides the verdict, and the 95% interval does not."
+)
 _HATCH = "/////"
 _BELOW = 0.23
 """How far below a row's middle the reach is drawn: within the target's band, clear of the interval."""
+
+
+def forest(results: Results, curves: Curves) -> ReportFigure:  # noqa: ARG001
+    """Return the figure: there always is one."""
+    return ReportFigure(
+        "forest",
+        f"AUC of each scheme on the test part ({sample_text(results)}), with its 95% interval"
+        f"{', clustered by patient' if clustered(results) else ''}, and its target."
+        + (_REACH_CAPTION if reaches_text(results) else ""),
+        "Forest plot. " + "; ".join(_text(scheme) for scheme in results.schemes),
+        render(draw_forest(results)),
+    )
+
+
+def _text(scheme: SchemeResult) -> str:
+    ends = reach_interval(scheme)
+    decides = "" if ends is None else f", what decides {interval(*ends)}"
+    return f"{scheme.name} {decimal(scheme.auc)} {interval(scheme.ci_low, scheme.ci_high)}{decides}"
 
 
 def draw_forest(results: Results) -> Figure:

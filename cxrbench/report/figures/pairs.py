@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from matplotlib import colormaps
@@ -10,6 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from cxrbench.report.content import LEVEL
+from cxrbench.report.curves import Curves
+from cxrbench.report.figures.figure import ReportFigure, render
 from cxrbench.report.figures.style import INK, SMALL, new_figure
 from cxrbench.report.text import p_value, signed
 
@@ -17,6 +20,27 @@ if TYPE_CHECKING:
     from cxrbench.study.results import Results
 
 _LEAST_RANGE = 0.02
+
+
+def pairs(results: Results, curves: Curves) -> ReportFigure | None:  # noqa: ARG001
+    """Return the figure; None for one pair, which is no matrix."""
+    if len(results.schemes) < 3:
+        return None
+    over = "difference of the means over seeds" if len(results.seeds) > 1 else "difference"
+    return ReportFigure(
+        "pairs",
+        f"AUC of the row minus AUC of the column: {over}, and its Holm-adjusted p. A frame marks an "
+        f"adjusted p below {LEVEL}.",
+        "Matrix of AUC differences. " + "; ".join(_texts(results)),
+        render(draw_pairs(results)),
+    )
+
+
+def _texts(results: Results) -> Iterator[str]:
+    for i, row in enumerate(results.names):
+        for column in results.names[:i]:
+            pair = results.difference(row, column)
+            yield f"{row} minus {column} {signed(pair.difference)}, p {p_value(pair.p_adjusted)}"
 
 
 def draw_pairs(results: Results) -> Figure:

@@ -9,8 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from cxrbench.report.content import CONTROL
+from cxrbench.report.content import CONTROL, folds
 from cxrbench.report.curves import Curves
+from cxrbench.report.figures.figure import ReportFigure, render
 from cxrbench.report.figures.style import BLUE, GREY, INK, MARKERS, ORANGE, PALE, SMALL, new_figure, tidy
 from cxrbench.report.text import decimal, rule
 
@@ -18,6 +19,18 @@ if TYPE_CHECKING:
     from cxrbench.study.results import Results, SchemeResult
 
 _PER_ROW = 3
+
+
+def roc(results: Results, curves: Curves) -> ReportFigure:
+    """Return the figure: there always is one."""
+    own = ", of each fold for its own network," if folds(results) else ","
+    return ReportFigure(
+        "roc",
+        f"ROC curves, one panel per scheme. Marks are thresholds that were chosen on validation images{own} "
+        "at the sensitivity and specificity that they have on the test part, with Wilson 95% intervals.",
+        "ROC curves of " + ", ".join(f"{s.name} (AUC {decimal(s.auc)})" for s in results.schemes),
+        render(draw_roc(results, curves)),
+    )
 
 
 def draw_roc(results: Results, curves: Curves) -> Figure:

@@ -8,12 +8,32 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 
+from cxrbench.report.curves import Curves
+from cxrbench.report.figures.figure import ReportFigure, render
 from cxrbench.report.figures.style import INK, MARKERS, SMALL, colours, new_figure, tidy
+from cxrbench.report.text import decimal
 
 if TYPE_CHECKING:
     from cxrbench.study.results import Results
 
 _HALF = 0.3
+
+
+def seeds(results: Results, curves: Curves) -> ReportFigure | None:  # noqa: ARG001
+    """Return the figure; None for one seed."""
+    if len(results.seeds) < 2:
+        return None
+    aucs = [
+        f"{scheme.name} {', '.join(decimal(seed.curve.auc) for seed in scheme.seeds)}"
+        for scheme in results.schemes
+    ]
+    return ReportFigure(
+        "seeds",
+        "AUC of every seed. Thin lines join the schemes of one seed: where they cross, the order of two "
+        "schemes does not hold over seeds.",
+        "Dot plot of the AUC of each seed. " + "; ".join(aucs),
+        render(draw_seeds(results)),
+    )
 
 
 def draw_seeds(results: Results) -> Figure:

@@ -10,12 +10,36 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from cxrbench.report.content import folds
+from cxrbench.report.curves import Curves
+from cxrbench.report.figures.figure import ReportFigure, render
 from cxrbench.report.figures.style import BLUE, GREEN, INK, LINES, SMALL, new_figure, tidy
+from cxrbench.report.text import decimal
 
 if TYPE_CHECKING:
     from cxrbench.study.results import Results, StageResult
 
 _FEW_EPOCHS = 20
+
+
+def training(results: Results, curves: Curves) -> ReportFigure:  # noqa: ARG001
+    """Return the figure: there always is one."""
+    return ReportFigure(
+        "training",
+        "Training loss and validation AUC of every stage run"
+        f"{', one line per fold' if folds(results) else ''}. "
+        "A ring marks the epoch that was kept. Losses of stages with different labels cannot be compared.",
+        "Training curves. " + "; ".join(_text(stage) for stage in results.stages),
+        render(draw_training(results)),
+    )
+
+
+def _text(stage: StageResult) -> str:
+    fold = f", fold {stage.fold}" if stage.fold else ""
+    return (
+        f"{stage.run}, seed {stage.seed}{fold}: validation AUC {decimal(stage.validation_auc)} in epoch "
+        f"{stage.best_epoch + 1} of {len(stage.epochs)}"
+    )
 
 
 def draw_training(results: Results) -> Figure:
