@@ -263,6 +263,7 @@ def role_result(turns: Sequence[RoleData]) -> RoleResult:
         pack_key=data.pack.key,
         parts=parts,
         folds=data.folds,
+        odd_pictures=dict(data.odd),
         names=dict(data.cohort.names),
         uncertain={
             label: UncertainResult(

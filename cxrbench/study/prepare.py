@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +17,12 @@ from cxrbench.cohort.table import Cohort
 from cxrbench.errors import CohortError, ProfileError
 from cxrbench.files import digest
 from cxrbench.leaks.audit import LeakReport, Part, audit
+from cxrbench.radiograph import picture_faults
 from cxrbench.study.cohorts import role_cohort
 from cxrbench.study.privacy import keep_private
 from cxrbench.study.profile import Profile, RoleSettings
 from cxrbench.study.progress import StudyProgress
+from cxrbench.text import first_of, plural
 from cxrbench.training.data import LabelledImages
 
 
@@ -48,7 +51,8 @@ class RoleData:
     """One role's packed images and the rows of each part: of its split, or of one fold of its target's.
 
     split_hash: of the whole assignment of images to parts or folds. folds: how many there are; 0 for a split.
-    dropped: images of train and validation that the leak audit left out.
+    dropped: images of train and validation that the leak audit left out. odd: pictures
+    that may be no radiographs, by fault.
     """
 
     settings: RoleSettings
@@ -58,6 +62,7 @@ class RoleData:
     split_hash: str
     folds: int = 0
     dropped: frozenset[str] = frozenset()
+    odd: Mapping[str, int] = field(default_factory=dict)
 
     def rows(self, part: str) -> Rows:
         """Return the pack's rows of ``part``."""
@@ -186,6 +191,7 @@ def _role(
             progress=step,
             say=progress.say,
         )
+    odd = _odd_pictures(role, packed, progress)
     if settings.folds:
         folds = _folds(profile, role, cohort, packed, out)
         splits, split_hash = [folds.split(fold + 1) for fold in range(folds.k)], folds.hash
@@ -203,9 +209,23 @@ def _role(
             {part: np.flatnonzero(split.mask(packed.table, part)) for part in PARTS},
             split_hash,
             settings.folds,
+            odd=odd,
         )
         for split in splits
     )
+
+
+def _odd_pictures(role: str, packed: Pack, progress: StudyProgress) -> Mapping[str, int]:
+    """Count the pictures that may be no radiographs, and say which: they are trained on like the others."""
+    faults = [picture_faults(image) for image in packed.pixels]
+    odd = [row for row, found in enumerate(faults) if found]
+    if odd:
+        named = [f"{packed.table['path'].iloc[row]}: {', '.join(faults[row])}" for row in odd]
+        progress.say(
+            f"{role}: {plural(len(odd), 'picture')} may be no radiographs; look at them, or leave them out "
+            f"({first_of(named, '; ')})"
+        )
+    return Counter(fault for found in faults for fault in found)
 
 
 def _folds(profile: Profile, role: str, cohort: Cohort, packed: Pack, out: Path) -> Folds:

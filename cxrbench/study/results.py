@@ -271,8 +271,9 @@ class RoleResult:
 
     ``bad_files``: reason -> number. ``folds``: of the cross-validation, 0 where there is none; a part then
     counts what is in it in any fold, and ``split_hash`` is that of the folds. ``duplicates_dropped`` counts
-    what is left out in any fold. ``names``: label -> what the data set calls it, where that is another name.
-    ``uncertain``: label -> what became of its uncertain ones.
+    what is left out in any fold. ``odd_pictures``: what makes a picture unlikely to be a radiograph ->
+    number. ``names``: label -> what the data set calls it, where that is another name. ``uncertain``: label
+    -> what became of its uncertain ones.
     """
 
     dataset: Name
@@ -287,6 +288,7 @@ class RoleResult:
     pack_key: Name
     parts: dict[str, PartResult]
     folds: Count = 0
+    odd_pictures: dict[str, Count] = Field(default_factory=dict)
     names: dict[str, str] = Field(default_factory=dict)
     uncertain: dict[str, UncertainResult] = Field(default_factory=dict)
 
