@@ -325,7 +325,7 @@ class FilePixels:
         from cxrbench.files import source_digest
 
         found = {"cxrbench.radiograph": source_digest("cxrbench.radiograph")}
-        for name in ("pillow", "pydicom", "pylibjpeg", "pylibjpeg-libjpeg", "pylibjpeg-openjpeg"):
+        for name in ("imagecodecs", "pillow", "pydicom", "simplejpeg"):
             # A missing reader makes its files unreadable, which is reported file by file.
             with contextlib.suppress(PackageNotFoundError):
                 found[name] = version(name)
