@@ -12,16 +12,24 @@ import numpy as np
 from cxrbench.faults.planting import (
     TargetData,
     augmented_twice,
+    channels_reversed,
     head_kept,
     labels_shuffled,
     leaked_into_training,
+    left_in_training_mode,
+    one_patient_reversed,
+    split_by_image,
+    tested_resized,
     third_inverted,
     unchanged,
     unchanged_network,
+    unmasked_loss,
+    validation_trained_on,
+    without_last_batch,
     without_normalisation,
 )
-from cxrbench.training.augment import Augment, augment
 from cxrbench.training.network import Network
+from cxrbench.training.steps import HONEST, Steps
 
 Start = Literal["parent", "grandparent", "initial"]
 
@@ -36,9 +44,11 @@ class Fault:
     start: whose parameters the stage starts from; "initial" are the study's initial ones.
     seed_shift: added to the training seed.
     network: changes the network that the stage starts with.
-    augment: moves and re-exposes every training batch.
-    prediction: changes the trained network before it predicts the test images.
+    steps: by what functions the stage takes its steps.
+    path: changes a network before it predicts the test images.
     trains: False where the study's own network is tested.
+    other_epoch: the parameters of another epoch than the kept one predict.
+    scheme: the one that the fault is planted into; None for the study's choice.
     control: nothing is wrong, so nothing may be seen.
     """
 
@@ -48,9 +58,11 @@ class Fault:
     start: Start = "parent"
     seed_shift: int = 0
     network: Callable[[Network], None] = unchanged_network
-    augment: Augment = augment
-    prediction: Callable[[Network], None] = unchanged_network
+    steps: Steps = HONEST
+    path: Callable[[Network], None] = unchanged_network
     trains: bool = True
+    other_epoch: bool = False
+    scheme: str | None = None
     control: bool = False
 
 
@@ -69,7 +81,7 @@ MONOCHROME1 = Fault(
 NO_NORMALISATION = Fault(
     "normalisation forgotten",
     "mean 0 and standard deviation 1 when the test images are predicted",
-    prediction=without_normalisation,
+    path=without_normalisation,
     trains=False,
 )
 UNTRAINED = Fault(
@@ -98,11 +110,68 @@ FAULTS = (
         start="grandparent",
     ),
     UNTRAINED,
-    Fault("augmentation twice", "every training batch is augmented twice", augment=augmented_twice),
+    Fault(
+        "augmentation twice", "every training batch is augmented twice", steps=Steps(augment=augmented_twice)
+    ),
     Fault(
         "leak, 5%",
         "5% of the test images are trained on as well, put in behind the leak audit",
         data=partial(leaked_into_training, share=0.05),
+    ),
+    Fault(
+        "test images resized by another filter",
+        "test images are enlarged by half (bicubic) and reduced again (nearest neighbour)",
+        data=tested_resized,
+        trains=False,
+    ),
+    Fault(
+        "validation trained on",
+        "the validation images are trained on as well",
+        data=validation_trained_on,
+    ),
+    Fault(
+        "another epoch predicts",
+        "the parameters of another epoch than the kept one predict the test images",
+        other_epoch=True,
+    ),
+    Fault(
+        "channels reversed",
+        "mean and standard deviation of the channels are reversed when the test images are predicted",
+        path=channels_reversed,
+        trains=False,
+    ),
+    Fault(
+        "split by image",
+        "the target is split by image and not by patient, in the same sizes",
+        data=split_by_image,
+    ),
+    Fault(
+        "MONOCHROME1 in the test part",
+        "a third of the test patients have inverted pixels",
+        data=partial(third_inverted, parts=("test",)),
+        trains=False,
+    ),
+    Fault(
+        "last batch dropped",
+        "the last whole batch of every epoch is not trained on",
+        steps=Steps(order=without_last_batch),
+    ),
+    Fault(
+        "no evaluation mode",
+        "the network stays in training mode when the test images are predicted",
+        path=left_in_training_mode,
+        trains=False,
+    ),
+    Fault(
+        "loss without the mask",
+        "labels that are not known are trained on as negative; in pooled-all, which pools data sets",
+        steps=Steps(loss=unmasked_loss),
+        scheme="pooled-all",
+    ),
+    Fault(
+        "one patient's label reversed",
+        "the labels of one training patient are reversed",
+        data=one_patient_reversed,
     ),
 )
 """All of them, in the order of the table, the controls first."""

@@ -11,6 +11,8 @@ from cxrbench.statistics.verdicts import Verdict
 
 FORMAT = 1
 AUDIT = "leak audit"
+TRACE = "trace"
+ELSEWHERE = "trace of another machine"
 
 
 @dataclass(frozen=True)
@@ -39,9 +41,13 @@ class FaultRow:
     """One fault: what was done and what was seen.
 
     applied: what of the data was really changed; empty where no data was.
-    measured: None where the fault cannot be planted into this scheme; then ``not_applicable`` says why.
+    measured: None where the fault cannot be planted into this scheme, or tests other images; then
+        ``not_applicable`` says why.
     audit: what the leak audit says of the images that were leaked; empty where none were.
-    seen_by: "gate", "target", :data:`AUDIT`; empty where nothing sees the fault.
+    seen_by: :data:`TRACE` where the fault's study is another experiment than the clean one, bit for bit;
+        :data:`ELSEWHERE` where it is so within the rounding of other machines; "gate", "target",
+        :data:`AUDIT`; empty where nothing sees the fault.
+    named: the first place where the traces part, in words. seconds: what training and predicting took.
     """
 
     fault: str
@@ -52,10 +58,12 @@ class FaultRow:
     not_applicable: str
     audit: str
     seen_by: tuple[str, ...]
+    named: str = ""
+    seconds: float | None = None
 
     @property
     def seen(self) -> bool:
-        """Whether the gate or the target sees the fault; what was planted lies behind the audit."""
+        """Whether trace, gate or target sees the fault; what was planted lies behind the audit."""
         return any(who != AUDIT for who in self.seen_by)
 
 
@@ -94,8 +102,8 @@ class Sensitivity:
 
     @property
     def unseen(self) -> tuple[str, ...]:
-        """The faults, controls not counted, that were planted and that neither gate nor target sees."""
-        planted = (row for row in self.rows if row.measured is not None and not row.control)
+        """The faults, controls not counted, that were planted and that nothing but the audit sees."""
+        planted = (row for row in self.rows if (row.measured or row.applied) and not row.control)
         return tuple(
             f"{row.fault} (behind the {AUDIT})" if AUDIT in row.seen_by else row.fault
             for row in planted

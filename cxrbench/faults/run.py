@@ -6,7 +6,7 @@ the checkpoint, so that what is finished is kept and a killed run goes on.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,8 +16,8 @@ import torch
 
 from cxrbench.errors import CxrbenchError, TrainingError
 from cxrbench.faults.catalogue import FAULTS, Fault
-from cxrbench.faults.planting import TRAINED, TargetData
-from cxrbench.faults.records import AUDIT, FaultRow, Measured, Sensitivity
+from cxrbench.faults.planting import TRAINED, FirstEpoch, LastEpoch, TargetData
+from cxrbench.faults.records import AUDIT, ELSEWHERE, TRACE, FaultRow, Measured, Sensitivity
 from cxrbench.files import digest, source_digest
 from cxrbench.gate.rules import scheme_verdict
 from cxrbench.leaks.audit import audit
@@ -33,12 +33,15 @@ from cxrbench.statistics.predictions import (
 from cxrbench.statistics.verdicts import Verdict, verdict
 from cxrbench.study.executor import torch_threads
 from cxrbench.study.finished import FinishedStudy
-from cxrbench.study.predictions import kept_file, predict_images, record_file
+from cxrbench.study.predictions import PredictionFile, kept_file, predict_and_trace, record_file
 from cxrbench.study.prepare import Prepared, RoleData, prepare
 from cxrbench.study.profile import Profile
 from cxrbench.study.progress import StudyProgress
 from cxrbench.study.results import Results
 from cxrbench.study.stages import heads, initial, make_stage
+from cxrbench.study.tracing import images_trace
+from cxrbench.trace.compare import compare_traces
+from cxrbench.trace.records import PredictionEntry, Trace
 from cxrbench.training.checkpoints import StageFolder, TrainedStage
 from cxrbench.training.loop import load_network, train_stage
 from cxrbench.training.network import Network
@@ -87,11 +90,17 @@ def measure(
     check_one_split(profile)
     results = study.results
     scheme = results.scheme(chosen_scheme(results))
-    bench = _bench(profile, study, scheme.name, data_root, device, progress)
+    clean = study.trace()
+    if clean is None:
+        raise CxrbenchError(f"the study at {study.folder} has no trace; run it again")
+    schemes = {fault.scheme or scheme.name for fault in faults} & set(results.names)
+    benches = {
+        name: _bench(profile, study, name, data_root, device, progress, clean) for name in sorted(schemes)
+    }
     threads = results.device.get("threads")
     # As many as the study had: the last bits depend on it, and a fault is to be the only difference.
     with torch_threads(None if threads is None else int(threads)):
-        rows = tuple(_row(bench, fault) for fault in faults)
+        rows = tuple(_row(benches.get(fault.scheme or scheme.name), fault) for fault in faults)
     return Sensitivity(
         profile=results.profile,
         synthetic=results.synthetic,
@@ -116,7 +125,7 @@ class _Bench:
     """One scheme of a finished study, and what it takes to train its target stage again.
 
     ``run`` is the target stage. ``stages``: (run, seed) -> what the study trained. ``clean``: seed -> the
-    study's test predictions.
+    study's test predictions. ``trace``: the study's.
     """
 
     profile: Profile
@@ -129,6 +138,7 @@ class _Bench:
     clean: dict[int, Predictions]
     device: torch.device
     progress: StudyProgress
+    trace: Trace
 
     @property
     def target(self) -> RoleData:
@@ -142,6 +152,7 @@ def _bench(
     data_root: Path | None,
     device: torch.device,
     progress: StudyProgress,
+    trace: Trace,
 ) -> _Bench:
     results, out = study.results, study.folder
     schemes = profile.select(tuple(f"{scheme.name}={scheme.notation}" for scheme in results.schemes))
@@ -159,7 +170,7 @@ def _bench(
         for seed in results.seeds
     }
     clean = study.by_seed(scheme)
-    bench = _Bench(profile, results, out, scheme, run, prepared, stages, clean, device, progress)
+    bench = _Bench(profile, results, out, scheme, run, prepared, stages, clean, device, progress, trace)
     images = bench.target.pack.table.loc[bench.target.rows("test"), "image_id"].tolist()
     if any(part.image_ids.tolist() != images for part in clean.values()):
         raise CxrbenchError(f"the study at {out} predicted other test images than it has now; run it again")
@@ -173,18 +184,43 @@ def _finished(store: Path, key: str) -> TrainedStage:
     return found
 
 
-def _row(bench: _Bench, fault: Fault) -> FaultRow:
-    reason = _not_applicable(bench.run, fault)
+@dataclass(frozen=True)
+class _Faulty:
+    """What one seed gave with a fault. ``stage``: None where the study's own was tested."""
+
+    file: PredictionFile
+    predictions: Predictions
+    stage: TrainedStage | None
+    seconds: float
+
+
+def _row(bench: _Bench | None, fault: Fault) -> FaultRow:
+    if bench is None:
+        reason = f"the study did not run the scheme {fault.scheme}"
+        return FaultRow(fault.name, fault.what, fault.control, "", None, reason, "", ())
+    reason = _not_applicable(bench, fault)
     if reason:
         return FaultRow(fault.name, fault.what, fault.control, "", None, reason, "", ())
-    data = fault.data(_target_data(bench.target), _random(bench.profile, fault))
-    faulty = {seed: _predictions(bench, fault, data, seed) for seed in bench.results.seeds}
-    measured = _measured(bench, faulty)
+    honest = _target_data(bench.target)
+    data = fault.data(honest, _random(bench.profile, fault))
+    faulty = {seed: _faulty(bench, fault, data, seed) for seed in bench.results.seeds}
+    same_images = np.array_equal(data.ids["test"], honest.ids["test"])
+    measured = (
+        _measured(bench, {seed: each.predictions for seed, each in faulty.items()}) if same_images else None
+    )
     found, audited = _audit(bench, data.leaked)
+    trace = _trace(bench, fault, data, faulty)
+    here = compare_traces(trace, bench.trace)
+    elsewhere = compare_traces(
+        replace(trace, environment={**trace.environment, "name": "another machine"}), bench.trace
+    )
     seen = {
-        "gate": measured.gate.outcome == "fail",
+        TRACE: bool(here.partings),
+        ELSEWHERE: bool(elsewhere.partings),
+        "gate": measured is not None and measured.gate.outcome == "fail",
         # A target that the study misses without any fault shows nothing of the fault.
-        "target": measured.target is not None
+        "target": measured is not None
+        and measured.target is not None
         and measured.target.outcome == "fail"
         and bench.results.scheme(bench.scheme).verdict.outcome != "fail",
         AUDIT: found,
@@ -195,14 +231,69 @@ def _row(bench: _Bench, fault: Fault) -> FaultRow:
         control=fault.control,
         applied=data.applied,
         measured=measured,
-        not_applicable="",
+        not_applicable="" if same_images else "other images are tested, so that no AUC can be compared",
         audit=audited,
         seen_by=tuple(name for name, sees in seen.items() if sees),
+        named=here.partings[0].sentence if here.partings else "",
+        seconds=sum(each.seconds for each in faulty.values()),
     )
 
 
-def _not_applicable(run: StageRun, fault: Fault) -> str:
-    """Return why ``fault`` cannot be planted into a chain as short as that of ``run``; empty where it can."""
+def _trace(bench: _Bench, fault: Fault, data: TargetData, faulty: Mapping[int, _Faulty]) -> Trace:
+    """Return the study's trace as it were with the fault."""
+    target, clean = bench.profile.target, bench.trace
+    names = tuple(bench.target.pack.labels)
+    parts = tuple(
+        images_trace(
+            (target, part.part, part.fold),
+            data.ids[part.part].astype(str).tolist(),
+            data.patients[part.part].astype(str).tolist(),
+            names,
+            data.parts[part.part],
+        )
+        if part.role == target
+        else part
+        for part in clean.parts
+    )
+    stages = []
+    for entry in clean.stages:
+        stage = faulty[entry.seed].stage if entry.run == str(bench.run) else None
+        if stage is not None:
+            entry = replace(
+                entry,
+                seed=entry.seed + fault.seed_shift,
+                epoch_images=tuple(epoch.images for epoch in stage.history),
+                epoch_losses=tuple(epoch.loss for epoch in stage.history),
+                trace=stage.trace,
+            )
+        stages.append(entry)
+    predictions = []
+    for prediction in clean.predictions:
+        if (prediction.scheme, prediction.part) == (bench.scheme, "test"):
+            file = faulty[prediction.seed].file
+            assert file.trace is not None
+            prediction = replace(
+                prediction,
+                seed=prediction.seed + fault.seed_shift,
+                images=file.images,
+                path=file.trace,
+                scores=_scores_digest(bench, prediction, faulty[prediction.seed]),
+            )
+        predictions.append(prediction)
+    return replace(clean, parts=parts, stages=tuple(stages), predictions=tuple(predictions))
+
+
+def _scores_digest(bench: _Bench, clean: PredictionEntry, faulty: _Faulty) -> str:
+    """Return the digest of the study's own file where the scores are the same, else that of the fault's."""
+    same = np.array_equal(_scores(faulty.predictions), _scores(bench.clean[clean.seed]))
+    return clean.scores if same else faulty.file.sha256
+
+
+def _not_applicable(bench: _Bench, fault: Fault) -> str:
+    """Return why ``fault`` cannot be planted into the scheme; empty where it can."""
+    run = bench.run
+    if fault.other_epoch and bench.profile.stage_config(run.stage).epochs < 2:
+        return "the target stage has one epoch"
     if fault.start == "initial" and run.parent is None:
         return "the scheme's one stage starts from the initial parameters anyway"
     if fault.start == "grandparent" and (run.parent is None or run.parent.parent is None):
@@ -223,11 +314,15 @@ def _target_data(target: RoleData) -> TargetData:
             part: target.pack.table.loc[target.rows(part), "patient_id"].astype(object).to_numpy()
             for part in parts
         },
+        ids={
+            part: target.pack.table.loc[target.rows(part), "image_id"].astype(object).to_numpy()
+            for part in parts
+        },
     )
 
 
-def _predictions(bench: _Bench, fault: Fault, data: TargetData, seed: int) -> Predictions:
-    """Return the test predictions of the target stage with the fault, trained and predicted where needed."""
+def _faulty(bench: _Bench, fault: Fault, data: TargetData, seed: int) -> _Faulty:
+    """Return what the target stage with the fault gives, trained and predicted where needed."""
     clean = bench.stages[bench.run, seed]
     parent = _parent(bench, fault, seed)
     patients = bench.clean[seed].patients
@@ -250,14 +345,16 @@ def _predictions(bench: _Bench, fault: Fault, data: TargetData, seed: int) -> Pr
         },
     )
     path = folder.path / TEST
-    kept = kept_file(path, folder.key)
-    if kept is None:
-        trained = _trained(bench, fault, data, parent, folder, seed) if fault.trains else clean
-        _predict(bench, fault, data, trained, folder, seed)
-    bench.progress.say(
-        f"seed {seed}  fault: {fault.name}  ({'done' if kept is None else 'kept from an earlier run'})"
-    )
-    return read_predictions(path)
+    file = kept_file(path, folder.key)
+    done = "done" if file is None else "kept from an earlier run"
+    trained = _trained(bench, fault, data, parent, folder, seed) if fault.trains else clean
+    if file is None:
+        file = _predict(bench, fault, data, trained, folder, seed)
+    bench.progress.say(f"seed {seed}  fault: {fault.name}  ({done})")
+    # Whose epoch is not the kept one is still the study's stage: only what predicts is another network.
+    stage = trained if fault.trains and not fault.other_epoch else None
+    seconds = file.seconds + (trained.seconds if fault.trains else 0.0)
+    return _Faulty(file, read_predictions(path), stage, seconds)
 
 
 def _parent(bench: _Bench, fault: Fault, seed: int) -> TrainedStage | None:
@@ -286,8 +383,12 @@ def _trained(
         honest,
         train={**honest.train, role: data.parts["train"]},
         validation={**honest.validation, role: data.parts["validation"]},
-        augment=fault.augment,
+        steps=fault.steps,
     )
+    if fault.other_epoch:
+        role = bench.profile.target
+        first = bench.stages[bench.run, seed].best_epoch > 0
+        job = replace(job, selection=FirstEpoch(role) if first else LastEpoch(role))
 
     def network() -> Network:
         made = stage.start()
@@ -299,20 +400,23 @@ def _trained(
 
 def _predict(
     bench: _Bench, fault: Fault, data: TargetData, trained: TrainedStage, folder: StageFolder, seed: int
-) -> None:
+) -> PredictionFile:
     outputs = heads(bench.run, bench.prepared)
     network = load_network(trained.folder, bench.profile.network, outputs, bench.device)
-    fault.prediction(network)
     precision = bench.profile.stage_config(bench.run.stage).precision
+    test = data.parts["test"]
     with bench.progress.task(f"predicting with fault: {fault.name}"):
-        scores, seconds = predict_images(
-            bench.profile.target, network, data.parts["test"], bench.device, precision
+        (scores, seconds), trace = predict_and_trace(
+            bench.profile.target, network, test, bench.device, precision, fault.path
         )
     clean = bench.clean[seed]
     assert clean.patients is not None
+    # Where other images are tested, the study's keyed hashes of their patients are not at hand.
+    same = np.array_equal(data.ids["test"], clean.image_ids)
+    patients = clean.patients.tolist() if same else data.patients["test"].astype(str).tolist()
     path = folder.path / TEST
-    write_predictions(path, clean.image_ids.tolist(), clean.patients.tolist(), clean.labels, scores)
-    record_file(path, bench.out, folder.key, len(scores), seconds, processes=1)
+    write_predictions(path, data.ids["test"].tolist(), patients, test.labels[:, 0], scores)
+    return record_file(path, bench.out, folder.key, len(scores), seconds, 1, trace)
 
 
 def _measured(bench: _Bench, faulty: dict[int, Predictions]) -> Measured:

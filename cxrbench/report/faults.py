@@ -4,14 +4,24 @@ from __future__ import annotations
 
 from tabulate import tabulate
 
-from cxrbench.faults.records import AUDIT, FaultRow, Sensitivity
+from cxrbench.faults.records import AUDIT, ELSEWHERE, TRACE, FaultRow, Sensitivity
 from cxrbench.report.content import SYNTHETIC
 from cxrbench.report.markup import bullets, escaped, table
 from cxrbench.report.text import decimal, signed, signed_interval
 from cxrbench.text import plural
 
-_HEADERS = ("fault", "AUC clean", "with the fault", "difference (95%)", "gate", "target", "seen")
-_ALIGNED = ("left", "right", "right", "left", "left", "left", "left")
+_HEADERS = (
+    "fault",
+    "trace",
+    "other machine",
+    "gate",
+    "target",
+    AUDIT,
+    "difference of AUC (95%)",
+    "seconds",
+    "seen",
+)
+_ALIGNED = ("left",) * 6 + ("left", "right", "left")
 
 
 def faults_text(sensitivity: Sensitivity) -> str:
@@ -48,29 +58,33 @@ def _rows(sensitivity: Sensitivity) -> list[list[str]]:
 
 
 def _cells(row: FaultRow) -> list[str]:
-    if row.measured is None:
-        return [row.fault, "", "", "", "", "", "not applicable"]
     m = row.measured
+    if m is None and not row.applied:
+        return [row.fault, "", "", "", "", "", "", "", "not applicable"]
+    # Measured before there were traces.
+    old = row.seconds is None
     return [
         row.fault,
-        decimal(m.clean),
-        decimal(m.faulty),
-        f"{signed(m.difference)} {signed_interval(m.ci_low, m.ci_high)}",
-        m.gate.outcome,
-        m.target.outcome if m.target else "none",
+        "not measured" if old else "another experiment" if TRACE in row.seen_by else "the same",
+        "not measured" if old else "another experiment" if ELSEWHERE in row.seen_by else "the same",
+        m.gate.outcome if m else "not comparable",
+        m.target.outcome if m and m.target else "none",
+        "finds it" if AUDIT in row.seen_by else "",
+        f"{signed(m.difference)} {signed_interval(m.ci_low, m.ci_high)}" if m else "",
+        "" if row.seconds is None else decimal(row.seconds, 1),
         _seen(row),
     ]
 
 
 def _seen(row: FaultRow) -> str:
     if row.seen:
-        return f"seen ({', '.join(row.seen_by)})"
+        return "seen"
     return f"unseen (the {AUDIT} finds it)" if AUDIT in row.seen_by else "unseen"
 
 
 def _lines(sensitivity: Sensitivity) -> list[str]:
     lines = []
     for row in sensitivity.rows:
-        details = [row.what, row.applied, row.audit, row.not_applicable]
+        details = [row.what, row.applied, row.audit, row.not_applicable, row.named]
         lines.append(f"{row.fault}: {'; '.join(detail for detail in details if detail)}")
     return [*lines, f"unseen: {'; '.join(sensitivity.unseen) or 'nothing'}"]

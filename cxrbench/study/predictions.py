@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -131,13 +131,8 @@ class SchemePredictions:
         for part in self.missing(self.processes).parts:
             progress.start(f"predicting ({part.part})", len(part.images.rows))
             try:
-                images = part.images.load()
-                with watched_inputs(network) as inputs:
-                    scores, seconds = predict_images(self.role, network, images, device, self.precision)
-                trace = PathTrace(
-                    network=norms(network, [self.role]),
-                    inputs=inputs.moments(),
-                    reference=reference_scores(self.role, network, images, device, self.precision),
+                (scores, seconds), trace = predict_and_trace(
+                    self.role, network, part.images.load(), device, self.precision
                 )
             finally:
                 progress.stop()
@@ -248,18 +243,31 @@ def predict_images(
     return probabilities(logits[:, 0]), time.perf_counter() - started
 
 
-def reference_scores(
-    role: str, network: Network, images: LabelledImages, device: torch.device, precision: PrecisionChoice
-) -> tuple[float, ...]:
-    """Return the scores that a random network of a fixed seed, built as ``network``, gives the first images.
+def predict_and_trace(
+    role: str,
+    network: Network,
+    images: LabelledImages,
+    device: torch.device,
+    precision: PrecisionChoice,
+    path: Callable[[Network], None] = lambda _: None,
+) -> tuple[Predicted, PathTrace]:
+    """Return :func:`predict_images`, and what is written down of the path.
 
-    It takes the path of :func:`predict_images`: a change of the path shows whatever was trained.
+    A network like ``network``, but random with a fixed seed, takes the same path with the first images: a
+    change of the path shows whatever was trained.
+
+    path: what is done to a network before it predicts; a planted fault changes the path so.
     """
+    trained = norms(network, [role])
+    path(network)
+    with watched_inputs(network) as inputs:
+        predicted = predict_images(role, network, images, device, precision)
     reference = Network(network.architecture, {role: 1}, seed=0)
     reference.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    path(reference)
     first = LabelledImages(images.pixels[:REFERENCE_IMAGES], images.labels[:REFERENCE_IMAGES])
     scores, _ = predict_images(role, reference, first, device, precision)
-    return tuple(map(float, scores))
+    return predicted, PathTrace(trained, inputs.moments(), tuple(map(float, scores)))
 
 
 def kept_file(path: Path, key: str) -> PredictionFile | None:

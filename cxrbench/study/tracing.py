@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from cxrbench.study.profile import Profile
 from cxrbench.study.stages import versions
 from cxrbench.trace.fingerprints import UNKNOWN, of_labels, of_pixels, of_texts, packed
 from cxrbench.trace.records import PartTrace, PredictionEntry, StageEntry, Trace
+from cxrbench.training.data import LabelledImages
 
 PARTS = ("train", "validation", "test")
 
@@ -48,7 +49,22 @@ def part_trace(prepared: Prepared, role: str, part: str, fold: int | None) -> Pa
     data = prepared.roles[role]
     lying = data.packed(part)
     rows = data.pack.table.loc[lying.rows]
-    images = lying.load()
+    ids, patients = (rows[column].astype(str).tolist() for column in ("image_id", "patient_id"))
+    return images_trace((role, part, fold), ids, patients, tuple(data.pack.labels), lying.load())
+
+
+def images_trace(
+    which: tuple[str, str, int | None],
+    image_ids: Sequence[str],
+    patients: Sequence[str],
+    names: tuple[str, ...],
+    images: LabelledImages,
+) -> PartTrace:
+    """Return what is written down of ``images``.
+
+    which: their role, part and fold. names: of the labels.
+    """
+    role, part, fold = which
     labels = of_labels(images.labels)
     unknown = (labels == UNKNOWN).sum(axis=0)
     positive = ((labels > 100) & (labels != UNKNOWN)).sum(axis=0)
@@ -56,15 +72,15 @@ def part_trace(prepared: Prepared, role: str, part: str, fold: int | None) -> Pa
         role=role,
         part=part,
         fold=fold,
-        images=len(rows),
-        patients=int(rows["patient_id"].nunique()),
-        label_names=tuple(data.pack.labels),
+        images=len(images),
+        patients=len(set(patients)),
+        label_names=names,
         positive=tuple(map(int, positive)),
-        negative=tuple(map(int, len(rows) - positive - unknown)),
+        negative=tuple(map(int, len(images) - positive - unknown)),
         unknown=tuple(map(int, unknown)),
         pixel_mean=float(images.pixels.mean(dtype=np.float64) / 255),
         pixel_sd=float(images.pixels.std(dtype=np.float64) / 255),
-        ids=packed(of_texts(rows["image_id"].astype(str))),
+        ids=packed(of_texts(image_ids)),
         labels=packed(labels),
         pixels=packed(of_pixels(images.pixels)),
     )

@@ -13,12 +13,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from cxrbench.errors import TrainingError
 from cxrbench.text import complaint
-from cxrbench.training.augment import Augment, augment
 from cxrbench.training.checkpoints import (
     DamagedError,
     EpochRecord,
@@ -36,6 +34,7 @@ from cxrbench.training.networks import Architecture
 from cxrbench.training.predict import autocast, predict_logits, to_float
 from cxrbench.training.seeds import derive_seed, generator
 from cxrbench.training.selection import BestValidationAuc, macro_auc, rankable
+from cxrbench.training.steps import HONEST, Steps
 from cxrbench.training.tracer import Tracer
 
 
@@ -54,7 +53,7 @@ class Job:
     name: the run's path in the notation, for the progress bar and for deriving its random numbers.
     train, validation: role -> images; pooled where there are several roles.
     processes: how many stages are trained at a time; the speed depends on it and nothing else.
-    augment: what every training batch is moved and re-exposed by.
+    steps: by what functions steps are taken.
 
     Raises
     ------
@@ -70,7 +69,7 @@ class Job:
     selection: BestValidationAuc
     seed: int
     processes: int = 1
-    augment: Augment = augment
+    steps: Steps = HONEST
 
     def __post_init__(self) -> None:
         where = f"stage {self.name!r}"
@@ -111,18 +110,6 @@ def learning_rate(step: int, steps: int, config: StageConfig) -> float:
     if step < warmup:
         return config.learning_rate * (step + 1) / (warmup + 1)
     return config.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1.0, steps - warmup)))
-
-
-def masked_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """Return the mean over images of each image's mean binary cross-entropy over its known labels.
-
-    logits, labels: (n, labels); NaN marks a label that the image's source does not have. Every image weighs
-    the same, whether its source knows one label or fourteen.
-    """
-    known = ~torch.isnan(labels)
-    losses = F.binary_cross_entropy_with_logits(logits, torch.nan_to_num(labels), reduction="none")
-    per_image = (losses * known).sum(dim=1) / known.sum(dim=1).clamp(min=1)
-    return per_image.sum() / known.any(dim=1).sum().clamp(min=1)
 
 
 def train_stage(
@@ -237,10 +224,9 @@ def _epoch(
 ) -> EpochRecord:
     config, device = job.config, train.pixels.device
     randomness = generator(job.seed, job.name, "epoch", epoch)
-    order = torch.randperm(len(train), generator=randomness).to(device)
-    # A last, smaller batch would be normalised by other statistics; its images come again next epoch.
     batch = min(config.batch_size, len(train))
-    per_epoch = len(train) // batch
+    order = job.steps.order(len(train), batch, randomness).to(device)
+    per_epoch = len(order) // batch
     where = f"stage {job.name!r}, epoch {epoch + 1}"
     _set_mode(network, frozen=config.frozen(epoch))
     total = torch.zeros((), device=device)
@@ -255,7 +241,7 @@ def _epoch(
             rate = learning_rate(epoch * per_epoch + i, config.epochs * per_epoch, config)
             for group in optimiser.param_groups:
                 group["lr"] = rate
-            loss = train_step(network, optimiser, train, rows, job.roles, config, randomness, job.augment)
+            loss = train_step(network, optimiser, train, rows, job.roles, config, randomness, job.steps)
             total += loss
             tracer.step(network, loss, rate)
             # Reading the loss waits for a GPU, so it is read now and then.
@@ -301,13 +287,13 @@ def train_step(
     roles: Sequence[str],
     config: StageConfig,
     randomness: torch.Generator,
-    augment: Augment = augment,
+    steps: Steps = HONEST,
 ) -> Tensor:
     """Take one step on the images in ``rows`` of ``train``; return the loss, on the device and detached."""
-    images = augment(to_float(train.pixels[rows]), config.augmentation, randomness)
+    images = steps.augment(to_float(train.pixels[rows]), config.augmentation, randomness)
     with autocast(images.device, config.precision):
         logits = network(images, roles)
-    loss = masked_loss(logits, train.labels[rows])
+    loss = steps.loss(logits, train.labels[rows])
     optimiser.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     optimiser.step()

@@ -32,7 +32,6 @@ from cxrbench.training.loop import (
     learning_rate,
     load_network,
     make_optimiser,
-    masked_loss,
     train_step,
     validation_aucs,
 )
@@ -40,6 +39,7 @@ from cxrbench.training.network import Network
 from cxrbench.training.predict import predict_logits
 from cxrbench.training.seeds import derive_seed, generator
 from cxrbench.training.selection import BestValidationAuc, macro_auc
+from cxrbench.training.steps import masked_loss
 from cxrbench.training.tracer import IMAGES
 
 CPU = torch.device("cpu")
