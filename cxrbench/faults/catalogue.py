@@ -19,12 +19,12 @@ from cxrbench.faults.planting import (
     left_in_training_mode,
     one_patient_reversed,
     split_by_image,
-    tested_resized,
     third_inverted,
     unchanged,
     unchanged_network,
     unmasked_loss,
     validation_trained_on,
+    with_resized_tests,
     without_last_batch,
     without_normalisation,
 )
@@ -121,7 +121,7 @@ FAULTS = (
     Fault(
         "test images resized by another filter",
         "test images are enlarged by half (bicubic) and reduced again (nearest neighbour)",
-        data=tested_resized,
+        data=with_resized_tests,
         trains=False,
     ),
     Fault(

@@ -179,7 +179,7 @@ def split_by_image(data: TargetData, random: np.random.Generator) -> TargetData:
     )
 
 
-def tested_resized(data: TargetData, random: np.random.Generator) -> TargetData:  # noqa: ARG001
+def with_resized_tests(data: TargetData, random: np.random.Generator) -> TargetData:  # noqa: ARG001
     """Return ``data`` with the test images enlarged half as much again and reduced by another filter."""
     test = data.parts["test"]
     pixels = torch.from_numpy(np.array(test.pixels))[:, None].float()

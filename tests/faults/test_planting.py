@@ -7,13 +7,23 @@ import pytest
 import torch
 
 from cxrbench.faults.planting import (
+    FirstEpoch,
+    LastEpoch,
     TargetData,
     augmented_twice,
+    channels_reversed,
     head_kept,
     labels_shuffled,
     leaked_into_training,
+    left_in_training_mode,
+    one_patient_reversed,
+    split_by_image,
     third_inverted,
     unchanged,
+    unmasked_loss,
+    validation_trained_on,
+    with_resized_tests,
+    without_last_batch,
     without_normalisation,
 )
 from cxrbench.training.augment import augment
@@ -21,6 +31,7 @@ from cxrbench.training.config import Augmentation
 from cxrbench.training.data import LabelledImages
 from cxrbench.training.network import Network
 from cxrbench.training.seeds import generator
+from cxrbench.training.steps import masked_loss, shuffled
 
 COUNTS = {"train": 240, "validation": 60, "test": 400}
 IMAGES_PER_PATIENT = 3
@@ -39,6 +50,10 @@ def data():
         {part: images(count, count) for part, count in COUNTS.items()},
         {
             part: np.array([f"{part}-{i // IMAGES_PER_PATIENT}" for i in range(count)], dtype=object)
+            for part, count in COUNTS.items()
+        },
+        {
+            part: np.array([f"{part} {i}" for i in range(count)], dtype=object)
             for part, count in COUNTS.items()
         },
     )
@@ -96,7 +111,7 @@ def test_labels_are_permuted_among_a_share_of_what_is_trained_on(share, data, ra
 def test_a_label_that_is_not_known_is_no_change_where_it_stays_so(data, random):
     part = data.parts["train"]
     unknown = LabelledImages(part.pixels, np.full_like(part.labels, np.nan))
-    only = TargetData({**data.parts, "train": unknown, "validation": unknown}, data.patients)
+    only = TargetData({**data.parts, "train": unknown, "validation": unknown}, data.patients, data.ids)
     assert "24 of 480 labels permuted, 0 changed" in labels_shuffled(only, random, 0.05).applied
 
 
@@ -171,3 +186,86 @@ def test_a_batch_is_augmented_twice_with_draws_of_its_own_each_time():
     draws = generator("draws")
     assert torch.equal(found, augment(augment(batch, Augmentation(), draws), Augmentation(), draws))
     assert not torch.equal(found, augment(batch, Augmentation(), generator("draws")))
+
+
+def test_a_part_alone_can_be_inverted(data, random):
+    faulty = third_inverted(data, random, parts=("test",))
+    assert faulty.parts["train"] is data.parts["train"]
+    assert not np.array_equal(faulty.parts["test"].pixels, data.parts["test"].pixels)
+
+
+def test_one_patient_s_labels_are_reversed_and_no_other(data, random):
+    faulty = one_patient_reversed(data, random)
+    changed = (faulty.parts["train"].labels != data.parts["train"].labels).any(axis=1)
+    assert changed.sum() == IMAGES_PER_PATIENT
+    assert len(set(data.patients["train"][changed])) == 1
+
+
+def test_validation_images_come_behind_the_training_images(data, random):
+    faulty = validation_trained_on(data, random)
+    train, validation = (data.parts[part] for part in ("train", "validation"))
+    assert np.array_equal(faulty.parts["train"].pixels[len(train) :], validation.pixels)
+    assert faulty.ids["train"].tolist() == [*data.ids["train"], *data.ids["validation"]]
+    assert faulty.parts["validation"] is validation
+
+
+def test_a_split_by_image_keeps_sizes_and_images_and_parts_patients(data, random):
+    faulty = split_by_image(data, random)
+    assert {part: len(images) for part, images in faulty.parts.items()} == COUNTS
+    assert sorted(np.concatenate(list(faulty.ids.values()))) == sorted(
+        np.concatenate(list(data.ids.values()))
+    )
+    assert set(faulty.patients["train"]) & set(faulty.patients["test"])
+    own = {name: (image.tobytes(), label) for p in COUNTS for name, image, label in _rows(data, p)}
+    for part in COUNTS:
+        for name, image, label in _rows(faulty, part):
+            assert own[name] == (image.tobytes(), label)
+
+
+def _rows(data, part):
+    images = data.parts[part]
+    return zip(data.ids[part], images.pixels, images.labels[:, 0], strict=True)
+
+
+def test_only_test_images_are_resized_and_only_a_little(data, random):
+    faulty = with_resized_tests(data, random)
+    assert faulty.parts["train"] is data.parts["train"]
+    before, now = (of.parts["test"].pixels.astype(float) for of in (data, faulty))
+    assert now.shape == before.shape
+    assert not np.array_equal(now, before)
+    assert np.corrcoef(now.ravel(), before.ravel())[0, 1] > 0.5
+
+
+def test_a_batch_less_is_trained_on():
+    generator = torch.Generator().manual_seed(0)
+    honest = shuffled(100, 16, torch.Generator().manual_seed(0))
+    order = without_last_batch(100, 16, generator)
+    assert order.tolist() == honest[:80].tolist()
+
+
+def test_without_the_mask_unknown_labels_count_as_negative():
+    logits, labels = torch.tensor([[2.0, 1.0]]), torch.tensor([[1.0, float("nan")]])
+    known = torch.tensor([[1.0, 0.0]])
+    assert float(unmasked_loss(logits, labels)) == float(unmasked_loss(logits, known))
+    assert float(unmasked_loss(logits, labels)) != float(masked_loss(logits, labels))
+
+
+def test_a_network_left_in_training_mode_cannot_be_put_into_evaluation_mode():
+    network = Network("densenet121", {"covid": 1}, seed=0).eval()
+    left_in_training_mode(network)
+    assert network.eval() is network
+    assert network.training
+
+
+def test_channels_are_normalised_in_reverse_order():
+    network = Network("densenet121", {"covid": 1}, seed=0)
+    mean = network.mean.flatten().tolist()
+    channels_reversed(network)
+    assert network.mean.flatten().tolist() == mean[::-1]
+
+
+@pytest.mark.parametrize(("kind", "kept"), [(FirstEpoch, 0), (LastEpoch, 2)])
+def test_another_epoch_can_be_kept(kind, kept):
+    selection = kind("covid")
+    scores = [selection.score({"covid": auc}) for auc in (0.5, 0.9, 0.7)]
+    assert scores.index(max(scores)) == kept

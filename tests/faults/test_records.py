@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -47,6 +48,7 @@ def sensitivity():
         rows=(
             row("control", control=True),
             row("caught", gate="fail", seen_by=("gate",)),
+            replace(row("traced", seen_by=("trace",)), seconds=12.5, named="role covid: labels differ"),
             row("missed", gate="inconclusive"),
             row("leaked", seen_by=("leak audit",), audit="the leak audit names 5 of 5"),
             FaultRow("impossible", "what it would do", False, "", None, "the chain is too short", "", ()),
@@ -70,10 +72,12 @@ def test_every_fault_and_everything_unseen_is_shown(shown, sensitivity):
     assert all(each.fault in text and each.what in text for each in sensitivity.rows)
     for part in (
         "unseen: missed; leaked (behind the leak audit)",
-        "seen (gate)",
+        "another experiment",
+        "12.5",
         "unseen (the leak audit finds it)",
         "−0.100 [−0.140, −0.060]",
         "not applicable",
+        "role covid: labels differ",
         "the chain is too short",
         "names 5 of 5",
         "scheme sequential (init > findings > covid), seeds 0, 1",
@@ -92,5 +96,5 @@ def test_json_has_everything_at_full_precision(sensitivity):
     content = json.loads(as_json(sensitivity))
     assert content["rows"][1]["measured"]["difference"] == -0.1
     assert content["rows"][1]["measured"]["gate"] == {"outcome": "fail", "sentence": "the reason"}
-    assert content["rows"][4]["measured"] is None
+    assert content["rows"][5]["measured"] is None
     assert content["unseen"] == ["missed", "leaked (behind the leak audit)"]

@@ -39,7 +39,7 @@ from cxrbench.training.network import Network
 from cxrbench.training.predict import predict_logits
 from cxrbench.training.seeds import derive_seed, generator
 from cxrbench.training.selection import BestValidationAuc, macro_auc
-from cxrbench.training.steps import masked_loss
+from cxrbench.training.steps import Steps, masked_loss
 from cxrbench.training.tracer import IMAGES
 
 CPU = torch.device("cpu")
@@ -321,6 +321,7 @@ def steps_taken(easy: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             roles: Sequence[str],  # noqa: ARG001
             config: StageConfig,  # noqa: ARG001
             randomness: torch.Generator,
+            by: Steps,  # noqa: ARG001
         ) -> Tensor:
             rates = {group["lr"] for group in optimiser.param_groups}
             assert len(rates) == 1
