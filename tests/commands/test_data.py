@@ -244,6 +244,7 @@ def test_a_progress_bar_is_drawn_on_a_terminal(monkeypatch):
         labels=(),
         file=None,
         links=False,
+        max_pixels=10**6,
         as_json=False,
     )
     assert "reading" in terminal.getvalue()

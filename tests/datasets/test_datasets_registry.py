@@ -18,6 +18,8 @@ FOLDERS = tuple(name for name in registry._SHIPPED if name != "phantom")
 
 @pytest.fixture
 def own_registry(monkeypatch):
+    for shipped in registry._SHIPPED:
+        registry.adapter(shipped)  # What is imported from here on would be forgotten with the test.
     monkeypatch.setattr(registry, "_adapters", dict(registry._adapters))
 
 

@@ -16,6 +16,8 @@ def added(monkeypatch):
     """Run the page's module, as a user's package would be imported."""
     # Imported before the registry is replaced: a module registers its data set once.
     adapter("nlm-tuberculosis")
+    for shipped in registry._SHIPPED:
+        registry.adapter(shipped)  # What is imported from here on would be forgotten with the test.
     monkeypatch.setattr(registry, "_adapters", dict(registry._adapters))
     section = PAGE.read_text(encoding="utf-8").partition("## Add a data set")[2].partition("\n## ")[0]
     (code,) = re.findall(r"```python\n(.*?)```", section, re.DOTALL)

@@ -32,6 +32,8 @@ def test_public_data_has_a_key_that_all_share_and_private_data_has_none():
 
 @pytest.fixture
 def own_registry(monkeypatch):
+    for shipped in registry._SHIPPED:
+        registry.adapter(shipped)  # What is imported from here on would be forgotten with the test.
     monkeypatch.setattr(registry, "_adapters", dict(registry._adapters))
 
 
