@@ -35,6 +35,13 @@ def test_scheme_is_no_worse_than_the_baseline(cxr_scheme, report, cxr_verdict):
     cxr_verdict(verdicts.get(cxr_scheme, missing))
 
 
+def test_every_scheme_of_the_baseline_was_run(report, cxr_verdict):
+    if report is None:
+        return
+    missing = "; ".join(verdict.sentence for verdict in report.missing.values())
+    cxr_verdict(Verdict("inconclusive", missing) if missing else Verdict("pass", "every scheme was run"))
+
+
 def test_the_order_of_the_schemes_holds(report, cxr_verdict):
     if report is None:
         return

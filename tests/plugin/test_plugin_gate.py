@@ -24,7 +24,8 @@ def cxr_gate():
         OrderCheck("sequential", "control", 0.1, 0.0, Verdict(outcome, f"the order: {{outcome}}"))
         for outcome in {outcomes!r}
     )
-    return GateReport("made-up", 0.05, None, 60, 30, (), {{}}, order, (), ())
+    missing = {{name: Verdict("inconclusive", f"{{name}}: not run") for name in {missing!r}}}
+    return GateReport("made-up", 0.05, None, 60, 30, (), missing, order, (), ())
 """
 
 
@@ -32,8 +33,8 @@ def cxr_gate():
 def run(pytester):
     """Return a function that runs the benchmark's test of the order on a gate of the given verdicts."""
 
-    def run(outcomes, *options):
-        pytester.makeconftest(CONFTEST.format(outcomes=outcomes))
+    def run(outcomes, *options, missing=()):
+        pytester.makeconftest(CONFTEST.format(outcomes=outcomes, missing=missing))
         pytester.makepyfile(test_gate=BENCHMARK.read_text(encoding="utf-8"))
         quiet = ("-p", "no:cacheprovider", "-p", "no:benchmark")
         return pytester.runpytest(*quiet, "--cxr-baseline", "made-up", "-k", "order", *options)
@@ -57,6 +58,14 @@ def test_the_order_is_as_the_gate_says(run, outcomes, shown):
     assert counts == {shown: 1}
     for outcome in {*outcomes} - {"pass"}:
         result.stdout.fnmatch_lines([f"*the order: {outcome}*"])
+
+
+@pytest.mark.parametrize(("missing", "shown"), [((), "passed"), (("findings",), "inconclusive")])
+def test_a_scheme_of_the_baseline_that_was_not_run_is_inconclusive(run, missing, shown):
+    result = run([], "-k", "was_run", missing=missing)
+    assert result.parseoutcomes()[shown] == 1
+    if missing:
+        result.stdout.fnmatch_lines(["*findings: not run*"])
 
 
 def test_a_scheme_that_the_baseline_has_not_is_inconclusive(run):

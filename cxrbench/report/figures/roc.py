@@ -108,7 +108,11 @@ def _legend(results: Results, rules: list[str]) -> list[Line2D]:
     several = len(results.seeds) > 1
     handles = [
         Line2D(
-            [], [], color=BLUE, linewidth=1.5, label="the scheme, a line a seed" if several else "the scheme"
+            [],
+            [],
+            color=BLUE,
+            linewidth=1.5,
+            label="the scheme, one line per seed" if several else "the scheme",
         )
     ]
     if CONTROL in results.names and len(results.schemes) > 1:
