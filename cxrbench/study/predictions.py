@@ -258,7 +258,8 @@ def predict_and_trace(
 
     path: what is done to a network before it predicts; a planted fault changes the path so.
     """
-    trained = norms(network, [role])
+    # All heads: the stage wrote down those of every role that it trains.
+    trained = norms(network, network.heads)
     path(network)
     with watched_inputs(network) as inputs:
         predicted = predict_images(role, network, images, device, precision)

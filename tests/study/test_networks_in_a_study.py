@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 from cxrbench.cli import main
 from cxrbench.errors import TrainingError
+from cxrbench.trace.records import read_trace
 from cxrbench.training.networks import architecture
 
 NET = """
@@ -78,6 +79,18 @@ def test_a_stage_that_was_begun_again_is_said_to_be(tiny_profile, write, tmp_pat
     assert len(log.lines) == 1
     assert "best.safetensors is damaged" in log.lines[0]
     assert again.scheme("control").seeds[0].sha256 == first.scheme("control").seeds[0].sha256
+
+
+def test_the_network_that_predicts_is_the_one_that_a_pooled_stage_kept(
+    tiny_profile, write, tmp_path, run_tiny
+):
+    write(4)
+    out = tmp_path / "out"
+    run_tiny(tiny_profile.with_network("studied:small"), out, ("both=init > findings + covid",))
+    trace = read_trace(out / "trace.json")
+    (stage,) = trace.stages
+    assert stage.roles == ("covid", "findings")
+    assert {entry.path.network for entry in trace.predictions} == {stage.trace.kept}
 
 
 @pytest.mark.slow
