@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from cxrbench.files import TEMPORARY, sweep
 from cxrbench.study.stopping import Stopped, stoppable
 
 SAYS = "stopped; what is finished is kept, and the same command goes on with it"
@@ -89,4 +90,6 @@ def test_a_study_ends_with_its_processes(tmp_path, tiny_text, phase, by, number,
     assert SAYS in said
     assert "Traceback" not in said
     assert "leaked" not in said
-    assert not list(out.rglob(".partial-*"))
+    # What a process was writing when it ended is what the next run sweeps.
+    sweep(out)
+    assert not list(out.rglob(f"{TEMPORARY}*"))
