@@ -179,7 +179,8 @@ def test_a_store_apart_takes_what_studies_share(tiny_profile, tmp_path):
     assert {path: path.stat().st_mtime_ns for path in trained} == trained
     assert first.results.schemes[0].seeds[0].sha256 == second.results.schemes[0].seeds[0].sha256
     for out in ("a", "b"):
-        assert sorted(path.name for path in (tmp_path / out).iterdir()) == ["predictions", "results.json"]
+        written = sorted(path.name for path in (tmp_path / out).iterdir())
+        assert written == ["predictions", "results.json", "trace.json"]
 
 
 def test_a_role_may_have_any_name_and_its_images_are_drawn_where_the_study_says():
