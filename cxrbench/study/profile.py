@@ -191,29 +191,17 @@ class Profile:
         return replace(self, seeds=seeds)
 
     def with_network(self, name: str) -> Profile:
-        """Return this profile with another network, also in ``settings``."""
-        study = {**self.settings["study"], "network": name}
-        return replace(self, network=name, settings=MappingProxyType({**self.settings, "study": study}))
+        """Return this profile with another network; ``settings`` stay what the file says."""
+        return replace(self, network=name)
 
     def with_precision(self, choose: Callable[[PrecisionChoice], Precision]) -> Profile:
-        """Return this profile with every stage's precision as ``choose`` gives it, also in ``settings``."""
+        """Return this profile with every stage's precision as ``choose`` gives it."""
 
         def settled(config: StageConfig) -> StageConfig:
             return config.with_precision(choose(config.precision))
 
-        tables = {"default": {}, **self.settings["stages"]}
-        configs = dict.fromkeys(tables, self.default_stage) | {
-            name: self.stages[_stage(name, "[stages]")] for name in tables if name != "default"
-        }
-        precise = {
-            name: {**values, "precision": settled(configs[name]).precision} for name, values in tables.items()
-        }
-        return replace(
-            self,
-            default_stage=settled(self.default_stage),
-            stages=MappingProxyType({stage: settled(config) for stage, config in self.stages.items()}),
-            settings=MappingProxyType({**self.settings, "stages": precise}),
-        )
+        stages = {stage: settled(config) for stage, config in self.stages.items()}
+        return replace(self, default_stage=settled(self.default_stage), stages=MappingProxyType(stages))
 
 
 def profile_names() -> list[str]:
