@@ -42,7 +42,7 @@ class Folds:
 
     Raises
     ------
-    CohortError: fewer than :data:`FEWEST` folds, an image stands twice, or a fold is empty or out of range.
+    CohortError: fewer than :data:`FEWEST` folds, an image appears twice, or a fold is empty or out of range.
     LeakError: a patient is in two folds.
     """
 

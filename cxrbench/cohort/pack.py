@@ -154,7 +154,7 @@ def pack(
     directory: folder that holds the packs; made where missing.
     on_bad: what to do about files that cannot be read: ``"stop"`` reads all the others first and then names
         them, ``"leave-out"`` drops their rows and lists them in :attr:`Pack.left_out`.
-    workers: threads that read files; by default one a core. Sources that read in batches need none.
+    workers: threads that read files; by default one per core. Sources that read in batches need none.
     progress: called with 1 after each image; not at all where the pack is there already.
     say: called with one line where a pack is there that was damaged or changed, and is made anew.
 

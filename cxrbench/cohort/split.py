@@ -51,7 +51,7 @@ class Split:
 
     Raises
     ------
-    CohortError: an image stands twice, or a part has another name.
+    CohortError: an image appears twice, or a part has another name.
     LeakError: a patient is in two parts.
     """
 

@@ -1,4 +1,4 @@
-"""The file of a split or of folds: one row an image, below a line that names the format and one of JSON.
+"""The file of a split or of folds: one row per image, below a line that names the format and one of JSON.
 
 The JSON line holds the parameters and the hash of the rows, so that a file that was changed is not taken for
 what was written.

@@ -1,4 +1,4 @@
-"""The cohort: one table, one row an image, and a way to read its pixels.
+"""The cohort: one table, one row per image, and a way to read its pixels.
 
 Every data set adapter gives one, and everything after it (packing, splitting, training) reads nothing else.
 """
@@ -268,7 +268,7 @@ def check_table(table: pd.DataFrame, labels: Sequence[str], dataset: str) -> Non
     for column in ("image_id", "patient_id", "source", "path"):
         empty = table[column].isna() | (table[column].astype(str) == "")
         _refuse(where, table, empty, f"column {column!r} is empty")
-    _refuse(where, table, table["image_id"].duplicated(keep=False), "image_id stands twice")
+    _refuse(where, table, table["image_id"].duplicated(keep=False), "image_id appears twice")
     for column, allowed in (("view", VIEWS), ("sex", SEXES)):
         _refuse(
             where,
@@ -291,7 +291,7 @@ def _refuse(where: str, table: pd.DataFrame, wrong: pd.Series, what: str) -> Non
 
 @dataclass(frozen=True)
 class FilePixels:
-    """Pixels that lie in files: one path a row, relative to ``root``.
+    """Pixels that lie in files: one path per row, relative to ``root``.
 
     Files are opened only by :meth:`read`; :meth:`fingerprint` asks the file system for sizes and times.
     Pictures of more than ``max_pixels`` are refused before they are decoded (0: the reader's own limit).

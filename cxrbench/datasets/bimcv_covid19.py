@@ -45,7 +45,7 @@ def recognises(folder: Path) -> bool:
 @register(
     "bimcv-covid19",
     title="BIMCV-COVID19+ and -",
-    marker="derivatives/labels/labels_covid_posi.tsv or its like",
+    marker="derivatives/labels/labels_covid_posi.tsv or the like",
     recognises=recognises,
     licence="BIMCV's terms: research only, no redistribution",
     page="datasets/bimcv-covid19.md",
@@ -104,7 +104,7 @@ def load(root: Path, laterals: bool = False, labels: Sequence[str] | None = None
             }
         ).join(chosen.reindex(pieces[1]).set_axis(films))
     )
-    selection.leave_out(names.duplicated(), "a film of that name stands in another folder too")
+    selection.leave_out(names.duplicated(), "a film of that name is in another folder too")
     body, stated = body.loc[selection.frame.index], stated.loc[selection.frame.index]
     selection.leave_out(~body.fillna("chest").str.lower().isin(("chest", "thorax")), "not of the chest")
     keep_views(selection, stated, laterals)
@@ -138,7 +138,7 @@ def _words(path: Path, table: pd.DataFrame) -> Words:
 def _inverted(root: Path, paths: pd.Series) -> tuple[set[str], int]:
     """Return the films whose JSON file says MONOCHROME1, and how many have no JSON file.
 
-    The PNG files hold the stored values, which are not turned round.
+    The PNG files hold the stored values, which are not inverted.
     """
     inverted, unknown = set(), 0
     for path in paths:

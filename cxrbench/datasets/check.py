@@ -88,7 +88,7 @@ def count(cohort: Cohort, readings: Sequence[Reading] = ()) -> Counts:
 
     Parameters
     ----------
-    cohort: the cohort; one from a folder adapter also tells what is missing and unlisted.
+    cohort: the cohort; one from a folder adapter also says what is missing and unlisted.
     readings: files that were read; where the table does not know view or sex, their headers may.
     """
     table = cohort.table
@@ -123,7 +123,7 @@ def read_all(
     Parameters
     ----------
     root, paths: the files, relative to the folder.
-    workers: threads; decoders release the interpreter lock. Default: one a core.
+    workers: threads; decoders release the interpreter lock. Default: one per core.
     max_pixels: pictures of more are refused before they are decoded (0: the reader's own limit).
     """
     with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:

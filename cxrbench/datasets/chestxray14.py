@@ -55,7 +55,7 @@ _SEX = ("Patient Gender", "Patient Sex")
 """The column of the sex: its name changed between copies of the list."""
 
 _NO_FINDING = "No Finding"
-_HINT = "download Data_Entry_2017_v2020.csv from the NIH and put it beside images/"
+_HINT = "download Data_Entry_2017_v2020.csv from the NIH and put it next to images/"
 
 
 def recognises(folder: Path) -> bool:
@@ -128,7 +128,7 @@ def _image_folders(root: Path) -> list[str]:
 
 
 def _findings(path: Path, texts: pd.Series) -> pd.DataFrame:
-    """Return one 0/1 column a finding. Of 112,120 rows only some 800 differ, so each text is parsed once."""
+    """Return one 0/1 column per finding. Of 112,120 rows only some 800 differ, so each is parsed once."""
     codes, distinct = pd.factorize(texts)
     rows = np.zeros((len(distinct), len(FINDINGS)))
     column = {finding: place for place, finding in enumerate(FINDINGS)}

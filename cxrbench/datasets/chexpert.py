@@ -130,7 +130,7 @@ def _read_part(path: Path, unmentioned: Unmentioned) -> pd.DataFrame:
     shape = "train/patient00001/study1/view1_frontal.jpg"
     refuse_rows(path, pieces[0].isna(), f"column 'Path' must end like {shape}")
     refuse_rows(path, pieces[0].replace("val", "valid") != part, f"a path of another part than {part}")
-    refuse_rows(path, pieces[1].duplicated(keep=False), "an image stands twice")
+    refuse_rows(path, pieces[1].duplicated(keep=False), "an image appears twice")
     blank = pd.Series(None, frame.index, dtype=object)
     side = frame.get("Frontal/Lateral", blank)
     refuse_rows(

@@ -34,7 +34,7 @@ LABEL_FILE = "metadata.csv"
 
 _COLUMNS = ("patientid", "finding", "view", "modality", "folder", "filename")
 _UNLABELLED = ("", "todo", "unknown")
-_HINT = "clone the collection's repository: metadata.csv lies beside images/"
+_HINT = "clone the collection's repository: metadata.csv lies next to images/"
 
 
 def recognises(folder: Path) -> bool:

@@ -1,7 +1,7 @@
 """COVIDx, the lists that COVID-Net is trained on.
 
 Wang, Lin and Wong, "COVID-Net: a tailored deep convolutional neural network design for detection of COVID-19
-cases from chest X-ray images", Scientific Reports 2020. The lists are read as they stand in
+cases from chest X-ray images", Scientific Reports 2020. The lists are read as they are in
 lindawangg/COVID-Net, ``labels/*.txt``; sources and counts are in its ``docs/COVIDx.md``. More in
 docs/datasets/covidx.md.
 """
@@ -23,7 +23,7 @@ LABEL = "COVID-19"
 PARTS = ("train", "val", "test")
 CLASSES = {"positive": 1.0, "negative": 0.0, "COVID-19": 1.0, "pneumonia": 0.0, "normal": 0.0}
 
-_HINT = "put train_COVIDx9B.txt or its like, from the COVID-Net repository's labels/, beside train/ and test/"
+_HINT = "put train_COVIDx9B.txt or the like, from COVID-Net's labels/, next to train/ and test/"
 # Patients may have a blank in their names ("COVID 488 COVID(488).png positive sirm"), files have none.
 _LINE = re.compile(
     rf"(?P<patient>\S.*?)\s+(?P<file>\S+)\s+(?P<kind>{'|'.join(CLASSES)})(?:\s+(?P<source>\S+))?"
@@ -79,7 +79,7 @@ def load(root: Path, version: str | None = None) -> Cohort:
     one_label = left.groupby("source")[LABEL].transform("nunique") == 1
     notes = [f"images of sources that have only one label: {int(one_label.sum()):,} of {len(left):,}"]
     if twice.any():
-        notes.append(f"file names that stand in two parts: {int(twice.sum()):,}")
+        notes.append(f"file names that appear in two parts: {int(twice.sum()):,}")
     if shared:
         notes.append(
             f"no official test: patients of the test list in another list too: {len(shared):,} "
@@ -136,7 +136,7 @@ def _read_list(path: Path, part: str) -> pd.DataFrame:
     refuse_rows(path, pieces["kind"].isna(), f"unknown class; the classes are {', '.join(CLASSES)}")
     refuse_rows(path, pieces["file"].str.contains(r"[/\\]"), "a file must be a name without a folder")
     contrary = pieces.groupby("file")["kind"].transform("nunique") > 1
-    refuse_rows(path, contrary, "a file stands twice, with two classes")
+    refuse_rows(path, contrary, "a file appears twice, with two classes")
     source = pieces["source"].fillna("unknown")
     return pd.DataFrame(
         {

@@ -39,7 +39,7 @@ def recognises(folder: Path) -> bool:
 @register(
     "kermany",
     title="Kermany 2018 paediatric pneumonia",
-    marker="chest_xray/train/NORMAL and its like",
+    marker="chest_xray/train/NORMAL and the like",
     recognises=recognises,
     public=True,
     licence="CC BY 4.0",
@@ -58,7 +58,7 @@ def load(root: Path) -> Cohort:
     """
     base = _base(root)
     if base is None:
-        raise DatasetError(f"{root}: no chest_xray/train/NORMAL or its like; unpack the archive there")
+        raise DatasetError(f"{root}: no chest_xray/train/NORMAL or the like; unpack the archive there")
     _check_classes(base)
     prefix = "" if base == root else f"{base.name}/"
     folders = [f"{prefix}{part}/{kind}" for part in PARTS for kind in CLASSES]

@@ -28,7 +28,7 @@ def recognises(folder: Path, file: str = FILE) -> bool:
 def load(root: Path, file: str = FILE, labels: Sequence[str] | None = None) -> Cohort:
     """Read a CSV file that lists images of any readable kind.
 
-    Columns: ``path`` (relative to the folder), ``patient_id``, one column a label, and if you like
+    Columns: ``path`` (relative to the folder), ``patient_id``, one column per label, and if you like
     ``image_id`` (else the path), ``view``, ``sex``, ``age`` (years, or as DICOM writes them) and ``source``.
     Every other column is carried along as text.
 
@@ -40,7 +40,7 @@ def load(root: Path, file: str = FILE, labels: Sequence[str] | None = None) -> C
     ----------
     root: the folder that the paths start from.
     file: name of the manifest in it.
-    labels: the label columns, where they should not be told from their cells.
+    labels: the label columns, where they should not be found by their cells.
 
     Raises
     ------
@@ -55,7 +55,7 @@ def load(root: Path, file: str = FILE, labels: Sequence[str] | None = None) -> C
     labels = _labels(path, frame) if labels is None else _named_labels(path, frame, labels)
     image_ids = frame["image_id"] if "image_id" in frame else frame["path"]
     refuse_rows(path, image_ids.isna(), "column 'image_id' is empty")
-    refuse_rows(path, image_ids.duplicated(keep=False), "an image_id stands twice")
+    refuse_rows(path, image_ids.duplicated(keep=False), "an image_id appears twice")
     columns = {
         "image_id": image_ids,
         "view": _read_field(path, frame, "view", views, "PA, AP, AP supine, lateral or empty"),
@@ -97,12 +97,12 @@ def _paths(path: Path, names: pd.Series) -> pd.Series:
     )
     plain = names.map(lambda name: PurePosixPath(name).as_posix())
     refuse_rows(path, plain == ".", "a path must name a file")
-    refuse_rows(path, plain.duplicated(keep=False), "a path stands twice")
+    refuse_rows(path, plain.duplicated(keep=False), "a path appears twice")
     return plain
 
 
 def _labels(path: Path, frame: pd.DataFrame) -> list[str]:
-    """Tell the label columns from their cells.
+    """Find the label columns by their cells.
 
     Raises
     ------

@@ -60,7 +60,7 @@ def load(root: Path) -> Cohort:
     path = root / SERIES_FILE
     series = read_table(path, _NEEDED, hint=_HINT)
     refuse_empty(path, series, ("Series UID", "Subject ID", "Study UID", "File Location"))
-    refuse_rows(path, series["Series UID"].duplicated(keep=False), "a series stands twice")
+    refuse_rows(path, series["Series UID"].duplicated(keep=False), "a series appears twice")
     places = series["File Location"].str.replace("\\", "/").str.removeprefix("./").str.rstrip("/")
     outside = places.map(
         lambda place: PurePosixPath(place).is_absolute() or ".." in PurePosixPath(place).parts
@@ -76,7 +76,7 @@ def load(root: Path) -> Cohort:
         here[file.rpartition("/")[0]].append(file)
     if not here:
         raise DatasetError(f"{root}: no DICOM files in {', '.join(tops)}; fetch the images")
-    # A row a film, and one for each that the table counts and the folder lacks.
+    # A row per film, and one for each that the table counts and the folder lacks.
     counts = pd.to_numeric(series["Number of Images"], errors="coerce").fillna(1).astype(int)
     films = [
         [*here.get(place, ()), *[None] * (count - len(here.get(place, ())))]

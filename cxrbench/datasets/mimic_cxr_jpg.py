@@ -23,7 +23,7 @@ from cxrbench.errors import DatasetError
 
 Labeller = Literal["chexpert", "negbio"]
 
-_HINT = "download it from PhysioNet and put it beside files/"
+_HINT = "download it from PhysioNet and put it next to files/"
 _IMAGE = ("dicom_id", "subject_id", "study_id")
 _PARTS = ("train", "validate", "test")
 
@@ -69,11 +69,11 @@ def load(
     labels_path = _table(root, labeller)
     metadata = read_table(metadata_path, (*_IMAGE, "ViewPosition"), hint=_HINT)
     refuse_empty(metadata_path, metadata, _IMAGE)
-    refuse_rows(metadata_path, metadata["dicom_id"].duplicated(keep=False), "a dicom_id stands twice")
+    refuse_rows(metadata_path, metadata["dicom_id"].duplicated(keep=False), "a dicom_id appears twice")
     parts = _parts(split_path, metadata_path, metadata)
     studies = read_table(labels_path, ("subject_id", "study_id", *OBSERVATIONS), hint=_HINT)
     refuse_empty(labels_path, studies, ("subject_id", "study_id"))
-    refuse_rows(labels_path, studies["study_id"].duplicated(keep=False), "a study stands twice")
+    refuse_rows(labels_path, studies["study_id"].duplicated(keep=False), "a study appears twice")
     labels = read_observations(labels_path, studies, unmentioned).set_axis(studies["study_id"])
     labelled = metadata["study_id"].isin(labels.index)
     image_ids = metadata["dicom_id"]
@@ -107,7 +107,7 @@ def load(
         missing=missing["path"],
         unlisted=sorted(here.difference(paths)),
         official_test=image_ids[parts == "test"],
-        notes=[f"labels of {labeller}, from reports; one set of labels a study"],
+        notes=[f"labels of {labeller}, from reports; one set of labels per study"],
     )
 
 
@@ -127,7 +127,7 @@ def _parts(path: Path, metadata_path: Path, metadata: pd.DataFrame) -> pd.Series
     split = read_table(path, (*_IMAGE, "split"), hint=_HINT)
     refuse_empty(path, split, (*_IMAGE, "split"))
     refuse_rows(path, ~split["split"].isin(_PARTS), f"column 'split' must be {', '.join(_PARTS)}")
-    refuse_rows(path, split["dicom_id"].duplicated(keep=False), "a dicom_id stands twice")
+    refuse_rows(path, split["dicom_id"].duplicated(keep=False), "a dicom_id appears twice")
     refuse_rows(
         path, split.groupby("subject_id")["split"].transform("nunique") > 1, "a patient is in two parts"
     )

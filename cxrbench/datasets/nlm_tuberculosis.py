@@ -122,12 +122,12 @@ def _understand(text: str | None) -> tuple[str | None, float, str | None]:
     finding; also ``femal 32yrs``, ``Female, 28yrs``, ``male 16month``.
     """
     lines = [line.strip() for line in (text or "").splitlines() if line.strip()]
-    told = 2 if lines and lines[0].startswith("Patient") else 1
-    person = " ".join(line.partition(":")[2] or line for line in lines[:told])
+    described = 2 if lines and lines[0].startswith("Patient") else 1
+    person = " ".join(line.partition(":")[2] or line for line in lines[:described])
     sex, age = _SEX.search(person), _AGE.search(person)
     unit = (age[2] or "y").lower() if age else "y"
     years = int(age[1]) / _YEARS[unit] if age else float("nan")
-    finding = " ".join(lines[told:])
+    finding = " ".join(lines[described:])
     return (
         None if sex is None else "M" if sex[1] else "F",
         years if 0 <= years <= 120 else float("nan"),

@@ -44,7 +44,7 @@ FINDINGS: dict[str, tuple[str, ...]] = {
 """The labels of the cohort unless others are named: heading -> narrower headings that count as it."""
 
 REPORTS, REPORTS_FILE, PROJECTIONS_FILE = "ecgen-radiology", "indiana_reports.csv", "indiana_projections.csv"
-_HINT = "download the collection's reports and put them beside the images"
+_HINT = "download the collection's reports and put them next to the images"
 
 
 def recognises(folder: Path) -> bool:
@@ -161,7 +161,7 @@ def _from_xml(folder: Path) -> pd.DataFrame:
     frame = pd.DataFrame(rows, columns=["uid", "image", "headings"], dtype=object)
     twice = frame.loc[frame["image"].duplicated(), "image"]
     if len(twice):
-        raise DatasetError(f"{folder}: image {twice.iloc[0]} stands in two reports")
+        raise DatasetError(f"{folder}: image {twice.iloc[0]} appears in two reports")
     return frame
 
 
@@ -170,8 +170,8 @@ def _from_tables(reports_path: Path, projections_path: Path) -> pd.DataFrame:
     images = read_table(projections_path, ("uid", "filename"), hint=_HINT)
     refuse_empty(reports_path, reports, ("uid",))
     refuse_empty(projections_path, images, ("uid", "filename"))
-    refuse_rows(reports_path, reports["uid"].duplicated(keep=False), "a report stands twice")
-    refuse_rows(projections_path, images["filename"].duplicated(keep=False), "an image stands twice")
+    refuse_rows(reports_path, reports["uid"].duplicated(keep=False), "a report appears twice")
+    refuse_rows(projections_path, images["filename"].duplicated(keep=False), "an image appears twice")
     unknown = ~images["uid"].isin(reports["uid"])
     refuse_rows(projections_path, unknown, f"a report that is not in {reports_path.name}")
     headings = images["uid"].map(reports.set_index("uid")["Problems"])

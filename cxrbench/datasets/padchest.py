@@ -64,7 +64,7 @@ _NEEDED = (
     "Projection",
     "Labels",
 )
-_HINT = "download PADCHEST_chest_x_ray_images_labels_160K_01.02.19.csv and put it beside the images"
+_HINT = "download PADCHEST_chest_x_ray_images_labels_160K_01.02.19.csv and put it next to the images"
 _LIST = r"\[\s*('[^']*'\s*(,\s*'[^']*'\s*)*)?\]"
 
 
@@ -107,7 +107,7 @@ def load(root: Path, laterals: bool = False, labels: Sequence[str] | None = None
         raise DatasetError(f"{root}: no {_TABLES.replace('*', '')}; {_HINT}")
     frame = read_table(path, _NEEDED, hint=_HINT)
     refuse_empty(path, frame, ("ImageID", "PatientID"))
-    refuse_rows(path, frame["ImageID"].duplicated(keep=False), "an image stands twice")
+    refuse_rows(path, frame["ImageID"].duplicated(keep=False), "an image appears twice")
     here = walk_images(root, [""], (".png",)).by_name()
     if not here:
         raise DatasetError(f"{root}: no PNG files in it or below it; unpack the images there")

@@ -23,7 +23,7 @@ BOXES_FILE = "stage_2_train_labels.csv"
 CLASSES_FILE = "stage_2_detailed_class_info.csv"
 IMAGES = "stage_2_train_images"
 
-_HINT = "download the challenge's stage 2 label files and put them beside stage_2_train_images/"
+_HINT = "download the challenge's stage 2 label files and put them next to stage_2_train_images/"
 
 
 def recognises(folder: Path) -> bool:
@@ -43,10 +43,10 @@ def recognises(folder: Path) -> bool:
 def load(root: Path) -> Cohort:
     """Read the RSNA challenge: ``stage_2_train_images/*.dcm`` and its two label files.
 
-    One row an image: several boxes are one positive. The label is "Lung Opacity"; the column ``class`` keeps
+    One row per image: several boxes are one positive. The label is "Lung Opacity"; the column ``class`` keeps
     the three classes and ``boxes`` the number of boxes. View, sex and age are in the DICOM headers, which are
-    not opened here, so they are missing. The challenge's ``patientId`` names an image: there is one a patient
-    id, whoever the patient was.
+    not opened here, so they are missing. The challenge's ``patientId`` names an image: there is one per
+    patient id, whoever the patient was.
 
     Raises
     ------
@@ -109,7 +109,7 @@ def _check_agreement(root: Path, images: pd.DataFrame) -> None:
         (images["highest"] == 1) != (images["class"] == LABEL)
     )
     for rows, what in (
-        (only, f"stand in one of {BOXES_FILE} and {CLASSES_FILE} only"),
+        (only, f"appear in only one of {BOXES_FILE} and {CLASSES_FILE}"),
         (contrary & ~only, f"have a Target in {BOXES_FILE} that their class or another row contradicts"),
     ):
         if rows.any():

@@ -29,7 +29,7 @@ OPACITY = "Opacity"
 """The label of an image: whether it has a box."""
 
 IMAGES_FILE, STUDIES_FILE = "train_image_level.csv", "train_study_level.csv"
-_HINT = "download the challenge's train_image_level.csv and train_study_level.csv and put them beside train/"
+_HINT = "download the challenge's train_image_level.csv and train_study_level.csv and put them next to train/"
 
 
 def recognises(folder: Path) -> bool:
@@ -64,8 +64,8 @@ def load(root: Path) -> Cohort:
     studies = read_table(studies_path, ("id", *APPEARANCES), hint=_HINT)
     refuse_empty(images_path, images, ("id", "label", "StudyInstanceUID"))
     refuse_empty(studies_path, studies, ("id", *APPEARANCES))
-    refuse_rows(images_path, images["id"].duplicated(keep=False), "an image stands twice")
-    refuse_rows(studies_path, studies["id"].duplicated(keep=False), "a study stands twice")
+    refuse_rows(images_path, images["id"].duplicated(keep=False), "an image appears twice")
+    refuse_rows(studies_path, studies["id"].duplicated(keep=False), "a study appears twice")
     cells = studies[list(APPEARANCES)]
     refuse_rows(studies_path, ~cells.isin(("0", "1")).all(axis=1), "the four labels must be 0 or 1")
     refuse_rows(studies_path, (cells == "1").sum(axis=1) != 1, "a study must have one of the four labels")

@@ -74,7 +74,7 @@ def read_text(path: Path) -> str:
 
 
 def read_names(path: Path) -> list[str]:
-    """Return the names that a list of files holds, one a line; blank lines and repeats are left out.
+    """Return the names that a list of files holds, one per line; blank lines and repeats are left out.
 
     Raises
     ------
@@ -130,7 +130,7 @@ def read_table(path: Path, required: Sequence[str], *, hint: str, separator: str
 
     Returns
     -------
-    One row a line; blank lines are dropped, and the index counts rows as a spreadsheet does: the header is
+    One row per line; blank lines are dropped, and the index counts rows as a spreadsheet does: the header is
     row 1, so the first is 2 (where blank lines stand above the header, by so many more). The column of row
     numbers that pandas writes before the first is dropped.
 
@@ -168,7 +168,7 @@ def read_table(path: Path, required: Sequence[str], *, hint: str, separator: str
     frame.columns = frame.columns.str.strip()
     twice = frame.columns[frame.columns.duplicated()]
     if len(twice):
-        raise DatasetError(f"{path}: column {twice[0]!r} stands twice")
+        raise DatasetError(f"{path}: column {twice[0]!r} appears twice")
     lacking = [column for column in required if column not in frame.columns]
     if lacking:
         folded = {str(column).casefold(): column for column in frame.columns}

@@ -57,7 +57,7 @@ FINDINGS = (
 
 Readers = Literal["majority", "any", "unanimous"]
 
-_HINT = "download VinDr-CXR from PhysioNet, or the challenge's train.csv, and put it beside train/"
+_HINT = "download VinDr-CXR from PhysioNet, or the challenge's train.csv, and put it next to train/"
 _CHALLENGE = ("image_id", "class_name", "rad_id")
 
 
@@ -78,7 +78,7 @@ def recognises(folder: Path) -> bool:
 def load(root: Path, readers: Readers = "majority") -> Cohort:
     """Read ``annotations/image_labels_{train,test}.csv``, or the challenge's ``train.csv``, and the images.
 
-    Several readers give one label an image. All images are PA. There is one patient an image: the data set
+    Several readers give one label per image. All images are PA. There is one patient per image: the data set
     names no patients. The test images are the official test; ``source`` is train or test.
 
     Parameters
@@ -130,14 +130,14 @@ def _tables(root: Path) -> Iterator[tuple[str, Path]]:
 
 
 def _read_labels(path: Path, part: str, readers: Readers) -> pd.DataFrame:
-    """Read a table of PhysioNet: a row an image and reader (train), or an image (test). Index: image_id."""
+    """Read a table of PhysioNet: a row per image and reader (train), or per image (test). Index: image_id."""
     frame = read_table(path, ("image_id", *FINDINGS[:-2], NO_FINDING), hint=_HINT)
     refuse_empty(path, frame, ("image_id",))
     # Both spellings are found in code that reads the tables.
     frame = frame.rename(columns={"Other disease": "Other diseases"})
     labels = [label for label in FINDINGS if label in frame.columns]
     by = ["image_id", "rad_id"] if "rad_id" in frame.columns else ["image_id"]
-    refuse_rows(path, frame.duplicated(by, keep=False), "an image stands twice for one reader")
+    refuse_rows(path, frame.duplicated(by, keep=False), "an image appears twice for one reader")
     votes = pd.DataFrame(index=frame.index)
     for label in labels:
         votes[label] = frame[label].map({"0": 0.0, "1": 1.0, "0.0": 0.0, "1.0": 1.0}).astype(np.float64)
@@ -147,7 +147,7 @@ def _read_labels(path: Path, part: str, readers: Readers) -> pd.DataFrame:
 
 
 def _read_boxes(path: Path, readers: Readers) -> pd.DataFrame:
-    """Read the challenge's list of boxes: a row a box, image and reader. Index: image_id."""
+    """Read the challenge's list of boxes: a row per box, image and reader. Index: image_id."""
     frame = read_table(path, _CHALLENGE, hint=_HINT)
     refuse_empty(path, frame, _CHALLENGE)
     wrong = ~frame["class_name"].isin(FINDINGS)

@@ -8,8 +8,8 @@ Three steps, each for the pairs that the step before let through:
 3. the correlation of twice as fine detail after :func:`~cxrbench.leaks.registration.polish`.
 
 Copies keep a product of 0.9 and more: written again as JPEG, in another size, with another window, mirrored
-or as a negative. The rest finds a film cropped anew or with text and arrows drawn on it, as publications have
-it.
+or as a negative. The rest finds a film cropped again or with text and arrows drawn on it, as publications
+have it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from cxrbench.leaks.registration import Placement, Placer, inverse, polish, warp
 THRESHOLD = 0.75
 """Similarity from which two images count as one film.
 
-On real films, packed at 64 to 224 px: copies in another format 0.995 and more; films cropped anew, drawn on
+On real films, packed at 64 to 224 px: copies in another format 0.995 and more; films cropped again, drawn on
 or printed differently 0.81 and more (12 pairs, looked at); films of different patients 0.55 and less; two
 films of one patient up to 0.76, and such a pair in training and test is a leak as well. Phantom images of
 different patients: 0.66 and less.
@@ -97,26 +97,20 @@ class Images:
             yield fingerprints(self.pixels[self.rows[start : start + _BLOCK]], side)
 
 
-def near_duplicates(a: Pixels, b: Pixels, threshold: float = THRESHOLD) -> tuple[Match, ...]:
-    """Return the pairs of images of ``a`` and of ``b`` that show one film, in ascending order.
-
-    Of an image of ``a``, every copy in ``b`` is found; as films cropped anew or drawn on, the two images of
-    ``b`` that look most like it are considered.
-
-    Parameters
-    ----------
-    a, b: (n, size, size) and (m, size, size) uint8, best from 64 up; ``b`` may be a long memory map. Of
-        images under 32 px only outright copies are found.
-    threshold: similarity from which two images count as one film.
-    """
-    sources = [Images(b, np.arange(len(b)))]
-    return search(Images(a, np.arange(len(a))), sources, threshold)
-
-
 def search(images: Images, sources: Sequence[Images], threshold: float = THRESHOLD) -> tuple[Match, ...]:
     """Return which of ``images`` (as ``a``) show a film that one of ``sources`` (as ``b``) holds too.
 
-    As :func:`near_duplicates`, but for rows of several collections at once.
+    Of an image, every copy is found; as films cropped again or drawn on, the two images that look most like
+    it are considered. Of images under 32 px only outright copies are found; 64 px and more are best.
+
+    Parameters
+    ----------
+    sources: collections of images, such as long memory maps, each with the rows that count.
+    threshold: similarity from which two images count as one film.
+
+    Returns
+    -------
+    tuple[Match, ...]: in ascending order.
     """
     if len(images) == 0 or not any(len(source) for source in sources):
         return ()
@@ -142,7 +136,7 @@ def search(images: Images, sources: Sequence[Images], threshold: float = THRESHO
 
 @dataclass(frozen=True, eq=False)
 class _Candidates:
-    """Pairs that the first step let through, one an element.
+    """Pairs that the first step let through, one per element.
 
     ``image`` and ``other`` are positions among the rows of the images and of their ``source``; ``product`` is
     that of the coarse fingerprints, below 0 for a negative; ``mirrored`` says that the image was mirrored.
@@ -268,7 +262,7 @@ def _similarities(
         unsure = chosen[~sure]
         if len(unsure) == 0 or images.pixels.shape[1] < SIDE:
             continue
-        # A negative is turned round before it is laid on.
+        # A negative is inverted before it is compared.
         sign = np.sign(candidates.product[unsure])
         placed, placements = Placer(view).place(others[unsure] * sign[:, None, None])
         for k, turn, value, placement in zip(unsure, sign, placed, placements, strict=True):

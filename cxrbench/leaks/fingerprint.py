@@ -1,4 +1,4 @@
-"""What tells one film from another: its fine detail, freed of exposure and contrast.
+"""What distinguishes one film from another: its fine detail, freed of exposure and contrast.
 
 Chest films all look alike when blurred, and one film looks like itself when written again: as JPEG, resized,
 with another window. What lies between, structures of a few hundredths of the chest's width, is its own.

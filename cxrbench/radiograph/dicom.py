@@ -174,9 +174,9 @@ def _frame(path: Path, dataset: Dataset, max_pixels: int) -> _Frame:
         raise Refused("is a larger file than a radiograph of the largest size")
     allocated = whole(dataset, "BitsAllocated")
     if allocated == 1:
-        raise Refused("has one bit a pixel: a mask, not a radiograph")
+        raise Refused("has one bit per pixel: a mask, not a radiograph")
     if allocated > 16:
-        raise Refused("has more than 16 bits a pixel; a radiograph has up to 16")
+        raise Refused("has more than 16 bits per pixel; a radiograph has up to 16")
     if allocated not in (8, 16):
         raise Refused("its Bits Allocated is neither 8 nor 16")
     bits = whole(dataset, "BitsStored", allocated)
@@ -209,7 +209,7 @@ def _show(dataset: Dataset, frame: _Frame, max_pixels: int, at_least: int | None
         # Three samples are promised, and one is there: the luma.
         if frame.samples == 3:
             return _fill_colour(stored, bits)
-        raise Refused("its Photometric Interpretation is none of one sample a pixel")
+        raise Refused("its Photometric Interpretation is none of one sample per pixel")
     return _show_monochrome(dataset, stored, bits)
 
 

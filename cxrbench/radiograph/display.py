@@ -27,7 +27,7 @@ class Depth:
 
     Parameters
     ----------
-    bits: stored bits a value.
+    bits: stored bits per value.
     signed: whether they are two's complement.
     """
 

@@ -1,4 +1,4 @@
-"""Pictures that no radiograph looks like, told by their grey levels: none goes into training unseen."""
+"""Pictures that no radiograph looks like, recognised by their grey levels: none goes into training unseen."""
 
 from __future__ import annotations
 

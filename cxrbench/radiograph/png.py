@@ -86,7 +86,7 @@ def parse(data: bytes, max_pixels: int) -> Png:
 
 
 def decode_deep(png: Png) -> tuple[Gray, npt.NDArray[np.bool_] | None]:
-    """Decode a picture of 16 bits a channel with colours or transparency.
+    """Decode a picture of 16 bits per channel with colours or transparency.
 
     Returns
     -------

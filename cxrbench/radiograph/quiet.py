@@ -21,7 +21,7 @@ def quiet_libraries() -> Iterator[None]:
     """Silence warnings raised from pydicom, Pillow and the codecs while at least one file is being read.
 
     Real archives are full of values that break the DICOM rules and do not matter here, such as a
-    ``PatientAge`` of ``77``; one warning a file would bury everything else. What does matter becomes a
+    ``PatientAge`` of ``77``; one warning per file would bury everything else. What does matter becomes a
     :class:`~cxrbench.errors.RadiographError`. The filters are as before when the last reader has left.
     """
     global _readers

@@ -21,7 +21,7 @@ _BARE_DICOM = (b"\x02\x00", b"\x08\x00", b"\x00\x08")
 def read(path: Path | str, max_pixels: int = MAX_PIXELS) -> Gray:
     """Read a radiograph as one channel, bright where the body is dense.
 
-    The format is told from the content, not from the name. DICOM values come through the modality and VOI
+    The format is found from the content, not from the name. DICOM values come through the modality and VOI
     transformations and fill the whole range of the returned type (:mod:`cxrbench.radiograph.dicom`); PNG and
     JPEG values are returned as stored (:mod:`cxrbench.radiograph.raster`).
 

@@ -20,7 +20,7 @@ def decode(
 
     Parameters
     ----------
-    size: bytes a sample, 1 or 2.
+    size: bytes per sample, 1 or 2.
 
     Raises
     ------

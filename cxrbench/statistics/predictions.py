@@ -115,7 +115,7 @@ def read_predictions(path: Path | str, columns: Columns | None = None) -> Predic
         )
     twice = [image for image, count in Counter(image_ids).items() if count > 1]
     if twice:
-        raise StatisticsError(f"{path}: {columns.image} stands more than once: {name_rows(twice, 'image')}")
+        raise StatisticsError(f"{path}: {columns.image} appears more than once: {name_rows(twice, 'image')}")
     _refuse_control_characters(image_ids, f"{path}: {columns.image}")
     labels = _numbers(table[columns.label].replace(_TRUTH), image_ids, f"{path}: {columns.label}")
     _refuse((labels != 0) & (labels != 1), labels, image_ids, f"{path}: {columns.label} must be 0 or 1")
@@ -225,7 +225,7 @@ def write_predictions(
 
     Raises
     ------
-    StatisticsError: what is written could not be read back: an id is missing or stands twice, the lengths
+    StatisticsError: what is written could not be read back: an id is missing or appears twice, the lengths
         differ, a label or score is not a number; or the folder cannot be written to.
     """
     path = Path(path)
@@ -277,7 +277,7 @@ def _read_table(path: Path) -> pd.DataFrame:
             header = Counter(next(csv.reader(file), []))
         repeated = [column for column, count in header.items() if count > 1]
         if repeated:
-            raise StatisticsError(f"{path}: column stands twice: {', '.join(repeated)}")
+            raise StatisticsError(f"{path}: column appears twice: {', '.join(repeated)}")
         with warnings.catch_warnings():
             # pandas only warns where rows are longer than the header, and drops what is over.
             warnings.simplefilter("error", pd.errors.ParserWarning)

@@ -68,7 +68,7 @@ def test_a_table_that_keeps_the_contract_is_taken() -> None:
         (
             table_of(image_id=["a", "b", "a", "a"]),
             ["covid"],
-            "image_id stands twice in 3 rows, first: a, a, a",
+            "image_id appears twice in 3 rows, first: a, a, a",
         ),
         (table_of(image_id=["a", "", "c", "d"]), ["covid"], "column 'image_id' is empty in 1 rows"),
         (

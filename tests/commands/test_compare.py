@@ -198,7 +198,7 @@ def test_unpaired_files_with_common_images_need_patients(files):
             lambda text: text.replace("image7,patient3", "image7,patient9"),
             "a different patient for image image7",
         ),
-        (lambda text: text.replace("image7,", "image8,"), "image_id stands more than once: image image8"),
+        (lambda text: text.replace("image7,", "image8,"), "image_id appears more than once: image image8"),
     ],
 )
 def test_files_that_do_not_agree_end_with_one_line_and_code_two(files, change, message):

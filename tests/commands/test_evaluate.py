@@ -188,7 +188,7 @@ def test_a_subgroup_test_that_cannot_be_made_says_why(predictions_file):
     [
         ("image_id,label,score\na,0,nan\nb,1,2\n", "score must be finite, found nan in image a"),
         ("image_id,label,score\na,1,1\nb,1,2\n", "every image is positive (images a, b)"),
-        ("image_id,label,score\na,0,1\na,1,2\n", "image_id stands more than once: image a"),
+        ("image_id,label,score\na,0,1\na,1,2\n", "image_id appears more than once: image a"),
         ("image_id,label,score\na,0,1\nb,1,2\n", "only 1 image of the positive class"),
     ],
 )

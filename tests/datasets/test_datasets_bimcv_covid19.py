@@ -122,7 +122,7 @@ def test_one_film_in_two_folders_counts_once(copied):
     (root / "again").mkdir()
     shutil.copy(film, root / "again")
     cohort = load("bimcv-covid19", root)
-    assert cohort.left_out["a film of that name stands in another folder too"] == 1
+    assert cohort.left_out["a film of that name is in another folder too"] == 1
     assert (cohort.listed, len(cohort)) == (10, 4)
 
 

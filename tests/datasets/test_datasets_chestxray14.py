@@ -130,7 +130,7 @@ def test_a_label_file_that_is_not_as_published_is_refused(old, new, message, cop
 def test_an_image_listed_twice_is_refused(copied, edited):
     root = copied("chestxray14")
     edited(root / CSV, "00090001_001.png", "00090001_000.png")
-    with pytest.raises(CohortError, match=r"image_id stands twice in 2 rows, first: 00090001_000\.png"):
+    with pytest.raises(CohortError, match=r"image_id appears twice in 2 rows, first: 00090001_000\.png"):
         load("chestxray14", root)
 
 

@@ -146,7 +146,7 @@ def test_another_train_csv_is_not_taken_for_it(tmp_path):
         ("Frontal,AP,1.0", "Front,AP,1.0", r"column 'Frontal/Lateral' must say so \(row 2"),
         ("train/patient90001/", "train/p1/", r"'Path' must end like train/patient00001/.* \(row 2"),
         ("train/patient90001/", "valid/patient90001/", r"a path of another part than train \(row 2"),
-        ("patient90002/study2", "patient90002/study1", r"an image stands twice \(row 3, 5; 2 in all\)"),
+        ("patient90002/study2", "patient90002/study1", r"an image appears twice \(row 3, 5; 2 in all\)"),
         ("Pneumothorax,", "Ptx,", "columns missing: Pneumothorax"),
     ],
 )

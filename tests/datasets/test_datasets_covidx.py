@@ -66,7 +66,7 @@ def test_a_file_name_in_two_parts_is_noted(copied):
         file.write("950 a-day0.jpeg positive cohen\n")
     shutil.copy(root / "train" / "a-day0.jpeg", root / "test")
     cohort = load("covidx", root)
-    assert "file names that stand in two parts: 1" in cohort.notes
+    assert "file names that appear in two parts: 1" in cohort.notes
 
 
 def test_a_file_that_is_listed_twice_alike_counts_once(copied, edited):
@@ -136,7 +136,7 @@ def test_lists_named_without_a_version_and_without_sources_are_read(copied):
         (
             "a-day6.jpeg positive",
             "a-day0.jpeg negative",
-            r"a file stands twice, with two classes \(row 1, 2; 2",
+            r"a file appears twice, with two classes \(row 1, 2; 2",
         ),
         ("a-day6.jpeg", "../test/a-day6.jpeg", r"a file must be a name without a folder \(row 2"),
     ],

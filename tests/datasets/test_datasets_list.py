@@ -12,7 +12,7 @@ LIST = DOCS / "datasets" / "README.md"
 
 
 def rows():
-    """Return the list as the registry gives it: one line a data set that ships."""
+    """Return the list as the registry gives it: one line per data set that ships."""
     for name in registry._SHIPPED:
         known = adapter(name)
         page = Path("..", known.page) if "/" not in known.page else Path(known.page).name

@@ -133,11 +133,11 @@ def test_labels_that_are_named_wrongly_are_refused(labels, message, listed):
         ),
         ("path,patient_id,covid\n,1,1\n", r"column 'path' is empty \(row 2"),
         ("path,patient_id,covid\na.png,,1\n", r"column 'patient_id' is empty \(row 2"),
-        ("path,patient_id,covid\na.png,1,1\na.png,2,0\n", r"a path stands twice \(row 2, 3; 2 in all\)"),
-        ("path,patient_id,covid\na.png,1,1\n./a.png,2,0\n", "a path stands twice"),
+        ("path,patient_id,covid\na.png,1,1\na.png,2,0\n", r"a path appears twice \(row 2, 3; 2 in all\)"),
+        ("path,patient_id,covid\na.png,1,1\n./a.png,2,0\n", "a path appears twice"),
         (
             "path,patient_id,image_id,covid\na.png,1,x,1\nb.png,2,x,0\n",
-            r"an image_id stands twice \(row 2, 3",
+            r"an image_id appears twice \(row 2, 3",
         ),
         ("path,patient_id,image_id,covid\na.png,1,,1\n", r"column 'image_id' is empty \(row 2"),
         (
@@ -154,7 +154,7 @@ def test_labels_that_are_named_wrongly_are_refused(labels, message, listed):
         ("path,patient_id,age,covid\na.png,1,old,1\n", r"column 'age' must be years from 0 to 120"),
         ("path,patient_id,age,covid\na.png,1,414,1\n", r"column 'age' must be years from 0 to 120"),
         ("path,patient_id,covid\na.png,1,1,7\n", "rows have more cells than the header has names"),
-        ("path,patient_id, path,covid\na.png,1,b.png,1\n", "column 'path' stands twice"),
+        ("path,patient_id, path,covid\na.png,1,b.png,1\n", "column 'path' appears twice"),
         ("path,patient_id,covid\n", "lists no images, only a header"),
         ("", "is empty; write one with"),
         ('path,patient_id,covid\n"a.png,1,1\n', "is not a CSV table: "),
@@ -211,7 +211,7 @@ def test_a_manifest_of_which_nothing_is_here_is_refused(listed):
 
 @pytest.mark.parametrize("other", ["sub//a.png", "sub/./a.png", "./sub/a.png", "sub\\a.png", ".//sub/a.png"])
 def test_one_file_under_two_spellings_of_its_path_is_refused(other, listed):
-    with pytest.raises(DatasetError, match=r"a path stands twice \(row 2, 3"):
+    with pytest.raises(DatasetError, match=r"a path appears twice \(row 2, 3"):
         load("manifest", listed(f"path,patient_id,covid\nsub/a.png,1,1\n{other},2,0\n"))
 
 

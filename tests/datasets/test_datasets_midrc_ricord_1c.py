@@ -80,7 +80,7 @@ def test_annotations_of_another_form_are_refused_in_one_line(content, message, c
     ("old", "new", "message"),
     [
         ("./MIDRC-RICORD-1C/", "../MIDRC-RICORD-1C/", r"a file location must lie in the folder \(row 2"),
-        ("10.474.50002.1", "10.474.50001.1", r"a series stands twice \(row 2, 3; 2 in all\)"),
+        ("10.474.50002.1", "10.474.50001.1", r"a series appears twice \(row 2, 3; 2 in all\)"),
         ("Subject ID", "Patient", "columns missing: Subject ID"),
     ],
 )

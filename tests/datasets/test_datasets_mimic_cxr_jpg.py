@@ -90,9 +90,9 @@ def test_a_download_that_broke_off_is_refused_in_one_line(copied):
         (SPLIT, ",test\n", ",holdout\n", r"'split' must be train, validate, test \(row 6; 1 in all\)"),
         (SPLIT, ",test\n", ",train\n", r"a patient is in two parts \(row 6, 7, 8; 3 in all\)"),
         (SPLIT, FIRST, "gone", r"metadata\.csv: an image is not in .*split\.csv; .* \(row 2; 1 in all\)"),
-        (METADATA, THIRD, FIRST, r"a dicom_id stands twice \(row 2, 4; 2 in all\)"),
+        (METADATA, THIRD, FIRST, r"a dicom_id appears twice \(row 2, 4; 2 in all\)"),
         (METADATA, "ViewPosition", "View", "columns missing: ViewPosition"),
-        (CHEXPERT, "9900000012,", "9900000011,", r"a study stands twice \(row 2, 3; 2 in all\)"),
+        (CHEXPERT, "9900000012,", "9900000011,", r"a study appears twice \(row 2, 3; 2 in all\)"),
         (
             CHEXPERT,
             "9900000001,9900000011,1.0",

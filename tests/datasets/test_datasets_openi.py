@@ -70,8 +70,8 @@ def test_both_editions_say_the_same_of_the_same_images(fixtures):
     [
         (PROJECTIONS, "3001.dcm.png,Frontal", "3001.dcm.png,Oblique", r"must be Frontal or Lateral \(row 2"),
         (PROJECTIONS, "9002,", "9902,", r"a report that is not in indiana_reports.csv \(row 4"),
-        (PROJECTIONS, "9001_IM-0001-4001", "9001_IM-0001-3001", r"an image stands twice \(row 2, 3"),
-        (REPORTS, "9002,", "9001,", r"a report stands twice \(row 2, 3"),
+        (PROJECTIONS, "9001_IM-0001-4001", "9001_IM-0001-3001", r"an image appears twice \(row 2, 3"),
+        (REPORTS, "9002,", "9001,", r"a report appears twice \(row 2, 3"),
         (REPORTS, "Problems", "Issues", "columns missing: Problems|no openi"),
     ],
 )
@@ -104,7 +104,7 @@ def test_an_image_in_two_reports_is_refused(copied):
     root = copied("other-layouts/openi")
     folder = root / "ecgen-radiology"
     shutil.copy(folder / "9001.xml", folder / "9009.xml")
-    with pytest.raises(DatasetError, match="image CXR9001_9001_IM-0001-3001 stands in two reports"):
+    with pytest.raises(DatasetError, match="image CXR9001_9001_IM-0001-3001 appears in two reports"):
         load("openi", root, laterals=True)
 
 

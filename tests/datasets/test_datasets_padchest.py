@@ -95,7 +95,7 @@ def test_images_may_all_lie_in_one_folder(copied):
     ("old", "new", "message"),
     [
         ("\"['pneumonia', 'infiltrates']\"", "pneumonia", r"'Labels' must be a list .* \(row 5; 1 in all\)"),
-        ("903_a.png", "904_a.png", r"an image stands twice \(row 5, 6; 2 in all\)"),
+        ("903_a.png", "904_a.png", r"an image appears twice \(row 5, 6; 2 in all\)"),
         ("P903", "", r"column 'PatientID' is empty \(row 5"),
         ("Projection,", "View,", "columns missing: Projection"),
     ],

@@ -72,7 +72,7 @@ def test_a_part_of_the_images_is_a_cohort(copied):
             CLASSES,
             SECOND,
             "other",
-            "2 images stand in one of .* only, first: .*; take both files from one download",
+            "2 images appear in only one of .*, first: .*; take both files from one download",
         ),
         (
             BOXES,

@@ -54,10 +54,10 @@ def test_studies_count_as_patients_and_that_is_said(fixtures):
     [
         (STUDIES, "f0000000001_study,0,1", "f0000000001_study,1,1", r"one of the four labels \(row 2"),
         (STUDIES, "f0000000001_study,0,1", "f0000000001_study,0,x", r"must be 0 or 1 \(row 2"),
-        (STUDIES, "f0000000002_study", "f0000000001_study", r"a study stands twice \(row 2, 3"),
+        (STUDIES, "f0000000002_study", "f0000000001_study", r"a study appears twice \(row 2, 3"),
         (STUDIES, "f0000000002_study", "f0000000009_study", rf"{IMAGES}: a study that is not in .* \(row 3"),
         (IMAGES, "none 1 0 0 1 1", "clear 1 0 0 1 1", r"must begin with opacity or none \(row 3; 1 in all\)"),
-        (IMAGES, "f00000000021_image", "f00000000011_image", r"an image stands twice \(row 2, 3"),
+        (IMAGES, "f00000000021_image", "f00000000011_image", r"an image appears twice \(row 2, 3"),
         (IMAGES, "StudyInstanceUID", "Study", "columns missing: StudyInstanceUID"),
     ],
 )

@@ -1,4 +1,4 @@
-"""VinDr-CXR: several readers an image, two editions."""
+"""VinDr-CXR: several readers per image, two editions."""
 
 import shutil
 
@@ -92,10 +92,10 @@ def test_either_edition_is_known_by_its_table(copied, fixtures, tmp_path):
             TRAIN,
             f"{SECOND},R8",
             f"{SECOND},R9",
-            r"an image stands twice for one reader \(row 5, 6; 2 in all\)",
+            r"an image appears twice for one reader \(row 5, 6; 2 in all\)",
         ),
         (TRAIN, "Edema,", "Oedema,", "columns missing: Edema"),
-        (TEST, "e00000000000000000000002", "e00000000000000000000001", r"stands twice for one reader"),
+        (TEST, "e00000000000000000000002", "e00000000000000000000001", r"appears twice for one reader"),
     ],
 )
 def test_a_table_that_is_not_as_published_is_refused_by_row(table, old, new, message, copied, edited):

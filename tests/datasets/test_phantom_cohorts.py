@@ -150,8 +150,8 @@ def test_the_view_does_not_tell_the_label_unless_asked(covid):
     share = covid.table.groupby("COVID-19")["view"].apply(lambda v: (v == "AP").mean())
     assert abs(share[1.0] - share[0.0]) < 0.06
     knobs = CovidConfig(ap_share_positive=0.9, ap_share_negative=0.1)
-    told = phantom_cohort("covid", PhantomConfig(covid=knobs)).table
-    share = told.groupby("COVID-19")["view"].apply(lambda v: (v == "AP").mean())
+    skewed = phantom_cohort("covid", PhantomConfig(covid=knobs)).table
+    share = skewed.groupby("COVID-19")["view"].apply(lambda v: (v == "AP").mean())
     assert share[1.0] == pytest.approx(0.9, abs=0.03)
     assert share[0.0] == pytest.approx(0.1, abs=0.04)
 

@@ -503,7 +503,7 @@ def test_jpeg_2000_of_another_sign_than_the_header_says(shown):
         ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.104.1"}, "is an encapsulated document"),
         ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.481.2"}, "is a radiotherapy dose"),
         ({"NumberOfFrames": "2"}, "several frames"),
-        ({"BitsAllocated": 1, "BitsStored": 1, "HighBit": 0}, "one bit a pixel"),
+        ({"BitsAllocated": 1, "BitsStored": 1, "HighBit": 0}, "one bit per pixel"),
         ({"BitsAllocated": 32, "BitsStored": 32, "HighBit": 31}, "more than 16 bits"),
         ({"FloatPixelData": b"\0" * 24}, "floating-point"),
     ],

@@ -1,4 +1,4 @@
-"""DICOM, one case a test: what is stored, what the header says about it, what must be seen."""
+"""DICOM, one case per test: what is stored, what the header says about it, what must be seen."""
 
 import io
 import warnings
@@ -423,7 +423,7 @@ def thirty_two_bits():
         (broken_stream, "its JPEG stream ends"),
         (lambda: dicom(GRAY8, RescaleSlope="nan", RescaleIntercept="0"), "Rescale Slope is no number"),
         (lambda: dicom(GRAY8, RescaleSlope="0", RescaleIntercept="5"), "Rescale Slope is zero"),
-        (thirty_two_bits, "more than 16 bits a pixel; a radiograph has up to 16"),
+        (thirty_two_bits, "more than 16 bits per pixel; a radiograph has up to 16"),
         (lambda: dicom(GRAY8, photometric="HSV"), "Photometric Interpretation is none"),
     ],
 )

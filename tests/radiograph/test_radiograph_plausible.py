@@ -1,4 +1,4 @@
-"""Pictures that no radiograph looks like are told by their grey levels."""
+"""Pictures that no radiograph looks like are recognised by their grey levels."""
 
 import numpy as np
 import pytest

@@ -129,7 +129,7 @@ class PhantomPixels:
 
     Parameters
     ----------
-    latents: what the images show, one a table row.
+    latents: what the images show, one per table row.
     imaging, noise_scale, device: see :func:`cxrbench.datasets.phantom.render.render`.
     """
 

@@ -1,4 +1,4 @@
-"""Every knob of the phantom, in four parts: the imaging, and one part a cohort.
+"""Every knob of the phantom, in four parts: the imaging, and one part per cohort.
 
 A cohort reads ``imaging`` and its own part, nothing else, so a knob of the target cohort cannot change a
 pixel or a label of a supplemental one, nor the other way round.
@@ -187,7 +187,7 @@ class CovidConfig(_Knobs):
     comorbidity_share: float = _share(0.3)
     """Share of patients, positive and negative alike, with a further finding, of median severity 0.5."""
     ap_share_positive: float = _share(0.5)
-    """Share of AP images among positives; the further from ``ap_share_negative``, the more the view tells."""
+    """Share of AP images among positives; far from ``ap_share_negative``, the view gives the label away."""
     ap_share_negative: float = _share(0.5)
     """The same among negatives."""
     label_noise: float = _number(0.0, 0.0, 0.5)

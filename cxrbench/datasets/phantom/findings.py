@@ -53,7 +53,7 @@ class Lesion:
     """What one finding does to the images that have it, (n, size, size) or None for nothing.
 
     ``cloud``: share of the air lost. ``added``: attenuation added. ``clearing``: share of vessels lost, with
-    air in their place (the empty space beside a collapsed lung).
+    air in their place (the empty space next to a collapsed lung).
     """
 
     cloud: Tensor | None = None

@@ -44,7 +44,7 @@ def uniform(keys: Keys, name: str) -> Floats:
 
 
 def bell(keys: Keys, name: str) -> Floats:
-    """Return one number a key: mean 0, standard deviation 1, the sum of four uniforms, within ±3.5."""
+    """Return one number per key: mean 0, standard deviation 1, the sum of four uniforms, within ±3.5."""
     total = uniform(keys, f"{name}/0")
     for i in (1, 2, 3):
         total = total + uniform(keys, f"{name}/{i}")

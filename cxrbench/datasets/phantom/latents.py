@@ -46,7 +46,7 @@ class Latents:
     female: (n,) bool.
     age: (n,) float32, years.
     site: (n,) int8, position in :data:`SITES`.
-    severity: (n, 15) float32 in 0..1, a column each of :data:`DRAWN`; 0 is absent.
+    severity: (n, 15) float32 in 0..1, one column per entry of :data:`DRAWN`; 0 is absent.
     """
 
     patient_key: Keys

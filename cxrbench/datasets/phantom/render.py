@@ -39,7 +39,7 @@ def render(
     ----------
     latents: what n images show.
     imaging: anatomy, X-rays and detector.
-    size: pixels a side, 8 or more.
+    size: pixels per side, 8 or more.
     noise_scale: factor on the quantum noise.
     device: where to draw. An image is the same in every batch on one device; between kinds of devices, the
         odd grey value may differ by one.
