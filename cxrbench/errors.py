@@ -41,7 +41,7 @@ class CohortError(CxrbenchError):
 
 
 class LeakError(CohortError):
-    """A patient or an image stands on both sides of a split."""
+    """A patient or an image is on both sides of a split."""
 
 
 class SchemeError(CxrbenchError):

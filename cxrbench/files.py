@@ -1,6 +1,6 @@
 """Writing files so that no half-written one is ever read back, and keys made of what a result depends on.
 
-A file or folder is written in a temporary folder beside its final place, flushed to the disk, and renamed. A
+A file or folder is written in a temporary folder next to its final place, flushed to the disk, and renamed. A
 process that is killed leaves at most its temporary folder (see :data:`TEMPORARY`), which nothing reads and
 which :func:`sweep` removes.
 """
@@ -37,7 +37,7 @@ _ours: set[str] = set()
 def atomic_path(path: Path | str) -> Iterator[Path]:
     """Yield a temporary path; what is written there becomes ``path`` on a clean exit.
 
-    It has the name of ``path`` (some writers look at it) and lies in a folder of its own beside it. The
+    It has the name of ``path`` (some writers look at it) and lies in a folder of its own next to it. The
     parent folder is made where missing. On an exception nothing changes at ``path`` and nothing is left.
 
     Raises
@@ -194,7 +194,7 @@ def plain(value: object) -> object:
 
 @contextmanager
 def _temporary(final: Path) -> Iterator[Path]:
-    """Yield a path of the name of ``final`` in a new folder beside it, which is removed at the end."""
+    """Yield a path of the name of ``final`` in a new folder next to it, which is removed at the end."""
     final.parent.mkdir(parents=True, exist_ok=True)
     folder = final.with_name(f"{TEMPORARY}{_machine()}-{os.getpid()}-{secrets.token_hex(4)}")
     _ours.add(folder.name)
@@ -213,7 +213,7 @@ def _temporary(final: Path) -> Iterator[Path]:
 
 @cache
 def _machine() -> str:
-    """Return what tells this machine from others, and a container from others on it: 8 hex digits."""
+    """Return what identifies this machine, or a container on it: 8 hex digits."""
     try:
         # Numbers of processes mean something only within one of these.
         within = Path("/proc/self/ns/pid").stat().st_ino

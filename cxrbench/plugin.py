@@ -247,7 +247,7 @@ def cxr_verdict(request: pytest.FixtureRequest) -> VerdictCheck:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Give tests that ask for ``cxr_scheme`` one run a scheme, and for ``cxr_pair`` one a pair of schemes."""
+    """Give tests that ask for ``cxr_scheme`` one run per scheme, and for ``cxr_pair`` one per pair."""
     wanted = {"cxr_scheme", "cxr_pair"} & set(metafunc.fixturenames)
     if not wanted:
         return

@@ -12,7 +12,7 @@ _HALF = 0.32
 
 
 def draw(calibration: Calibration) -> Figure:
-    """Return a column a scheme, a dot a seed, the mean as a short line, and dotted lines at the aims."""
+    """Return a column per scheme, a dot per seed, the mean as a short line, and dotted lines at the aims."""
     schemes, seeds = calibration.schemes, calibration.request.seeds
     aims = calibration.request.aims
     width = max(4.5, 1.6 + 1.1 * len(schemes))
@@ -31,7 +31,7 @@ def draw(calibration: Calibration) -> Figure:
             color=GREY,
         )
     axes.set_xlim(-0.5, len(schemes) - 0.5)
-    # Seeds stand side by side within a column, so that equal AUCs do not hide each other.
+    # Seeds are side by side within a column, so that equal AUCs do not hide each other.
     shifts = [_HALF * (2 * i / (len(seeds) - 1) - 1) * 0.7 for i in range(len(seeds))]
     for i, scheme in enumerate(schemes):
         axes.plot([i - _HALF, i + _HALF], [scheme.mean] * 2, color=INK, linewidth=1.5, zorder=2)

@@ -16,7 +16,7 @@ from cxrbench.text import did_you_mean
 
 
 def with_knobs(profile: Profile, knobs: Knobs) -> Profile:
-    """Return ``profile`` with other values of its roles' options; its settings tell of them too.
+    """Return ``profile`` with other values of its roles' options; its settings have them too.
 
     Raises
     ------

@@ -86,7 +86,7 @@ class Row:
     """One scheme trained with one seed at one setting of the knobs, on the test part.
 
     ``se_image`` is DeLong's standard error, which takes images for independent; ``se_clustered`` allows for
-    several images of a patient. ``sample`` tells which test images.
+    several images of a patient. ``sample`` identifies the test images.
     """
 
     stage: Stage
@@ -127,7 +127,7 @@ class SchemeSummary:
     """One scheme over the seeds of the confirmation.
 
     ``aucs`` goes by the order of the seeds; ``sd`` has n - 1 in the denominator; the standard errors are the
-    test sample's, mean over seeds. ``sample`` tells which that was: it is the same for every seed.
+    test sample's, mean over seeds. ``sample`` identifies that sample: it is the same for every seed.
     """
 
     scheme: str

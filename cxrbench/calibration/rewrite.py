@@ -16,7 +16,7 @@ from cxrbench.statistics.verdicts import Target
 def calibrated_profile(
     text: str, knobs: Knobs, targets: Mapping[str, Target], added: Mapping[str, str]
 ) -> str:
-    """Return the profile ``text`` with ``knobs`` set and one table a target; all else, comments too, stays.
+    """Return the profile ``text`` with ``knobs`` set and one table per target; all else, comments too, stays.
 
     ``added`` are further schemes to register, name -> notation.
 

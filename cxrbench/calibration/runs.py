@@ -1,4 +1,4 @@
-"""The studies of a calibration: one job a seed, several at a time, one store of packs and checkpoints."""
+"""The studies of a calibration: one job per seed, several at a time, one store of packs and checkpoints."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ def write(calibration: Calibration) -> tuple[Path, ...]:
 
 
 def evidence(calibration: Calibration) -> str:
-    """Return one CSV row a stage, setting of the knobs, seed and scheme; numbers at full precision."""
+    """Return one CSV row per stage, setting of the knobs, seed and scheme; numbers at full precision."""
     knobs = list(calibration.request.sweep)
     rows = [_flat(row) for row in calibration.rows]
     buffer = io.StringIO()

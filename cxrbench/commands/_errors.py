@@ -1,4 +1,4 @@
-"""How the command line tells a user of an error: one line on standard error, exit code 2, no traceback."""
+"""How the command line reports an error: one line on standard error, exit code 2, no traceback."""
 
 from __future__ import annotations
 

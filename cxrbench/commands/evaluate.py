@@ -98,7 +98,7 @@ def command(
 ) -> None:
     """AUC of PREDICTIONS (CSV or Parquet) with standard error and confidence interval.
 
-    The file has one row an image with the columns image_id, label and score, and patient_id where it is
+    The file has one row per image with the columns image_id, label and score, and patient_id where it is
     known.
     """
     from cxrbench.errors import StatisticsError

@@ -3,10 +3,10 @@
 DIR/baseline.json       which results it holds
 DIR/results.json        the study's results, with the SHA-256 of every prediction file
 DIR/predictions/...     its prediction files, under the same names
-DIR/trace.json          what it did, by which another experiment is told from the same one
+DIR/trace.json          what it did, which shows whether a study is the same experiment
 DIR/.gitattributes      keeps git from rewriting line ends, which would change the files' hashes
 
-Files of your own in the folder, such as a README, are kept when a baseline is saved anew.
+Files of your own in the folder, such as a README, are kept when a baseline is saved again.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def load_baseline(directory: Path) -> FinishedStudy:
         if _is_baseline(old):
             raise GateError(
                 f"{directory} is missing, since a save was interrupted; the older baseline is at {old}: "
-                f"rename it to {directory.name}, or save the baseline anew"
+                f"rename it to {directory.name}, or save the baseline again"
             )
         raise NoBaselineError(
             f"no baseline yet at {directory}: write one with "
@@ -112,7 +112,7 @@ def load_baseline(directory: Path) -> FinishedStudy:
         study.check()
         trace = study.trace()
     except CxrbenchError as error:
-        raise GateError(f"baseline {directory}: {error}; restore it, or save the baseline anew") from None
+        raise GateError(f"baseline {directory}: {error}; restore it, or save the baseline again") from None
     for name, found, saved in (
         (RESULTS, digest(study.results), recorded.results),
         (TRACE, digest(trace) if trace else None, recorded.trace),
@@ -120,7 +120,7 @@ def load_baseline(directory: Path) -> FinishedStudy:
         if found != saved:
             raise GateError(
                 f"baseline {directory}: {name} is not the one that was saved; restore it, or save the "
-                "baseline anew"
+                "baseline again"
             )
     return study
 

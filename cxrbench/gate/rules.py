@@ -259,11 +259,11 @@ def scheme_verdict(scheme: str, difference: MeanDifference, p_worse: float, marg
 
     ============  ========================================================================================
     inconclusive  the 95% interval of (now - baseline) lies above +margin: a gain beyond what is tolerated as
-                  a loss. A leak shows itself so; if the gain is meant, save a new baseline
+                  a loss. A leak can look like this; if the gain is meant, save a new baseline
     pass          not that, and the interval lies above -margin: no loss that matters
     fail          neither, and the loss itself is certain: one-sided p for "worse" below 0.025 after Holm
                   adjustment over the schemes
-    inconclusive  none of these: the test sample is too small to tell a loss of ``margin`` from none
+    inconclusive  none of these: the test sample is too small to exclude a loss of ``margin``
     ============  ========================================================================================
     """
     shown = (

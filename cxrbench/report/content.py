@@ -84,7 +84,7 @@ def reach_interval(scheme: SchemeResult) -> tuple[float, float] | None:
 
 
 def reaches_text(results: Results) -> str:
-    """Return the schemes whose verdict the reach decides, each with it: ``control ± 0.034``; "" for none."""
+    """Return each scheme that the reach decides, with its reach: ``control ± 0.034``; "" for none."""
     found = [
         (scheme.name, scheme.target.reach(len(scheme.seeds)))
         for scheme in results.schemes
@@ -106,7 +106,7 @@ def p_against_control(results: Results, scheme: SchemeResult) -> str:
 
 
 def column_notes(results: Results) -> tuple[str, ...]:
-    """Return how the columns of the scheme table were made, a sentence each."""
+    """Return how the columns of the scheme table were made, one sentence each."""
     several = len(results.seeds) > 1
     by = "clustered by patient" if clustered(results) else "images taken for independent"
     if several:
@@ -136,9 +136,9 @@ def column_notes(results: Results) -> tuple[str, ...]:
     mean = ", mean over seeds" if several else ""
     over = f", over all {folds(results)} folds" if folds(results) else ""
     most = max(stage.processes for stage in results.stages)
-    beside = f"; up to {most} stages at a time" if most > 1 else ""
+    parallel = f"; up to {most} stages at a time" if most > 1 else ""
     notes.append(
-        f"seconds: training of the scheme's whole chain, as if no stage were shared{over}{mean}{beside}"
+        f"seconds: training of the scheme's whole chain, as if no stage were shared{over}{mean}{parallel}"
     )
     return tuple(notes)
 

@@ -33,8 +33,8 @@ def without_paths(value: T) -> T:
 def without_private_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return a profile's tables with the paths in it cut to file names, relative ones too.
 
-    Paths stand in ``study.init.path``, ``roles.*.split`` and ``roles.*.options``; absolute ones are cut
-    wherever they stand.
+    Paths are in ``study.init.path``, ``roles.*.split`` and ``roles.*.options``; absolute ones are cut
+    wherever they are.
     """
     cleaned: dict[str, Any] = _clean(settings)
     study = cleaned.get("study", {})

@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 def scheme_table(results: Results, width: int | None = None) -> str:
     """Return the schemes with AUC, interval, target, verdict, p against the control and seconds.
 
-    Below the table stand how its columns were made, the test part, the device and the seeds, and, where it is
+    Below the table are how its columns were made, the test part, the device and the seeds, and, where it is
     so, that the radiographs are synthetic.
 
     Parameters
     ----------
-    width: columns of the terminal. Where the table would be wider, the notations stand below it instead of in
+    width: columns of the terminal. Where the table would be wider, the notations are below it instead of in
         it; None takes any width.
     """
     table = _table(results, notation=True)
@@ -58,7 +58,7 @@ def scheme_table(results: Results, width: int | None = None) -> str:
 
 def _table(results: Results, *, notation: bool) -> str:
     several = len(results.seeds) > 1
-    # Header, alignment, one text a scheme.
+    # Header, alignment, one text per scheme.
     columns = [("scheme", "left", [scheme.name for scheme in results.schemes])]
     if notation:
         columns.append(("notation", "left", [scheme.notation for scheme in results.schemes]))

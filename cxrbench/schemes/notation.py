@@ -91,7 +91,7 @@ def parse(name: str, notation: str) -> Scheme:
             if token in (">", "+", ""):
                 raise _at(notation, position, "a role is expected here")
             if token == INIT:
-                raise _at(notation, position, f"{INIT!r} may only stand first")
+                raise _at(notation, position, f"{INIT!r} may only come first")
             if token in roles:
                 raise _at(notation, position, f"role {token!r} is pooled with itself")
             roles.append(token)

@@ -46,7 +46,7 @@ class Registry(Mapping[str, Scheme]):
 
         Raises
         ------
-        SchemeError: the notation is wrong, or the name stands for another scheme already.
+        SchemeError: the notation is wrong, or the name is already that of another scheme.
         """
         scheme = parse(name, notation)
         if name in self.schemes and self.schemes[name] != scheme:

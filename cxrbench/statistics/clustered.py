@@ -29,7 +29,7 @@ def clustered_components(labels: BoolArray, scores: FloatArray, groups: Groups) 
           = \frac{I_{10}}{I_{10}-1} \sum_i a^r_i a^s_i + \frac{I_{01}}{I_{01}-1} \sum_i b^r_i b^s_i
           + \frac{I}{I-1} \sum_i (a^r_i b^s_i + b^r_i a^s_i)
 
-    **Small-sample factors.** They are the three of the paper. With one image a patient :math:`I_{10} = M`,
+    **Small-sample factors.** They are the three of the paper. With one image per patient :math:`I_{10} = M`,
     :math:`I_{01} = N` and every product :math:`a_i b_i` is zero, so the form *is* DeLong's: the factor
     between the two is 1. (An implementation with :math:`I/(I-1)` throughout would differ by a factor near 1.)
 

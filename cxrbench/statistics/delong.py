@@ -19,7 +19,7 @@ and the structural components of DeLong, DeLong and Clarke-Pearson (Biometrics 4
 
 The algorithm. One sort per curve gives every component (Sun and Xu, IEEE Signal Processing Letters
 21:1389-1393, 2014, by midranks). Here the pairs won are counted in whole numbers, twice over so that a tie is
-a one: :math:`N V_{10}(X_i)` is the number of negatives below the image plus half of those beside it. The
+a one: :math:`N V_{10}(X_i)` is the number of negatives below the image plus half of those tied with it. The
 deviations :math:`V - \hat\theta` then have whole-number numerators over :math:`2MN`, so that two identical
 curves differ by exactly zero, perfect separation has a variance of exactly zero, and no precision is lost to
 cancellation.
@@ -101,7 +101,7 @@ class Components:
 
 
 def pairs_won(labels: BoolArray, scores: FloatArray) -> IntArray:
-    """Count, for each image of each curve, the images of the other class that it stands on the right side of.
+    """Count, for each image of each curve, the images of the other class that it is on the right side of.
 
     Parameters
     ----------
@@ -132,7 +132,7 @@ def _pairs_won(labels: BoolArray, scores: FloatArray) -> IntArray:
     end = np.minimum.accumulate(np.where(begins[:, 1:], places[1:], n)[:, ::-1], axis=1)[:, ::-1]
     negatives = np.zeros((curves, n + 1), dtype=np.int64)
     np.cumsum(~positive, axis=1, out=negatives[:, 1:])
-    # Below the run plus up to its end: twice those below, once those beside.
+    # Below the run plus up to its end: twice those below, once those tied.
     lower = np.take_along_axis(negatives, start, axis=1) + np.take_along_axis(negatives, end, axis=1)
     higher = 2 * int(np.count_nonzero(labels)) - (start + end - lower)
     won = np.empty((curves, n), dtype=np.int64)

@@ -13,7 +13,7 @@ It takes the way a falls and the way b rises, which are not the same near an AUC
 is too wide for equal AUCs and, on the other side, too narrow for unequal ones. What two curves share moves
 both the same way, up or down. The term of the shared part, :math:`r (x - y)^2` with x and y as above, is
 therefore the mean of that and of the square of what the difference loses when both fall, or both rise.
-Simulated coverage and errors stand in docs/statistics.md.
+Simulated coverage and errors are in docs/statistics.md.
 
 *The test that two AUCs are equal* is DeLong's (1988): z = difference / SE, two-sided. It holds its level in
 small samples too, and gives the p-values of other programs. Near p = 0.05 it may say "different" where the

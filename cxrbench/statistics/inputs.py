@@ -1,7 +1,7 @@
 """Labels, scores and patients as given by a caller, checked once and turned into arrays.
 
 Everything below this module computes on what these functions return and checks nothing again.
-A refusal names the rows (counted from 0, the position in the array) and says what stands there.
+A refusal names the rows (counted from 0, the position in the array) and says what is there.
 """
 
 from __future__ import annotations
@@ -148,7 +148,7 @@ def as_groups(groups: npt.ArrayLike, n: int, what: str = "groups") -> Groups:
     """
     values = pd.Series(groups) if isinstance(groups, (list, tuple)) else groups
     if np.ndim(values) != 1:
-        raise StatisticsError(f"{what}: must be one-dimensional, one patient an image")
+        raise StatisticsError(f"{what}: must be one-dimensional, one patient per image")
     series = pd.Series(values)
     check_length(len(series), n, what)
     absent = series.isna().to_numpy()
@@ -231,7 +231,7 @@ def _as_float64(values: npt.ArrayLike, what: str) -> FloatArray:
     raw = np.asarray(values)
     if raw.ndim != 1:
         raise StatisticsError(
-            f"{what}: must be one-dimensional, one value an image, not of shape {raw.shape}"
+            f"{what}: must be one-dimensional, one value per image, not of shape {raw.shape}"
         )
     if not raw.size:
         raise StatisticsError(f"{what}: empty; there is nothing to compute from")

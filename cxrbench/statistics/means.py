@@ -1,6 +1,6 @@
 r"""The difference of two mean AUCs on one test sample: a scheme's seeds now, against its seeds before.
 
-Two chances are in it: which images the test sample holds, which both sides share, and which seeds were
+It varies with two things: which images the test sample holds, which both sides share, and which seeds were
 trained, which they do not. With ``F`` the factor of the covariance of all curves, the mean of some has the
 factor :math:`\bar F`, and with :math:`\widehat{\operatorname{var}}(\tau)` the variance of one seed's AUC
 that comes from the seed alone (see :mod:`cxrbench.statistics.seeds`), for :math:`n_a` and :math:`n_b` seeds
@@ -93,7 +93,7 @@ def compare_means(
     """Compare the mean AUC of the curves named in ``a`` with that of the curves named in ``b``.
 
     The curves of a side are one scheme's training seeds. With two or more on each side the interval and the
-    p-values hold the chance of the seeds as well as that of the test sample.
+    p-values allow for seed-to-seed variance as well as for that of the test sample.
 
     Parameters
     ----------

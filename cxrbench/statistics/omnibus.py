@@ -3,11 +3,9 @@ r"""The Wald chi-square that several AUCs are equal, from differences whose cova
 .. math:: \chi^2 = d^\top (C C^\top)^{+} d
 
 with ``d`` the differences from one of the AUCs and ``C`` the difference of their factors (DeLong et al. 1988,
-eq. 6).
-The rank of the covariance decides the degrees of freedom: a curve that ranks like another adds none. The
-    pseudo-inverse
-is taken of the correlation matrix, so that a difference that varies little is told from one that does not
-vary.
+eq. 6). The rank of the covariance decides the degrees of freedom: a curve that ranks like another adds none.
+The pseudo-inverse is taken of the correlation matrix, so that a difference that varies little is not mistaken
+for one that does not vary.
 """
 
 from __future__ import annotations

@@ -252,7 +252,7 @@ def _proportion(right: BoolArray, patients: Groups | None, level: float) -> Prop
 def _effective_number(right: BoolArray, patients: Groups) -> float:
     """Return n over the design effect: the clustered variance of the proportion over the binomial one.
 
-    Both carry their small-sample factor, so one image a patient gives n. Never above n.
+    Both carry their small-sample factor, so one image per patient gives n. Never above n.
     """
     n, k = right.size, patients.n_groups
     value = np.count_nonzero(right) / n

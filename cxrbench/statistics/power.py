@@ -1,7 +1,7 @@
 r"""Power of a comparison of two AUCs, and the number of patients needed for a stated difference.
 
 A comparison on ``n`` patients with standard error SE is a normal test of the difference δ, and SE falls with
-:math:`1/\sqrt n` at the same mix of classes and images a patient. SE comes from a comparison already made
+:math:`1/\sqrt n` at the same mix of classes and images per patient. SE comes from a comparison already made
 (:class:`~cxrbench.statistics.records.Pair`), or, before any data, from :func:`planned_se`.
 """
 
@@ -18,7 +18,7 @@ from cxrbench.statistics.inputs import check_level
 from cxrbench.statistics.intervals import hanley_mcneil_variance
 
 MOST_PATIENTS = 10**15
-"""A number above which no study is planned, and float64 no longer tells one patient from none."""
+"""A number above which no study is planned, and float64 no longer distinguishes one patient from none."""
 
 Hypothesis = Literal["difference", "noninferiority", "superiority"]
 """What is to be shown: two AUCs differ (two-sided), or one of the one-sided claims with a margin."""

@@ -1,7 +1,7 @@
-"""Prediction files: one row a test image with its id, patient, label and one or more scores.
+"""Prediction files: one row per test image with its id, patient, label and one or more scores.
 
 The format is CSV with the columns ``image_id, patient_id, label, score``; Parquet is read too. Other column
-names are told by :class:`Columns`. Files are joined on the image id, never on the order of their rows.
+names are given by :class:`Columns`. Files are joined on the image id, never on the order of their rows.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def read_predictions(path: Path | str, columns: Columns | None = None) -> Predic
 
     Raises
     ------
-    StatisticsError: the file is missing or is no table, a column is missing, an id is missing or stands
+    StatisticsError: the file is missing or is no table, a column is missing, an id is missing or appears
         twice, a label is neither 0 nor 1, a score is missing, NaN or infinite, or there is one class only.
         The message names the file and the rows (by image id, or by number where the id is what is missing).
     """
@@ -150,7 +150,7 @@ def read_predictions(path: Path | str, columns: Columns | None = None) -> Predic
 def read_all(paths: Sequence[Path | str], columns: Columns | None = None) -> Predictions:
     """Read several prediction files of one test sample and join them on the image id.
 
-    Curves of one score column each are called after their file; files of the same name are told apart by
+    Curves of one score column each are called after their file; files of the same name are distinguished by
     their folder, or by a number where that is the same too. With several score columns in several files a
     curve is ``file:column``.
 
@@ -285,7 +285,7 @@ def _read_table(path: Path) -> pd.DataFrame:
     except StatisticsError:
         raise
     except pd.errors.EmptyDataError:
-        raise StatisticsError(f"{path}: empty; expected a header and one row an image") from None
+        raise StatisticsError(f"{path}: empty; expected a header and one row per image") from None
     except (pd.errors.ParserError, pd.errors.ParserWarning, csv.Error, ValueError) as error:
         raise StatisticsError(f"{path}: not a readable CSV file: {complaint(error)}") from None
     except OSError as error:
@@ -338,13 +338,13 @@ def _same_images(first_name: str, position: Mapping[str, int], name: str, part: 
     lost = [image for image in position if image not in images]
     extra = [image for image in part.image_ids if image not in position]
     if lost or extra:
-        told = [
+        missing = [
             f"{name_rows(rows, 'image')} of {holder} not in {other}"
             for rows, holder, other in ((lost, first_name, name), (extra, name, first_name))
             if rows
         ]
         raise StatisticsError(
-            f"the files are not of the same images: {'; '.join(told)}; "
+            f"the files are not of the same images: {'; '.join(missing)}; "
             "compare on common images, or as unpaired"
         )
 
@@ -365,7 +365,7 @@ def _agree(
 
 
 def _names(paths: Sequence[Path]) -> list[str]:
-    """Return a name for each file: its stem, with its folder where that tells two apart, or a number."""
+    """Return a name for each file: its stem, with its folder where two have one stem, or a number."""
     folders: dict[str, set[Path]] = {}
     for path in paths:
         folders.setdefault(path.stem, set()).add(path.absolute().parent)

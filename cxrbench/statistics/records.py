@@ -121,7 +121,7 @@ class Comparison:
     omnibus: None for one curve.
     n_images, n_positive: size of the sample.
     n_patients: number of patients, None where none were given.
-    clustered: whether the standard errors allow for several images a patient.
+    clustered: whether the standard errors allow for several images per patient.
     adjust: how ``p_adjusted`` was made.
     level: confidence of the intervals.
     notes: what a reader must know of the sample.

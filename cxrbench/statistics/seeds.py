@@ -1,4 +1,4 @@
-r"""Several training seeds on one test sample: two sources of variance, told apart.
+r"""Several training seeds on one test sample: two sources of variance, separated.
 
 The AUC of seed s on a test sample is, to first order, :math:`\theta + \tau_s + e + \epsilon_s`: the seed's
 own effect, the effect of the test sample that all seeds share, and the part of the sample's effect that is
@@ -169,14 +169,14 @@ def degrees_of_freedom(variance: float, seeds: Sequence[SeedVariance]) -> float:
 
     .. math:: \nu = \frac{\text{variance}^2}{\sum_i (s^2_i / n_i)^2 / (n_i - 1)}
 
-    The sum runs over the groups of seeds whose own variance is above 0. It holds what was observed, since the
-    own part is that minus a number known much better, and so as uncertain as the whole. Where the own part is
-    a small rest, that sum alone would say less than the seeds do: they are never worth less than the smallest
-    n_i - 1 of these groups, Satterthwaite's own lower bound.
+    The sum runs over the groups of seeds whose own variance is above 0. Here s^2_i is the variance that was
+    observed, not the own part: the own part is s^2_i minus a number known much better, so it is just as
+    uncertain. Where the own part is small, the sum alone gives too few degrees of freedom. The result is
+    therefore never below the smallest n_i - 1 of these groups, Satterthwaite's own lower bound.
 
     Parameters
     ----------
-    variance: of the estimate, of which every group's own / n is a part.
+    variance: of the estimate; every group's own / n is a part of it.
     seeds: the groups of seeds.
     """
     varying = [part for part in seeds if part.own > 0]

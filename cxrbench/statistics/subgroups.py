@@ -1,9 +1,8 @@
 """The AUC within subgroups of the images (view, sex, age band, source) and a test that it is the same in all.
 
 No subgroup is dropped: one with a single class, or with too few images for a normal interval to mean
-    anything, is
-listed with its counts and the reason why its AUC is not estimated. Images without a value form the subgroup
-"unknown".
+anything, is listed with its counts and the reason why its AUC is not estimated. Images without a value form
+the subgroup "unknown".
 """
 
 from __future__ import annotations

@@ -149,12 +149,12 @@ def verdict(
 
     So both pass and fail are claims that the data support: the two one-sided tests of Schuirmann (J.
     Pharmacokinet. Biopharm. 15:657-680, 1987), each at 2.5% with a 95% interval. How often they err in small
-    samples was simulated: docs/statistics.md has the numbers, cell by cell. A test
-    sample too small to tell gives neither, and the sentence says what would settle it. A target that is not
-    yet calibrated, or an AUC that could not be estimated, is always inconclusive.
+    samples was simulated: docs/statistics.md has the numbers, cell by cell. A test sample that is too small
+    gives neither, and the sentence says what would settle it. A target that is not yet calibrated, or an AUC
+    that could not be estimated, is always inconclusive.
 
     Where the target carries a calibration's spread, its ``auc`` was measured on the same test images: the
-    chance of the test sample is in both numbers alike and drops out, and what remains is the chance of the
+    variance of the test sample is in both numbers alike and drops out, and what remains is that of the
     training seed. The interval is then :meth:`Target.interval` instead of the one given. A calibration states
     a tolerance of twice the reach of one run, so that one further seed of unchanged code passes in 95% (it
     lies within one reach), and a run fails where it is more than three reaches away.
@@ -195,7 +195,7 @@ def verdict(
     if ci_low > high:
         return Verdict(
             "fail",
-            f"{measured} lies above the target, {target}: if the gain is meant, calibrate the target anew",
+            f"{measured} lies above the target, {target}: if the gain is meant, calibrate the target again",
         )
     width, room = ci_high - ci_low, high - low
     if own is not None:

@@ -1,4 +1,4 @@
-"""The trace: what a study wrote down on the way, by which two experiments are told apart, and where.
+"""The trace: what a study wrote down on the way, which shows whether two experiments differ, and where.
 
 - ``records``     what is written down: data by parts, the first steps of a stage, what enters a prediction
 - ``fingerprints``  how images, ids and labels become numbers that can be compared one by one

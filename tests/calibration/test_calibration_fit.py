@@ -16,7 +16,7 @@ TWO = {"covid.severity_median": (0.6, 0.7, 0.8), "findings.prevalence_boost": (1
 
 
 def swept(make_row, sweep, models, noise=None):
-    """Return rows whose logit is exactly linear: scheme -> intercept and one slope a knob."""
+    """Return rows whose logit is exactly linear: scheme -> intercept and one slope per knob."""
     return [
         make_row(
             scheme,

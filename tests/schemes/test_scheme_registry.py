@@ -1,4 +1,4 @@
-"""The six schemes, and a user's own beside them."""
+"""The six schemes, and a user's own next to them."""
 
 from __future__ import annotations
 

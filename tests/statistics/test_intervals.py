@@ -51,7 +51,7 @@ def test_newcombe_limits_know_of_patients():
     scores = rng.normal(size=60)[patients] + 0.1 * rng.normal(size=180) + labels
     plain, clustered = auc(labels, scores), auc(labels, scores, patients)
     assert clustered.ci_high - clustered.ci_low > 1.4 * (plain.ci_high - plain.ci_low)
-    # One image a patient is the same as images that are independent.
+    # One image per patient is the same as images that are independent.
     alone = auc(labels, scores, np.arange(180))
     assert (alone.ci_low, alone.ci_high) == pytest.approx((plain.ci_low, plain.ci_high), rel=1e-9)
 

@@ -1,4 +1,4 @@
-"""Several seeds on one test sample: the two variances are told apart."""
+"""Several seeds on one test sample: the two variances are separated."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ def test_the_rule(target, low, high, outcome):
             BAND,
             (0.85, 0.82, 0.88),
             "AUC 0.850 [0.820, 0.880] lies above the target, 0.757 ± 0.050 (Fricks et al. 2021): "
-            "if the gain is meant, calibrate the target anew",
+            "if the gain is meant, calibrate the target again",
         ),
         (
             BAND,

@@ -46,7 +46,7 @@ def _text(scheme: SchemeResult) -> str:
 
 
 def draw_forest(results: Results) -> Figure:
-    """Return the forest plot: a row a scheme, its AUC, 95% interval and the band that its target allows.
+    """Return the forest plot: a row per scheme: its AUC, 95% interval and the band that its target allows.
 
     Where a target carries a calibration's spread, AUC ± its reach, which then decides, is a thin bar below.
     """

@@ -1,4 +1,4 @@
-"""ROC curves, a panel a scheme, each with the control behind it and its operating points."""
+"""ROC curves, a panel per scheme, each with the control behind it and its operating points."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def roc(results: Results, curves: Curves) -> ReportFigure:
 def draw_roc(results: Results, curves: Curves) -> Figure:
     """Return the ROC curves of all schemes and seeds with the points chosen on validation.
 
-    Six curves that nearly touch cannot be told apart in one panel; against the control, each can.
+    Six curves that nearly touch cannot be distinguished in one panel; against the control, each can.
     """
     schemes = results.schemes
     columns = min(_PER_ROW, len(schemes))

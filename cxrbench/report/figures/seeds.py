@@ -37,7 +37,7 @@ def seeds(results: Results, curves: Curves) -> ReportFigure | None:  # noqa: ARG
 
 
 def draw_seeds(results: Results) -> Figure:
-    """Return the AUCs of each scheme, a mark a seed, and the mean with its interval.
+    """Return the AUCs of each scheme, a mark per seed, and the mean with its interval.
 
     Thin lines join the schemes of one seed: lines that cross are orders of schemes that do not hold.
     """

@@ -1,4 +1,4 @@
-"""How every figure looks: colours that colour-blind readers tell apart, thin lines, no global state."""
+"""How every figure looks: colours that colour-blind readers can distinguish, thin lines, no global state."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ def _text(stage: StageResult) -> str:
 
 
 def draw_training(results: Results) -> Figure:
-    """Return two panels a stage run: training loss, and validation AUC with a ring at the epoch kept.
+    """Return two panels per stage run: training loss, and validation AUC with a ring at the epoch kept.
 
     The folds of a seed are drawn alike: how far they lie apart is what their lines show.
     """
