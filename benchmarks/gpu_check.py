@@ -138,7 +138,7 @@ def _stepper(device: torch.device, size: Size, precision: Precision) -> Callable
 
 
 def training_speed(device: torch.device, size: Size) -> dict[str, Any]:
-    """Our step, beside a plain loop with a DataLoader, both with images and augmentation of the same kind."""
+    """Our step, next to a plain loop with a DataLoader, with images and augmentation of the same kind."""
     found = {}
     with fast_kernels(device):
         for precision in ("bfloat16", "float32"):

@@ -26,7 +26,7 @@ def test_pair(cxr_pair, cxr_study):
         expected = _sklearn_auc(cxr_study, a, position) - _sklearn_auc(cxr_study, b, position)
         assert pair.difference == pytest.approx(expected, abs=1e-12)
         seed = cxr_study.results.comparisons[position]
-        adjusted = multipletests([each.p_value for each in seed.pairs], method="holm")[1]
+        adjusted = multipletests([pair.p_value for pair in seed.pairs], method="holm")[1]
         places = {(each.a, each.b): place for place, each in enumerate(seed.pairs)}
         place = places.get((a, b), places.get((b, a)))
         assert pair.p_adjusted == pytest.approx(adjusted[place], rel=1e-9)

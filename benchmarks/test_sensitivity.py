@@ -1,6 +1,6 @@
 """What does the instrument see? Faults planted into one scheme's target stage, held against the study.
 
-Each fault costs one training of the target stage and seed. Which faults are seen is told, not asserted,
+Each fault costs one training of the target stage and seed. Which faults are seen is reported, not asserted,
 except for the plain ones on a calibrated profile.
 
     pytest benchmarks/test_sensitivity.py -m slow --seeds 0,1,2 --report-dir report

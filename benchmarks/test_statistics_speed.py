@@ -1,4 +1,4 @@
-"""A million images and six curves with all pairs: seconds, memory, and the alternatives beside it."""
+"""A million images and six curves with all pairs: seconds, memory, and the alternatives next to it."""
 
 from __future__ import annotations
 

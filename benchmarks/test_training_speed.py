@@ -65,7 +65,7 @@ def test_training_time_of_a_scheme(cxr_scheme, cxr_study):
     chain = {run.canonical: run for end in range(len(stages)) for run in [StageRun(stages[: end + 1])]}
     # A run that schemes share is there as the first of them writes it, which may pool in another order.
     runs = [stage for stage in results.stages if _canonical(stage.run) in chain]
-    # In a cross-validation a run that has seen the target is there once a fold.
+    # In a cross-validation a run that has seen the target is there once per fold.
     folds = results.roles[results.target].folds or 1
     by_fold = sum(results.target in run.roles for run in chain.values())
     assert len(runs) == (len(chain) + by_fold * (folds - 1)) * len(results.seeds)

@@ -81,7 +81,7 @@ def read_record(path: Path, kind: type[T], format: int = 1) -> T:
     except (ValueError, TypeError, RecursionError):
         intact = False
     if not intact:
-        raise RecordError(f"{path} was changed after it was written: its seal does not fit")
+        raise RecordError(f"{path} was changed after it was written: its seal does not match")
     fields = {name: value for name, value in content.items() if name not in ("record", "format")}
     try:
         made: T = _adapter(cast(Any, kind)).validate_json(json.dumps(fields))

@@ -19,7 +19,7 @@ def summary(calibration: Calibration) -> str:
         blocks += _fit(calibration.fit, calibration)
     blocks += ["## AUC by scheme and seed", _schemes(calibration)]
     blocks.append(
-        "sd: between seeds. SE: of the test sample, mean over seeds, with images taken for independent "
+        "sd: between seeds. SE: of the test sample, mean over seeds, with images taken as independent "
         "(DeLong) and clustered by patient. tolerance: how far from the mean the profile's target reaches."
     )
     blocks.append("## Statements")

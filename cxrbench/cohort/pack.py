@@ -7,7 +7,7 @@ A pack is a folder named by a key of everything that its pixels depend on. It ho
 - ``pack.json``    key, shape, digests, the versions that read the files, the images left out and why
 
 Pixels, table and labels are held to the digest in ``pack.json`` whenever a pack is opened. A pack that was
-damaged or changed is made anew. Hashing takes a second per gigabyte or so; for a large pack it is left out
+damaged or changed is made again. Hashing takes a second per gigabyte or so; for a large pack it is left out
 where neither file was changed since the last time (see :func:`_intact`).
 """
 
@@ -89,7 +89,7 @@ class Pack:
     labels: names of the label columns.
     pixels: (n, size, size) uint8, a read-only memory map.
     key: SHA-256 of everything that the pack was made from; two packs of one key are the same.
-    content: SHA-256 of the pixels, the table and the labels; does not change where files were read anew, by
+    content: SHA-256 of the pixels, the table and the labels; does not change where files were read again, by
         other versions of the software, with the same result.
     left_out: the images that could not be read.
     directory: where the pack lies.
@@ -156,7 +156,7 @@ def pack(
         them, ``"leave-out"`` drops their rows and lists them in :attr:`Pack.left_out`.
     workers: threads that read files; by default one per core. Sources that read in batches need none.
     progress: called with 1 after each image; not at all where the pack is there already.
-    say: called with one line where a pack is there that was damaged or changed, and is made anew.
+    say: called with one line where a pack is there that was damaged or changed, and is made again.
 
     Raises
     ------
@@ -174,7 +174,7 @@ def pack(
     found = _read(final, recipe.key)
     if found is None:
         if say is not None and final.exists():
-            say(f"{final}: the pack was damaged or changed after it was written; it is made anew")
+            say(f"{final}: the pack was damaged or changed after it was written; it is made again")
         try:
             found = _make(final, recipe, on_bad, workers, progress)
         except OSError as error:

@@ -69,7 +69,7 @@ class Split:
         check_images(self.image_ids, self.patient_ids, self.parts, where)
         unknown = sorted(set(self.parts) - set(PARTS))
         if unknown:
-            raise CohortError(f"{where}: part {unknown[0]!r} is none of {', '.join(PARTS)}")
+            raise CohortError(f"{where}: part {unknown[0]!r} is not one of {', '.join(PARTS)}")
         refuse_shared(self.patient_ids, self.parts, where)
 
     @cached_property
@@ -178,7 +178,7 @@ def check_split(split: Split, table: pd.DataFrame, labels: Sequence[str] = ()) -
 
     Parameters
     ----------
-    labels: label columns of which every part that has images must hold both a 1 and a 0.
+    labels: label columns; every part that has images must hold both a 1 and a 0 of each.
 
     Raises
     ------
@@ -342,7 +342,7 @@ def _choose(
 ) -> list[int]:
     """Choose ``wanted`` of ``k`` folds that together come nearest to their share of each stratum's patients.
 
-    With plenty of patients the folds are all alike. With few, this is what gives each part its positive ones.
+    With plenty of patients the folds are all alike. With few, only this gives each part its positives.
     """
     kinds, stratum = np.unique(strata(rows, labels), return_inverse=True)
     patient = pd.factorize(rows["patient_id"])[0]

@@ -71,7 +71,7 @@ def refuse_other(
     if differences or further:
         raise CohortError(
             f"{path}: it was made for something else: {'; '.join([*differences, *further])}; "
-            "delete the file, or choose another output folder, to have it made anew"
+            "delete the file, or choose another output folder, to have it made again"
         )
 
 

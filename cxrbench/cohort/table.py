@@ -143,7 +143,7 @@ class Cohort:
     def with_labels(self, labels: Mapping[str, str]) -> Cohort:
         """Return this cohort with fewer labels: new name -> the one that it has here.
 
-        Images of which none of these is known stay.
+        Images for which none of these is known stay.
         """
         renamed = {old: new for new, old in labels.items() if new != old}
         table = self.table.drop(columns=[label for label in self.labels if label not in labels.values()])

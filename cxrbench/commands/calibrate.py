@@ -54,7 +54,7 @@ def _aims(
     callback=_sweep,
     multiple=True,
     metavar="ROLE.OPTION=V1,V2",
-    help="Values to try of an option of a role's data set; of several, all combinations.",
+    help="Values to try for an option of a role's data set; with several options, all combinations.",
 )
 @click.option(
     "--sweep-seeds", callback=seeds_option, default="0", show_default=True, help="Seeds of the sweep."
@@ -72,7 +72,7 @@ def _aims(
     callback=_aims,
     multiple=True,
     metavar="SCHEME=AUC",
-    help="AUC to come near to. [default, of phantoms: control=0.757 and sequential=0.857, the paper's]",
+    help="AUC to aim at. [default, of phantoms: control=0.757 and sequential=0.857, the paper's]",
 )
 @click.option(
     "--scheme",

@@ -25,7 +25,7 @@ def command() -> None:
 @click.argument("name")
 @click.argument("root", type=click.Path(path_type=Path))
 @click.option("--read/--no-read", "read_files", default=True, help="Read every image file.  [default: read]")
-@click.option("--allow-missing", is_flag=True, help="The folder holds a part of what is listed on purpose.")
+@click.option("--allow-missing", is_flag=True, help="The folder is meant to hold only part of the list.")
 @click.option(
     "--label", "labels", multiple=True, help="manifest: a label column (may be given several times)."
 )
@@ -83,7 +83,7 @@ def check(
     else:
         click.echo(_as_text(counts, folder, len(readings) - len(broken) if read_files else None))
         if odd:
-            click.echo(f"\npictures that may be no radiographs: {len(odd):,}")
+            click.echo(f"\npictures that may not be radiographs: {len(odd):,}")
             click.echo("\n".join(f"  {one_line(path)}: {', '.join(faults)}" for path, faults in odd))
     for line in wrong:
         click.echo(f"Error: {line}", err=True)

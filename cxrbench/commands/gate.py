@@ -25,7 +25,7 @@ PASSED, FAILED, CANNOT, NO_BASELINE, CHANGED = 0, 1, 2, 3, 4
     "allowed",
     type=click.Choice(KINDS),
     multiple=True,
-    help="What of the experiment may differ from the baseline's (may be repeated).",
+    help="Which part of the experiment may differ from the baseline's (repeatable).",
 )
 @click.option(
     "--fail-inconclusive",
@@ -97,7 +97,7 @@ def command(
         # Python's own exit code for these is 1, which here means a regression.
         kind = type(error).__name__
         raise UserError(
-            f"the gate failed, and says nothing of the study: {kind}: {complaint(error)}"
+            f"the gate itself failed, and says nothing about the study: {kind}: {complaint(error)}"
         ) from error
     failing = {"fail", "inconclusive"} if fail_inconclusive else {"fail"}
     if report.outcome == "changed":

@@ -136,7 +136,7 @@ def problems(counts: Counts, broken: Sequence[Reading], *, allow_missing: bool) 
     if counts.missing and not allow_missing:
         lines.append(
             f"listed images that are not here: {len(counts.missing):,} ({shortened(counts.missing)}); "
-            "complete the folder, or pass --allow-missing where it is a part on purpose"
+            "complete the folder, or pass --allow-missing where it is meant to be incomplete"
         )
     return lines + [f"{reading.path}: {reading.error}" for reading in broken]
 

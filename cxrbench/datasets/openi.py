@@ -150,7 +150,7 @@ def _from_xml(folder: Path) -> pd.DataFrame:
             raise DatasetError(f"{path}: is not an XML report: {complaint(error)}") from None
         uid = report.find("uId")
         if uid is None or "id" not in uid.attrib:
-            raise DatasetError(f"{path}: has no uId; it is no report of the collection")
+            raise DatasetError(f"{path}: has no uId; it is not a report of the collection")
         headings = ";".join((major.text or "").partition("/")[0] for major in report.iterfind("MeSH/major"))
         rows += [
             (uid.attrib["id"].removeprefix("CXR"), image.attrib.get("id", ""), headings)

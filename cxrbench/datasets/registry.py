@@ -250,7 +250,7 @@ def discover(data_root: Path | str, name: str, **options: Any) -> Path:
     found = adapter(name)
     recognises = found.recognises
     if recognises is None:
-        raise DatasetError(f"{name!r} is made on the spot: it has no folder to read or check")
+        raise DatasetError(f"{name!r} is generated: it has no folder to read or check")
     data_root = Path(data_root)
     _check_folder(data_root)
     takes = inspect.signature(recognises).parameters

@@ -57,7 +57,7 @@ def read_text(path: Path) -> str:
         with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
             content = file.read(LARGEST + 1)
     except (EOFError, zlib.error, gzip.BadGzipFile):
-        raise DatasetError(f"{path}: is cut or no gzip file; download it again") from None
+        raise DatasetError(f"{path}: is cut short or not a gzip file; download it again") from None
     except OSError as error:
         raise DatasetError(f"{path}: cannot be read: {error.strerror}") from None
     if len(content) > LARGEST:
@@ -69,7 +69,7 @@ def read_text(path: Path) -> str:
         raise DatasetError(f"{path}: is not UTF-8 text; save it as CSV UTF-8") from None
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
-        raise DatasetError(f"{path}: line {line} holds a NUL character; the file is damaged, or no text")
+        raise DatasetError(f"{path}: line {line} holds a NUL character; the file is damaged, or not text")
     return text
 
 

@@ -38,10 +38,10 @@ Start = Literal["parent", "grandparent", "initial"]
 class Fault:
     """One fault in the target stage, or a control: every field's default is what the study does.
 
-    name: stands in the table, in keys and in the draws of ``data``.
+    name: used in the table, in keys and in the draws of ``data``.
     what: what is done, for a person to read.
     data: changes the target's images; draws from the generator that it is given.
-    start: whose parameters the stage starts from; "initial" are the study's initial ones.
+    start: which parameters the stage starts from; "initial" are the study's initial ones.
     seed_shift: added to the training seed.
     network: changes the network that the stage starts with.
     steps: by what functions the stage takes its steps.

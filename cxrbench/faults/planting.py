@@ -75,14 +75,14 @@ def third_inverted(
     Whole patients are drawn, in every part for itself, until a third of the part's images is reached: a
     scanner's convention goes with the film, not with the part that it later falls into.
     """
-    inverted, told = dict(data.parts), []
+    inverted, counts = dict(data.parts), []
     for name in parts:
         images = data.parts[name]
         chosen = _whole_patients(data.patients[name], 1 / 3, random)
         pixels = np.where(chosen[:, None, None], 255 - images.pixels, images.pixels).astype(np.uint8)
         inverted[name] = LabelledImages(pixels, images.labels)
-        told.append(f"{chosen.sum()} of {len(images)} {name}")
-    return replace(data, parts=inverted, applied=f"{', '.join(told)} images inverted")
+        counts.append(f"{chosen.sum()} of {len(images)} {name}")
+    return replace(data, parts=inverted, applied=f"{', '.join(counts)} images inverted")
 
 
 def labels_shuffled(data: TargetData, random: np.random.Generator, share: float) -> TargetData:
@@ -104,11 +104,11 @@ def labels_shuffled(data: TargetData, random: np.random.Generator, share: float)
     }
     changed = (~same).any(axis=1)
     in_train = changed[: len(images[0])]
-    told = f"{changed.sum()} changed ({in_train.sum()} in training)"
+    moved = f"{changed.sum()} changed ({in_train.sum()} in training)"
     return replace(
         data,
         parts={**data.parts, **parts},
-        applied=f"{len(chosen)} of {len(labels)} labels permuted, {told}",
+        applied=f"{len(chosen)} of {len(labels)} labels permuted, {moved}",
     )
 
 
@@ -169,7 +169,7 @@ def split_by_image(data: TargetData, random: np.random.Generator) -> TargetData:
     labels = np.concatenate([images.labels for images in data.parts.values()])
     places = np.split(random.permutation(len(pixels)), np.cumsum(sizes)[:-1])
     rows = {name: np.sort(place) for name, place in zip(data.parts, places, strict=True)}
-    patients, ids = (np.concatenate(list(of.values())) for of in (data.patients, data.ids))
+    patients, ids = (np.concatenate(list(parts.values())) for parts in (data.patients, data.ids))
     return replace(
         data,
         parts={name: LabelledImages(pixels[row], labels[row]) for name, row in rows.items()},

@@ -19,7 +19,7 @@ ELSEWHERE = "trace of another machine"
 class Measured:
     """The numbers of one fault: AUC with the fault minus AUC of the study, over all seeds.
 
-    ``p_worse`` is the gate's: one-sided, Holm-adjusted over the study's schemes, of which the others did not
+    ``p_worse`` is the gate's: one-sided, Holm-adjusted over the study's schemes, where the others did not
     change. ``target`` is None where the profile states no target for the scheme. ``same_scores`` says
     whether every prediction of every seed is that of the study, bit for bit.
     """

@@ -1,7 +1,7 @@
 """Plant every fault into a finished study's target stage, predict, and hold the result against the study.
 
-Only target stages are trained. They lie under STUDY/faults/KEY with the predictions of the test images beside
-the checkpoint, so that what is finished is kept and a killed run goes on.
+Only target stages are trained. They lie under STUDY/faults/KEY with the predictions of the test images next
+to the checkpoint, so that what is finished is kept and a killed run goes on.
 """
 
 from __future__ import annotations
@@ -157,16 +157,16 @@ def _bench(
     results, out = study.results, study.folder
     schemes = profile.select(tuple(f"{scheme.name}={scheme.notation}" for scheme in results.schemes))
     # All roles, as in the study: what the leak audit finds is read from its store and not searched again.
-    roles = frozenset(role for each in schemes for role in each.roles)
+    roles = frozenset(role for one in schemes for role in one.roles)
     turns = prepare(profile, roles, out, data_root, progress, str(device))
     (prepared,) = turns
     plan = make_plan(schemes)
     keys = {(stage.run, stage.seed): stage.key for stage in results.stages}
     run = plan.final[scheme]
-    chain = [each for each in plan.runs if each.path == run.path[: len(each.path)]]
+    chain = [stage for stage in plan.runs if stage.path == run.path[: len(stage.path)]]
     stages = {
-        (each, seed): _finished(out / "stages", keys[str(each), seed])
-        for each in chain
+        (stage, seed): _finished(out / "stages", keys[str(stage), seed])
+        for stage in chain
         for seed in results.seeds
     }
     clean = study.by_seed(scheme)
@@ -235,7 +235,7 @@ def _row(bench: _Bench | None, fault: Fault) -> FaultRow:
         audit=audited,
         seen_by=tuple(name for name, sees in seen.items() if sees),
         named=here.partings[0].sentence if here.partings else "",
-        seconds=sum(each.seconds for each in faulty.values()),
+        seconds=sum(one.seconds for one in faulty.values()),
     )
 
 
@@ -302,7 +302,7 @@ def _not_applicable(bench: _Bench, fault: Fault) -> str:
 
 
 def _random(profile: Profile, fault: Fault) -> np.random.Generator:
-    # By the seed of the data: what is wrong with a data set is the same for every training seed.
+    # Seeded by the data: what is wrong with a data set is the same for every training seed.
     return np.random.default_rng(derive_seed("fault", fault.name, profile.data_seed))
 
 
@@ -351,7 +351,7 @@ def _faulty(bench: _Bench, fault: Fault, data: TargetData, seed: int) -> _Faulty
     if file is None:
         file = _predict(bench, fault, data, trained, folder, seed)
     bench.progress.say(f"seed {seed}  fault: {fault.name}  ({done})")
-    # Whose epoch is not the kept one is still the study's stage: only what predicts is another network.
+    # With another epoch the stage is still the study's: only the network that predicts is another.
     stage = trained if fault.trains and not fault.other_epoch else None
     seconds = file.seconds + (trained.seconds if fault.trains else 0.0)
     return _Faulty(file, read_predictions(path), stage, seconds)
@@ -426,7 +426,7 @@ def _measured(bench: _Bench, faulty: dict[int, Predictions]) -> Measured:
         {name: replace(part, scores={name: _scores(part)}) for name, part in {**now, **before}.items()}
     )
     difference = compare_means(joined.labels, joined.scores, list(now), list(before), joined.patients)
-    # As the gate would have it: Holm over the study's schemes, of which all others are what they were.
+    # As the gate would have it: Holm over the study's schemes, where all others are unchanged.
     others = [1.0] * (len(bench.results.names) - 1)
     p_worse = adjust_p_values([difference.p_below(0.0), *others], "holm")[0]
     return Measured(

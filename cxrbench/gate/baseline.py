@@ -54,7 +54,7 @@ def save_baseline(study: FinishedStudy, directory: Path) -> None:
     CxrbenchError: a prediction file is missing or not the one that the results were computed from.
     """
     if directory.exists() and not _is_baseline(directory) and not _is_empty(directory):
-        raise GateError(f"{directory} exists and is no baseline; name an empty or a new folder")
+        raise GateError(f"{directory} exists and is not a baseline; name an empty or a new folder")
     # A link to a baseline stays a link: what it leads to is replaced.
     place = directory.resolve()
     fresh = _unused_name(place)
@@ -105,7 +105,7 @@ def load_baseline(directory: Path) -> FinishedStudy:
             f"'cxrbench baseline save {directory} --study STUDY'"
         )
     if not _is_baseline(directory):
-        raise GateError(f"{directory} is no baseline: it has no {RECORD}")
+        raise GateError(f"{directory} is not a baseline: it has no {RECORD}")
     try:
         recorded = read_record(directory / RECORD, Baseline, FORMAT)
         study = FinishedStudy.open(directory)

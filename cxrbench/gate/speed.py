@@ -69,7 +69,8 @@ def _check(what: str, now: Timings, before: Timings, slowdown: float) -> SpeedCh
     n = len(shared)
     if n < 2:
         verdict = Verdict(
-            "inconclusive", f"{what}: {n} timings in common, and it takes two to know how much they vary"
+            "inconclusive",
+            f"{what}: {n} timings in common, and it takes at least two to know how they vary",
         )
         return SpeedCheck(what, None, None, None, None, None, n, verdict)
     old, new = ([side[key] for key in shared] for side in (before, now))

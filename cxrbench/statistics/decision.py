@@ -135,7 +135,7 @@ def _standard_error(worth: FloatArray, patients: Groups | None) -> float:
         deviations = _by_patient(deviations, patients)
     k = deviations.size
     if k < 2:
-        raise StatisticsError("net benefit: one patient shows nothing of its uncertainty")
+        raise StatisticsError("net benefit: one patient says nothing about its uncertainty")
     return float(np.sqrt(k / (k - 1) * np.sum(deviations**2)) / n)
 
 

@@ -236,7 +236,7 @@ def _as_float64(values: npt.ArrayLike, what: str) -> FloatArray:
     if not raw.size:
         raise StatisticsError(f"{what}: empty; there is nothing to compute from")
     if raw.dtype.kind in "mM":
-        raise StatisticsError(f"{what}: dates and times are no numbers")
+        raise StatisticsError(f"{what}: dates and times are not numbers")
     if raw.dtype.kind == "c":
         raise StatisticsError(f"{what}: complex numbers cannot be ranked")
     if raw.dtype.kind in "fiub":

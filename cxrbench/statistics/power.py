@@ -204,7 +204,7 @@ def images_for_power(
     if not 0.5 <= wanted_power < 1:
         raise StatisticsError(f"wanted_power: must be from 0.5 to below 1, not {wanted_power:g}")
     if auc == null:
-        raise StatisticsError(f"no number of images tells an AUC of {auc:g} from itself")
+        raise StatisticsError(f"no number of images separates an AUC of {auc:g} from itself")
     return _fewest(
         lambda n: auc_power(auc, null, *_split(n, prevalence), design_effect=design_effect, level=level),
         wanted_power,

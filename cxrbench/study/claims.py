@@ -10,9 +10,9 @@ def claim_verdict(results: Results, better: str, worse: str) -> Verdict:
     """Return whether ``better`` has the higher AUC than ``worse``.
 
     Pass where the 95% interval of the difference lies above 0, fail where it lies below, inconclusive where
-    it holds 0. With one seed it is the interval of the paired difference, which holds the chance of the test
-    sample. With several it is that of the difference of the mean AUCs over the seeds, which holds the chance
-    of the seeds too (:mod:`cxrbench.statistics.means`).
+    it holds 0. With one seed it is the interval of the paired difference, which allows for the test sample's
+    variance. With several it is that of the difference of the mean AUCs over the seeds, which allows for the
+    seed-to-seed variance too (:mod:`cxrbench.statistics.means`).
 
     A profile that is not calibrated (``[study] calibrated = false``, the default) was not made to show the
     claim: what its result says is reported, and the verdict is inconclusive.
@@ -27,8 +27,8 @@ def claim_verdict(results: Results, better: str, worse: str) -> Verdict:
         shown = f"seed {results.seeds[0]}: {shown}"
     else:
         seeds = ", ".join(
-            f"seed {seed}: {of.difference:+.3f}"
-            for seed, of in zip(results.seeds, results.by_seed(better, worse), strict=True)
+            f"seed {seed}: {one.difference:+.3f}"
+            for seed, one in zip(results.seeds, results.by_seed(better, worse), strict=True)
         )
         shown = (
             f"mean AUC {results.scheme(better).auc:.3f} against {results.scheme(worse).auc:.3f} over "

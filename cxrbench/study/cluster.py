@@ -94,7 +94,7 @@ def _describe(device: torch.device) -> tuple[dict[str, str | int], Precision]:
     from cxrbench.training.device import choose_precision, describe_device
 
     description = describe_device(device)
-    # How many it has by itself does not matter: a stage is given its own number.
+    # How many the worker has does not matter: a stage sets its own number.
     description.pop("threads", None)
     return description, choose_precision("auto", device)
 
@@ -111,7 +111,7 @@ def _connected(address: str) -> Iterator[Any]:
         ) from None
     where = {"address": address}
     if address.endswith(".json"):
-        # Dask would wait for it for ever.
+        # Dask would wait for it forever.
         if not Path(address).is_file():
             raise CxrbenchError(f"there is no scheduler file {address}; `dask scheduler` writes one")
         where = {"scheduler_file": address}

@@ -71,7 +71,7 @@ def _decided(cohort: Cohort, profile: Profile, role: str) -> Cohort:
 
     Raises
     ------
-    ProfileError: a policy for a label that the role has not, or labels that are tested would be smoothed.
+    ProfileError: a policy for a label that the role does not have, or one that would smooth a tested label.
     """
     policies = profile.roles[role].uncertain
     where = f"profile {profile.name!r}: role {role!r}: 'uncertain'"

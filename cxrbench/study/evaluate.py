@@ -40,7 +40,7 @@ from cxrbench.study.stages import training_source, versions
 from cxrbench.training.checkpoints import TrainedStage
 
 FOLD = "fold"
-"""The column of a cross-validation's prediction files that says whose network a score comes from."""
+"""The column of a cross-validation's prediction files that says which fold's network gave a score."""
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,9 @@ def _scheme_result(outcome: Outcome, scheme: Scheme, curves: Predictions, sample
         target=target,
         decided_by=(target.interval(mean, len(seeds)) or (low, high)) if target and target.band else None,
         verdict=verdict(target, mean, low, high, len(seeds)) if target else _no_target(mean, low, high),
-        train_seconds=float(np.mean([_chain_seconds(final, of) for of in outcome.trained.values()])),
+        train_seconds=float(
+            np.mean([_chain_seconds(final, trained) for trained in outcome.trained.values()])
+        ),
         seeds=seeds,
     )
 
@@ -308,14 +310,14 @@ def _points(test: Predictions, validation: Predictions) -> tuple[Point, ...]:
     fold, validation_fold = (part.table[FOLD].astype(str).to_numpy() for part in (test, validation))
     # Above 0 where a score is above its own fold's threshold, exactly so in floating point too.
     above: dict[str, Any] = {}
-    for each in np.unique(fold):
-        chosen = validation_fold == each
+    for number in np.unique(fold):
+        chosen = validation_fold == number
         for rule, threshold in thresholds(validation.labels[chosen], validation_scores[chosen]):
-            of = above.setdefault(rule, np.empty_like(scores))
-            of[fold == each] = scores[fold == each] - threshold
+            margin = above.setdefault(rule, np.empty_like(scores))
+            margin[fold == number] = scores[fold == number] - threshold
     return tuple(
-        replace(_point(at_threshold(test.labels, of, 0.0, test.patients, rule=rule)), threshold=None)
-        for rule, of in above.items()
+        replace(_point(at_threshold(test.labels, margin, 0.0, test.patients, rule=rule)), threshold=None)
+        for rule, margin in above.items()
     )
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from cxrbench.training.loop import Progress
 
 AT_MOST = 4
-"""Processes where nobody says how many: each holds torch, a network and its images, one to two gigabytes."""
+"""The most processes by default: each holds torch, a network and its images, one to two gigabytes."""
 
 Work = Callable[["torch.device", "Progress"], Any]
 """A piece of work, called where it is done; it and what it returns must be picklable."""
@@ -73,9 +73,9 @@ class Task:
 
 
 def completed(tasks: Sequence[Task], places: Sequence[Place]) -> Iterator[tuple[Task, Any]]:
-    """Do ``tasks``, each of which is listed behind the one that it comes after.
+    """Do ``tasks``, each listed after the one that it depends on.
 
-    A single place does a group's tasks in their order. Several begin with what the most work still waits for
+    A single place does a group's tasks in their order. Several begin with the task that most work waits for
     (list scheduling by the critical path; Graham 1969), so that at the end none is left with a long chain.
 
     Yields
@@ -127,7 +127,7 @@ def choose_devices(
 
     Raises
     ------
-    CxrbenchError: two of them are given, a name is no device, or a device is not here.
+    CxrbenchError: two of them are given, a name is not a device, or a device is not here.
     """
     import torch
 
@@ -154,7 +154,7 @@ def _device(name: str) -> torch.device:
         device = torch.device(name)
     except RuntimeError:
         raise CxrbenchError(
-            f"{name!r} is no device; write cpu, cuda or cuda:0, separated by commas"
+            f"{name!r} is not a device; write cpu, cuda or cuda:0, separated by commas"
         ) from None
     if device.type not in ("cpu", "cuda"):
         raise CxrbenchError(f"stages are trained on cpu or cuda, not on {name!r}")
@@ -164,7 +164,7 @@ def _device(name: str) -> torch.device:
 
 
 def default_places() -> int:
-    """Return how many stages are trained on the CPU at a time where nobody says how many."""
+    """Return how many stages are trained on the CPU at a time by default."""
     import torch
 
     return min(AT_MOST, torch.get_num_threads())
@@ -245,7 +245,7 @@ def open_places(
     Parameters
     ----------
     threads: how many of torch's threads each place has; None leaves that as it is.
-    progress: hears of the work that is done in this process; other processes report nothing.
+    progress: shows the work that is done in this process; other processes report nothing.
 
     Raises
     ------
@@ -264,7 +264,9 @@ def open_places(
             f"this system does not let processes work together ({error}): give --jobs 1"
         ) from None
     try:
-        yield [partial(_elsewhere, *each, threads) for each in zip(pools, devices, strict=True)]
+        yield [
+            partial(_elsewhere, pool, device, threads) for pool, device in zip(pools, devices, strict=True)
+        ]
     except BaseException as error:
         for process in set(multiprocessing.active_children()) - others:
             process.kill()
@@ -296,7 +298,7 @@ def _elsewhere(
 
 
 def call(work: Work, device: torch.device, threads: int | None) -> Any:
-    """Do ``work`` on ``device`` in another process than the study's, where nobody watches its progress."""
+    """Do ``work`` on ``device`` in another process than the study's, without a progress bar."""
     from cxrbench.study.progress import Silent
 
     with torch_threads(threads):
@@ -307,14 +309,16 @@ def call(work: Work, device: torch.device, threads: int | None) -> Any:
 def _signals_held() -> Iterator[None]:
     """Let Ctrl-C and SIGTERM wait until a process is started: half started, it would end in a traceback.
 
-    They are blocked for the process, which inherits that, and kept here, for another thread may hear of them.
+    They are blocked for the process, which inherits that, and kept here: another thread may receive them.
     """
     numbers = (signal.SIGINT, signal.SIGTERM)
     if not hasattr(signal, "pthread_sigmask") or current_thread() is not main_thread():
         yield
         return
-    heard: list[int] = []
-    handlers = {number: signal.signal(number, lambda number, _: heard.append(number)) for number in numbers}
+    received: list[int] = []
+    handlers = {
+        number: signal.signal(number, lambda number, _: received.append(number)) for number in numbers
+    }
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
     try:
         yield
@@ -322,8 +326,8 @@ def _signals_held() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         for number, handler in handlers.items():
             signal.signal(number, handler)
-        if heard:
-            signal.raise_signal(heard[0])
+        if received:
+            signal.raise_signal(received[0])
 
 
 def _begin() -> None:

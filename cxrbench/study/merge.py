@@ -22,7 +22,7 @@ def with_earlier(study: FinishedStudy, say: Callable[[str], None]) -> FinishedSt
     Parameters
     ----------
     study: what has just been run; its folder still holds the results of before.
-    say: is told of what is kept, or why it is not.
+    say: called with what is kept, or why it is not.
     """
     if not (study.folder / RESULTS).exists():
         return study

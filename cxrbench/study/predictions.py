@@ -1,4 +1,4 @@
-"""Prediction files of every scheme: one row an image, written once for each trained network."""
+"""Prediction files of every scheme: one row per image, written once for each trained network."""
 
 from __future__ import annotations
 
@@ -195,13 +195,13 @@ def prediction_source() -> str:
 
 
 def join_folds(folds: Sequence[Files], out: Path, seed: int) -> Files:
-    """Write one file a scheme and part with the predictions of all folds; return scheme -> part -> file.
+    """Write one file per scheme and part with the predictions of all folds; return scheme -> part -> file.
 
     Parameters
     ----------
     folds: the files of each fold, from the first on.
 
-    Images stand in ascending order, and the column ``fold`` says whose network a score comes from. A file is
+    Images are in ascending order, and the column ``fold`` says which fold's network gave a score. A file is
     kept where the files that it was joined from are the same and nobody has changed it.
     """
     joined: Files = {}
@@ -213,16 +213,16 @@ def join_folds(folds: Sequence[Files], out: Path, seed: int) -> Files:
             record = kept_file(path, key)
             if record is None:
                 read = [read_predictions(out / source.path) for source in sources]
-                images = np.concatenate([of.image_ids for of in read])
+                images = np.concatenate([fold.image_ids for fold in read])
                 order = np.argsort(images.astype(str), kind="stable")
-                folds_of = np.repeat(np.arange(1, len(read) + 1), [len(of.labels) for of in read])
+                folds_of = np.repeat(np.arange(1, len(read) + 1), [len(fold.labels) for fold in read])
                 path.parent.mkdir(parents=True, exist_ok=True)
                 write_predictions(
                     path,
                     images[order].tolist(),
-                    np.concatenate([of.patients for of in read])[order].tolist(),
-                    np.concatenate([of.labels for of in read])[order],
-                    np.concatenate([scores for of in read for scores in of.scores.values()])[order],
+                    np.concatenate([fold.patients for fold in read])[order].tolist(),
+                    np.concatenate([fold.labels for fold in read])[order],
+                    np.concatenate([scores for fold in read for scores in fold.scores.values()])[order],
                     {"fold": folds_of[order]},
                 )
                 seconds = sum(source.seconds for source in sources)
@@ -272,7 +272,7 @@ def predict_and_trace(
 
 
 def kept_file(path: Path, key: str) -> PredictionFile | None:
-    """Return the record of ``path`` where it and the file are whole and of ``key``; else it is made anew."""
+    """Return the record of ``path`` where it and the file are whole and of ``key``; else it is made again."""
     if not path.is_file():
         return None
     try:

@@ -51,8 +51,8 @@ class RoleData:
     """One role's packed images and the rows of each part: of its split, or of one fold of its target's.
 
     split_hash: of the whole assignment of images to parts or folds. folds: how many there are; 0 for a split.
-    dropped: images of train and validation that the leak audit left out. odd: pictures
-    that may be no radiographs, by fault.
+    dropped: images of train and validation that the leak audit left out. odd: pictures that
+    may not be radiographs, by fault.
     """
 
     settings: RoleSettings
@@ -122,8 +122,8 @@ def prepare(
 
     Returns
     -------
-    tuple[Prepared, ...]: one, or where the target is cross-validated one a fold. The other roles' images are
-        the same in all folds: what any fold tests is in none of them.
+    tuple[Prepared, ...]: one, or where the target is cross-validated one per fold. The other roles' images
+        are the same in all folds: what any fold tests is in none of them.
 
     Raises
     ------
@@ -163,7 +163,7 @@ def _audit(
     tested = np.sort(np.concatenate([turn.rows("test") for turn in turns]))
     shared = audit(list(parts.values()), (role, turns[0].pack, tested), store=store)
     own = [audit([_trained(role, turn)], (role, turn.pack, turn.rows("test")), store=store) for turn in turns]
-    return [LeakReport(role, shared.pairs + of.pairs, shared.patients + of.patients) for of in own]
+    return [LeakReport(role, shared.pairs + fold.pairs, shared.patients + fold.patients) for fold in own]
 
 
 def _trained(role: str, data: RoleData) -> Part:
@@ -216,13 +216,13 @@ def _role(
 
 
 def _odd_pictures(role: str, packed: Pack, progress: StudyProgress) -> Mapping[str, int]:
-    """Count the pictures that may be no radiographs, and say which: they are trained on like the others."""
+    """Count the pictures that may not be radiographs, and say which: they are trained on like the others."""
     faults = [picture_faults(image) for image in packed.pixels]
     odd = [row for row, found in enumerate(faults) if found]
     if odd:
         named = [f"{packed.table['path'].iloc[row]}: {', '.join(faults[row])}" for row in odd]
         progress.say(
-            f"{role}: {plural(len(odd), 'picture')} may be no radiographs; look at them, or leave them out "
+            f"{role}: {plural(len(odd), 'picture')} may not be radiographs; look at them, or leave them out "
             f"({first_of(named, '; ')})"
         )
     return Counter(fault for found in faults for fault in found)

@@ -1,11 +1,11 @@
 """Identifiers of patients and images in what a study writes: keyed hashes.
 
-A keyed hash (HMAC-SHA256) tells images of one patient apart from another's and cannot be turned back
+A keyed hash (HMAC-SHA256) separates the images of one patient from another's and cannot be turned back
 without the key. The key is the environment variable ``CXRBENCH_PATIENT_KEY``.
 
 Of data that is not declared public, patient ids and image ids (which may be file names) are hashed when the
 cohort is made, before anything is written: splits, packs, audits and predictions hold hashes only, and no
-column that the cohort carries along. The one table that says which hash is whose is
+column that the cohort carries along. The one table that says which hash belongs to whom is
 ``private/ROLE.csv`` in the study's folder.
 
 Of public data, whose identifiers anyone has, patient ids in prediction files alone are hashed, under a fixed

@@ -278,9 +278,11 @@ def parse_profile(text: str, where: str) -> Profile:
     }
     for name in roles:
         if not _FILE_NAME.fullmatch(name):
-            raise ProfileError(f"{where}: [roles]: {name!r} {_SUCH_NAME}: files are called so")
+            raise ProfileError(f"{where}: [roles]: {name!r} {_SUCH_NAME}: files are named after it")
     if study.target not in roles:
-        raise ProfileError(f"{where}: [study] target {study.target!r} is no role (roles: {', '.join(roles)})")
+        raise ProfileError(
+            f"{where}: [study] target {study.target!r} is not a role (roles: {', '.join(roles)})"
+        )
     for name, role in roles.items():
         try:
             check_options(adapter(role.dataset), role.options)

@@ -1,4 +1,4 @@
-"""How a study tells a person how far it is: bars on a terminal, nothing where there is none."""
+"""How a study shows how far it is: bars on a terminal, nothing where there is none."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 
 class StudyProgress(Protocol):
-    """Hears of every step of a study; also what the training loop reports to."""
+    """Receives every step of a study; the training loop reports to it too."""
 
     @contextmanager
     def task(self, title: str, total: int = 0) -> Iterator[Callable[[int], None]]:
@@ -31,9 +31,9 @@ class StudyProgress(Protocol):
 
 
 class Bars:
-    """tqdm's bars: images a second and time left, with the loss in training; a line for what is finished.
+    """tqdm's bars: images per second and time left, with the loss in training; a line for what is finished.
 
-    Where the stream is no terminal the bars are left away and the lines stay, so that a log can be read.
+    Where the stream is no terminal the bars are left out and the lines stay, so that a log can be read.
     """
 
     def __init__(self, stream: TextIO | None = None) -> None:

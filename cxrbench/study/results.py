@@ -1,7 +1,7 @@
 """The results of a study as frozen records, and ``results.json``.
 
 Everything in them comes from prediction files and from what the training wrote down, so results can be read,
-compared and reported where there is no model and no GPU. What a reader needs to know of the profile stands in
+compared and reported where there is no model and no GPU. What a reader needs to know of the profile is in
 fields of its own; ``settings`` are the profile's tables as they were written, for display only.
 """
 
@@ -150,7 +150,7 @@ class SeedResult:
     """One scheme trained with one seed, on the test part.
 
     ``curve`` has the patient-clustered standard error where a patient has several images; ``image_se`` is
-    DeLong's, which takes images for independent. ``predicting``: what predicting took, test and validation
+    DeLong's, which treats images as independent. ``predicting``: what predicting took, test and validation
     part. ``processes``: how many worked while these were predicted.
     """
 
@@ -298,8 +298,8 @@ class Results:
     """A whole study.
 
     ``training``: stage -> its settings, resolved. ``gate_margin``: the loss of AUC that the gate tolerates.
-    ``calibrated``: whether the profile was made to show the paper's claims. ``sample`` tells the test images
-    from others: a digest of their ids and labels. ``code``: a digest of what trained. ``pairs``: all pairs of
+    ``calibrated``: whether the profile was made to show the paper's claims. ``sample`` identifies the test
+    images: a digest of their ids and labels. ``code``: a digest of what trained. ``pairs``: all pairs of
     schemes over the seeds; ``comparisons``: the same seed by seed. ``seconds`` are those of the last run.
     """
 
@@ -336,7 +336,7 @@ class Results:
 
     def _rules(self) -> Iterable[tuple[bool, str]]:
         """Yield what must hold between fields, and what to say where it does not."""
-        yield self.target in self.roles, f"the target {self.target!r} is none of the roles"
+        yield self.target in self.roles, f"the target {self.target!r} is not one of the roles"
         yield self.n_positive < self.n_images, "an AUC needs positive and negative test images"
         yield self.n_patients <= self.n_images, "there are no more patients than images"
         yield len(set(self.names)) == len(self.names), "a scheme is listed twice"

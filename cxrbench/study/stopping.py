@@ -29,7 +29,7 @@ class Stopped(KeyboardInterrupt):
 def stoppable() -> Iterator[None]:
     """Raise :class:`Stopped` in the block at Ctrl-C and at SIGTERM; a second one ends the process at once.
 
-    Only a main thread hears of signals: in another one, nothing changes.
+    Only a main thread receives signals: in another one, nothing changes.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -37,8 +37,8 @@ def stoppable() -> Iterator[None]:
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def stop(number: int, _frame: FrameType | None) -> None:
-        for each in before:
-            signal.signal(each, signal.SIG_DFL)
+        for caught in before:
+            signal.signal(caught, signal.SIG_DFL)
         raise Stopped(number)
 
     for number in before:

@@ -1,7 +1,7 @@
 """Trace against trace: the first place where two experiments part, and what follows from it.
 
 The study is walked as it ran: settings, then stage by stage in the order of the plan what it is trained on,
-where it starts, its first steps and its epochs; then the predictions. What stands behind a parting is not
+where it starts, its first steps and its epochs; then the predictions. What comes after a parting is not
 compared: that it differs as well says nothing new.
 """
 

@@ -30,7 +30,7 @@ def lines(comparison: Comparison, allowed: Collection[str] = ()) -> list[str]:
         found.append(f"{mark} ({parting.kind}): {parting.sentence}")
     if comparison.following:
         shown = first_of(comparison.following, "; ", shown=3)
-        found.append(f"behind that, and so not compared: {shown}")
+        found.append(f"after that, and so not compared: {shown}")
     return [*found, *comparison.notes]
 
 

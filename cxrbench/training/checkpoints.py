@@ -35,11 +35,11 @@ from cxrbench.trace.records import StageTrace
 _NOTE = "cxrbench"
 _UNSEALED = "0" * 64
 _SEALED_BEFORE = 1024
-"""Within so many bytes the seal stands."""
+"""The seal lies within so many bytes."""
 
 
 class DamagedError(TrainingError):
-    """A file of the store is not what was written; what it held can be trained anew."""
+    """A file of the store is not what was written; what it held can be trained again."""
 
 
 @record
@@ -110,7 +110,7 @@ class TrainedStage:
 
     @property
     def trace(self) -> StageTrace:
-        """What two runs are told apart by."""
+        """What shows where two runs part."""
         return self.record.trace
 
     @property
@@ -190,7 +190,7 @@ class StageFolder:
         try:
             return load_tensors(self.best, read_record(self.done, StageRecord).best_sha256)[0]
         except (RecordError, DamagedError) as error:
-            raise DamagedError(f"{error}; run the study again, which trains the stage anew") from None
+            raise DamagedError(f"{error}; run the study again, which trains the stage again") from None
 
     def unfinished(self) -> tuple[dict[str, Tensor], StageRecord] | None:
         """Return the state after the last finished epoch of a run that is not finished; None where none is.

@@ -26,7 +26,7 @@ def choose_device(gpu: bool) -> torch.device:
         built = torch.version.cuda or "no CUDA"
         raise TrainingError(
             f"a GPU is asked for and torch {torch.__version__} (built with {built}) finds none; "
-            "check the driver with nvidia-smi, or leave --gpu away"
+            "check the driver with nvidia-smi, or leave out --gpu"
         )
     return torch.device("cuda", torch.cuda.current_device())
 

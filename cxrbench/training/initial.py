@@ -34,7 +34,7 @@ class Initial:
     path: Path | None = None
 
     def identity(self, network: str) -> str:
-        """Return what tells these parameters of ``network`` from others: a hash, or the published name.
+        """Return what identifies these parameters of ``network``: a hash, or the published name.
 
         Raises
         ------
@@ -105,8 +105,8 @@ def _fetched(published: Published) -> Path:
         return published.fetch()
     except (URLError, OSError, HTTPException, RuntimeError) as error:
         raise TrainingError(
-            f"the ImageNet parameters {published.name} could not be had ({complaint(error)}). Offline, fetch "
-            "that file on another machine and name it in the profile: "
+            f"the ImageNet parameters {published.name} could not be downloaded ({complaint(error)}). "
+            "Offline, fetch that file on another machine and name it in the profile: "
             'init = { kind = "file", path = "…" }; or set init = { kind = "random" }'
         ) from None
 
@@ -122,7 +122,7 @@ def _read(path: Path, published: Published | None) -> Mapping[str, Tensor]:
                 f"initial parameters {path} cannot be read as safetensors ({complaint(error)}); check "
                 "[study] init in the profile"
             ) from None
-    # A .pth file is a pickle. Only the file that the network's publisher gives is read, told by its hash.
+    # A .pth file is a pickle. Only the file that the network's publisher gives is read; its hash shows it.
     trusted = published is not None and published.sha256 and _sha256(path).startswith(published.sha256)
     if published is None or not trusted:
         or_published = f" nor the published {published.name}" if published and published.sha256 else ""

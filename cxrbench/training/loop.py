@@ -39,7 +39,7 @@ from cxrbench.training.tracer import Tracer
 
 
 class Progress(Protocol):
-    """Hears of the training's progress; the study gives a bar, tests give a list."""
+    """Receives the training's progress; the study gives a bar, tests give a list."""
 
     def start(self, title: str, images: int) -> None: ...
     def step(self, images: int, loss: float) -> None: ...
@@ -160,7 +160,7 @@ def _train(
     try:
         unfinished = folder.unfinished()
     except DamagedError as error:
-        # What can be made anew is made anew.
+        # What can be made again is made again.
         unfinished, restarted = None, str(error)
         folder.clear()
     if unfinished is None:

@@ -75,7 +75,7 @@ class Architecture:
 
     @property
     def identity(self) -> str:
-        """What tells this network from others in a stage's key."""
+        """What identifies this network in a stage's key."""
         return f"{self.name} {self.version}".strip()
 
 

@@ -73,7 +73,7 @@ def predict_logits(
 def probabilities(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
     """Return the logistic function of ``logits`` in float64, which keeps the ranks of float32 logits.
 
-    No order is turned round, and logits that differ stay different, with two bounds that lie in float64
+    No order is reversed, and logits that differ stay different, with two bounds that lie in float64
     itself: above 20, where neighbouring float32 logits begin to share a probability (next to 1 it has steps
     of 1e-16), and where two logits differ by less than 1e-15, next to 0.
     """

@@ -1,4 +1,4 @@
-"""What a stage run writes down on the way, by which two runs are told apart at the step where they part."""
+"""What a stage run writes down on the way, which shows at which step two runs part."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Tracer:
         One that is not finite is left out: the loop stops for it.
         """
         if len(self.trace.steps) < STEPS:
-            # In float32, like the gradients: some milliseconds a step are saved.
+            # In float32, like the gradients: this saves some milliseconds per step.
             gradient = float(get_total_norm([p.grad for p in network.parameters() if p.grad is not None]))
             if math.isfinite(float(loss)) and math.isfinite(gradient):
                 taken = StepTrace(float(loss), gradient, learning_rate)

@@ -28,7 +28,7 @@ from cxrbench.files import TEMPORARY
 
 
 def image(index: int, size: int) -> npt.NDArray[np.uint8]:
-    """Return an image that tells its row."""
+    """Return an image that encodes its row."""
     return ((np.arange(size * size).reshape(size, size) + 7 * index) % 251).astype(np.uint8)
 
 
@@ -449,7 +449,7 @@ def test_a_changed_pack_is_made_anew_and_said(
     assert (first.directory / file).read_bytes() != before[file]
     again = pack(cohort_of(6), 4, tmp_path, say=said.append)
     assert said == [
-        f"{first.directory}: the pack was damaged or changed after it was written; it is made anew"
+        f"{first.directory}: the pack was damaged or changed after it was written; it is made again"
     ]
     assert {path.name: path.read_bytes() for path in again.directory.glob("*.*")} == before
 

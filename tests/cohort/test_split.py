@@ -303,7 +303,7 @@ def test_names_beyond_ten_are_counted() -> None:
     [
         ({"image_ids": ("1", "1", "3")}, r"1 image \(1\) is in it twice"),
         ({"image_ids": ("2", "1", "3")}, "ascending"),
-        ({"parts": ("train", "dev", "test")}, "part 'dev' is none of train, validation, test"),
+        ({"parts": ("train", "dev", "test")}, "part 'dev' is not one of train, validation, test"),
         ({"parts": ("train",)}, "one length"),
     ],
 )

@@ -16,7 +16,7 @@ from cxrbench.errors import CohortError
 
 
 class Numbered:
-    """Pixels that tell the row that was read."""
+    """Pixels that encode the row that was read."""
 
     def read(self, index: int, size: int) -> npt.NDArray[np.uint8]:
         return np.full((size, size), index, np.uint8)

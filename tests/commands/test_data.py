@@ -94,7 +94,7 @@ def test_missing_files_are_one_line_and_exit_with_1():
     assert result.exit_code == 1
     assert result.stderr == (
         "Error: listed images that are not here: 2 (00090011_000.png, 00090012_000.png); "
-        "complete the folder, or pass --allow-missing where it is a part on purpose\n"
+        "complete the folder, or pass --allow-missing where it is meant to be incomplete\n"
     )
     assert "listed 6" in words(result.stdout)
 
@@ -275,7 +275,7 @@ def test_pictures_that_may_be_no_radiographs_are_listed_with_their_path_and_labe
     (tmp_path / "manifest.csv").write_text("\n".join(lines))
     done = check("manifest", tmp_path)
     assert done.exit_code == 0
-    listed = done.stdout.split("pictures that may be no radiographs: 4\n")[1].splitlines()
+    listed = done.stdout.split("pictures that may not be radiographs: 4\n")[1].splitlines()
     assert [line.strip() for line in listed] == [
         "black.png: almost black",
         "white.png: almost white",

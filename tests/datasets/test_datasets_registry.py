@@ -178,7 +178,7 @@ def test_a_taken_name_cannot_be_registered_again(name):
 
 
 def test_a_generated_data_set_has_no_folder_and_is_told_seed_and_device():
-    with pytest.raises(DatasetError, match="'phantom' is made on the spot: it has no folder"):
+    with pytest.raises(DatasetError, match="'phantom' is generated: it has no folder"):
         discover(".", "phantom")
     options = {"cohort": "covid", "n_images": 4, "n_test_images": 0}
     first, again, other = (load("phantom", seed=seed, **options) for seed in (1, 1, 2))

@@ -87,7 +87,7 @@ def test_the_same_seed_gives_the_same_bits(control):
     row = found.row(SAME_SEED.name)
     assert row.measured.same_scores
     assert row.measured.difference == 0
-    # Not exact like the difference: of two seeds the interval holds the chance of the seeds too.
+    # Not exact like the difference: of two seeds the interval allows for seed-to-seed variance too.
     assert row.measured.gate.outcome != "fail"
     assert not row.seen
 
@@ -112,8 +112,8 @@ def test_the_difference_is_that_of_the_mean_aucs_of_the_files(control):
 
 def test_a_chain_of_one_stage_has_no_wrong_parent_and_the_table_says_why(control):
     *_, found = control
-    told = {row.fault: row.not_applicable for row in found.rows if row.measured is None}
-    assert told == {
+    reasons = {row.fault: row.not_applicable for row in found.rows if row.measured is None}
+    assert reasons == {
         "wrong parent: grandparent": "no stage comes before the target stage's parent",
         "wrong parent: untrained": "the scheme's one stage starts from the initial parameters anyway",
     }

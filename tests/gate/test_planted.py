@@ -66,7 +66,7 @@ PROFILE = {
 
 @pytest.fixture(scope="module")
 def data_root(tmp_path_factory):
-    """Write the images, their list and their split: one training image a kind, the rest to judge by."""
+    """Write the images, their list and their split: one training image per kind, the rest to judge by."""
     root = tmp_path_factory.mktemp("data") / "kinds"
     root.mkdir()
     random = np.random.default_rng(DATA_SEED)

@@ -288,7 +288,7 @@ def test_what_decides_is_said_where_a_target_carries_a_spread(reports: dict[str,
     assert "The reach is how far the AUC of unchanged code lies from the target in 95%" in reading
     assert "where there is one, it decides the verdict, and the 95% interval does not." in html
     assert "control 0.757 [0.741, 0.773], what decides [0.724, 0.790]; findings 0.842 [0.829, 0.855];" in html
-    # The note below the table, and the verdict's own sentence, tell of the same interval.
+    # The note below the table, and the verdict's own sentence, give the same interval.
     assert "and not the 95% interval: control ± 0.033, sequential ± 0.061</li>" in html
     assert "AUC 0.757 [0.724, 0.790] (± the spread of 5 calibration seeds, SD 0.011) reaches across" in html
     seeds = reports["calibrated-seeds"].html

@@ -302,20 +302,20 @@ def test_several_processes_give_the_same_bits_as_one_of_as_many_threads(text, tm
     with torch_threads(1):
         alone = study(profile, tmp_path / "alone")
     with torch_threads(2):
-        beside = study(profile, tmp_path / "beside", jobs=2)
-    assert alone.results.device["threads"] == beside.results.device["threads"] == 1
-    assert {stage.processes for stage in beside.results.stages} == {2}
+        parallel = study(profile, tmp_path / "parallel", jobs=2)
+    assert alone.results.device["threads"] == parallel.results.device["threads"] == 1
+    assert {stage.processes for stage in parallel.results.stages} == {2}
     assert {stage.processes for stage in alone.results.stages} == {1}
-    assert {seed.processes for scheme in beside.results.schemes for seed in scheme.seeds} == {2}
-    assert sorted(line.partition("(")[0] for line in beside.lines) == sorted(
+    assert {seed.processes for scheme in parallel.results.schemes for seed in scheme.seeds} == {2}
+    assert sorted(line.partition("(")[0] for line in parallel.lines) == sorted(
         line.partition("(")[0] for line in alone.lines
     )
     files = sorted(path.relative_to(alone.out) for path in alone.out.glob("predictions/**/*.csv"))
     assert len(files) == 2 * 2 * (1 + len(FOLDS))
     for file in files:
-        assert (beside.out / file).read_bytes() == (alone.out / file).read_bytes()
+        assert (parallel.out / file).read_bytes() == (alone.out / file).read_bytes()
     # Nothing is left to do, with one process or several.
-    assert all("kept from" in line for line in study(profile, beside.out, jobs=2).lines)
+    assert all("kept from" in line for line in study(profile, parallel.out, jobs=2).lines)
 
 
 @pytest.mark.slow

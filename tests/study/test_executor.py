@@ -41,8 +41,8 @@ def test_by_default_the_processor_is_shared(monkeypatch, threads, places, each):
 def test_a_stage_has_the_same_threads_however_many_are_trained_at_a_time(monkeypatch):
     monkeypatch.setattr(torch, "get_num_threads", lambda: 8)
     asked = [{}, {"jobs": 1}, {"jobs": 3}, {"jobs": 8}, {"devices": "cpu,cpu"}]
-    described = [local_places(choose_devices(**each), Silent()).description for each in asked]
-    assert all(each == described[0] for each in described)
+    described = [local_places(choose_devices(**options), Silent()).description for options in asked]
+    assert all(one == described[0] for one in described)
     assert threads_each() == 2
 
 
@@ -61,8 +61,8 @@ def test_jobs_and_devices_say_where(asked, devices):
         ({"jobs": 2, "devices": "cpu,cpu"}, "give one of the three"),
         ({"gpu": True, "jobs": 2}, "give one of the three"),
         ({"gpu": True, "devices": "cpu"}, "give one of the three"),
-        ({"devices": "gpu0"}, "'gpu0' is no device; write cpu, cuda or cuda:0"),
-        ({"devices": "cpu,,cpu"}, "'' is no device"),
+        ({"devices": "gpu0"}, "'gpu0' is not a device; write cpu, cuda or cuda:0"),
+        ({"devices": "cpu,,cpu"}, "'' is not a device"),
         ({"devices": "meta"}, "trained on cpu or cuda, not on 'meta'"),
         ({"devices": "cuda:99"}, "device 'cuda:99' is not here"),
     ],
@@ -175,7 +175,7 @@ def test_a_process_that_is_killed_is_reported_in_words(called):
         places[1](called.die).result()
 
 
-# The processes share the parent's output; one waits for ever, the other may still be starting. The output
+# The processes share the parent's output; one waits forever, the other may still be starting. The output
 # ends when all are gone.
 SCRIPT = """
 import os, sys, threading

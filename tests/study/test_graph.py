@@ -54,7 +54,7 @@ def test_what_killed_processes_left_is_swept_by_the_next_run(tiny, run_tiny):
 
 
 class Waits(Silent):
-    """Tells when something is waited for."""
+    """Says when something is waited for."""
 
     def __init__(self):
         self.waiting = threading.Event()

@@ -1,4 +1,4 @@
-"""Pictures that may be no radiographs are said and counted before they are trained on."""
+"""Pictures that may not be radiographs are said and counted before they are trained on."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_a_black_film_is_said_with_its_path_and_counted(tmp_path, log):
     profile = tiny_study.profile({**tiny_study.MANIFEST, "study.image_size": 32, "targets": None})
     (prepared,) = prepare(profile, frozenset({"covid"}), tmp_path / "out", folder, log)
     (line,) = [line for line in log.lines if "radiographs" in line]
-    assert line.startswith("covid: 2 pictures may be no radiographs")
+    assert line.startswith("covid: 2 pictures may not be radiographs")
     assert "3.png: constant, almost black; 7.png: constant, almost black" in line
     result = role_result([prepared.roles["covid"]])
     assert result.odd_pictures == {"constant": 2, "almost black": 2}

@@ -156,7 +156,7 @@ def test_an_unknown_scheme_is_refused_with_the_nearest():
         ("seeds = [0]", "seeds = [true]", "seeds must be a list of one or more different whole numbers"),
         ("data_seed = 1", "data_seed = -1", r"\[study\]: data_seed must be 0 or more"),
         ("seeds = [0]", 'seeds = "0"', "seeds must be a list of one or more different whole numbers"),
-        ('target = "covid"', 'target = "cvid"', "target 'cvid' is no role"),
+        ('target = "covid"', 'target = "cvid"', "target 'cvid' is not a role"),
         ('kind = "random"', 'kind = "lucky"', "kind 'lucky' must be"),
         ('kind = "random"', 'kind = "file"', "'path' goes with kind = 'file'"),
         ("validation = 0.2", "validation = 0", "'validation' must be above 0"),

@@ -103,8 +103,8 @@ def folder(store: Path) -> KeepingFolder:
 
 
 @dataclass
-class Heard:
-    """A progress that writes down what it hears."""
+class Recorded:
+    """A progress that writes down what it receives."""
 
     events: list[tuple[object, ...]] = field(default_factory=list)
 
@@ -119,7 +119,7 @@ class Heard:
 
 
 @dataclass
-class Interrupted(Heard):
+class Interrupted(Recorded):
     """A progress that interrupts the training in the middle of an epoch, numbered from 1."""
 
     epoch: int = 2
@@ -143,7 +143,7 @@ class Killed(Interrupted):
 def train(
     store: Path,
     this: Job,
-    progress: Heard | None = None,
+    progress: Recorded | None = None,
     start: Callable[[], Network] | None = None,
     network: str = TINY,
 ) -> TrainedStage:
@@ -156,7 +156,7 @@ def train(
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        return train_stage(this, start or random, folder(store), CPU, progress or Heard())
+        return train_stage(this, start or random, folder(store), CPU, progress or Recorded())
     finally:
         torch.set_num_threads(threads)
 

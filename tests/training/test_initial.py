@@ -237,7 +237,7 @@ def test_offline_the_error_says_what_to_do(
     with pytest.raises(TrainingError) as caught:
         Initial("imagenet").load(network)
     message = str(caught.value)
-    assert message.startswith(f"the ImageNet parameters {PUBLISHED} could not be had (")
+    assert message.startswith(f"the ImageNet parameters {PUBLISHED} could not be downloaded (")
     assert "fetch that file on another machine" in message
     assert 'init = { kind = "file", path = "…" }' in message
     assert 'kind = "random"' in message

@@ -274,7 +274,7 @@ def test_a_finished_run_leaves_its_checkpoint_and_its_record(unbroken: Unbroken)
 
 def test_a_finished_run_is_not_trained_again(easy: ModuleType, unbroken: Unbroken) -> None:
     trained = unbroken("float32")
-    progress = easy.Heard()
+    progress = easy.Recorded()
     store = trained.path.parent.parent
     again = easy.train(store, easy.job(easy.config()), progress, lambda: pytest.fail("start was called"))
     assert again == trained
@@ -400,7 +400,7 @@ def test_a_stage_starts_with_new_heads_of_its_own_roles_and_leaves_the_others_al
 
 
 def test_progress_is_told_every_ten_batches_and_at_the_end(easy: ModuleType, tmp_path: Path) -> None:
-    progress = easy.Heard()
+    progress = easy.Recorded()
     settings = replace(easy.config(epochs=1), batch_size=2)
     trained = easy.train(tmp_path, easy.job(settings, count=25), progress)
     assert [event[:2] for event in progress.events] == [
@@ -415,7 +415,7 @@ def test_progress_is_told_every_ten_batches_and_at_the_end(easy: ModuleType, tmp
 
 
 def test_fewer_images_than_a_batch_are_one_batch(easy: ModuleType, tmp_path: Path) -> None:
-    progress = easy.Heard()
+    progress = easy.Recorded()
     settings = replace(easy.config(epochs=1), batch_size=32)
     assert easy.train(tmp_path, easy.job(settings, count=6), progress).history[0].images == 6
     assert [event[1] for event in progress.events if event[0] == "step"] == [6]
@@ -423,7 +423,7 @@ def test_fewer_images_than_a_batch_are_one_batch(easy: ModuleType, tmp_path: Pat
 
 def test_a_loss_that_is_not_finite_stops_the_stage_and_names_it(easy: ModuleType, tmp_path: Path) -> None:
     job = easy.job(replace(easy.config(), learning_rate=1e30, warmup=0), name="init > findings > covid")
-    progress = easy.Heard()
+    progress = easy.Recorded()
     with pytest.raises(TrainingError) as caught:
         easy.train(tmp_path, job, progress)
     assert str(caught.value) == (
@@ -437,7 +437,7 @@ def test_outputs_that_are_not_finite_stop_the_stage_and_name_it(
     easy: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     network = Network(easy.TINY, {"covid": 1}, seed=0)
-    progress = easy.Heard()
+    progress = easy.Recorded()
     # Used in validation only.
     monkeypatch.setattr(progress, "step", lambda *_: network.trunk.norm5.running_var.fill_(NAN))
     with pytest.raises(TrainingError, match=r"stage 'init > covid', epoch 1: .*outputs are not finite"):
@@ -445,7 +445,7 @@ def test_outputs_that_are_not_finite_stop_the_stage_and_name_it(
 
 
 class Scripted(BestValidationAuc):
-    """A rule that gives the scores it was made with, one an epoch."""
+    """A rule that gives the scores it was made with, one per epoch."""
 
     def __init__(self, *scores: float) -> None:
         super().__init__("covid")
@@ -652,7 +652,7 @@ def test_a_start_that_is_not_finite_is_refused_before_the_first_step(
         network.trunk.conv0.weight.data.fill_(NAN)
         return network
 
-    progress = easy.Heard()
+    progress = easy.Recorded()
     with pytest.raises(TrainingError, match=r"stage 'init > covid', before its first step: .* not finite"):
         easy.train(tmp_path, easy.job(easy.config()), progress, spoilt)
     assert progress.events == []

@@ -39,7 +39,7 @@ def assert_same_run(one: TrainedStage, other: TrainedStage) -> None:
 
 @pytest.fixture(scope="module", autouse=True)
 def killed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[subprocess.Popen[str], Path]]:
-    """Return a process that trains and kills itself; it is started first and runs beside the other tests."""
+    """Return a process that trains and kills itself, started first, in parallel with the other tests."""
     store = tmp_path_factory.mktemp("killed")
     command = [sys.executable, str(Path(__file__).with_name("easy_stage.py")), str(store)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
@@ -57,7 +57,7 @@ def test_an_interrupted_run_ends_bit_for_bit_like_an_unbroken_one(
     folder = easy.folder(tmp_path)
     assert folder.finished() is None
     assert len(load_tensors(folder.last)[1]["history"]) == 1
-    progress = easy.Heard()
+    progress = easy.Recorded()
     resumed = easy.train(tmp_path, job, progress, network="densenet121")
     assert [event[1] for event in progress.events if event[0] == "start"] == ["init > covid  epoch 2/2"]
     assert_same_run(resumed, unbroken(precision))
@@ -72,7 +72,7 @@ def test_a_run_interrupted_in_its_first_epoch_starts_again(easy: ModuleType, tmp
 
 
 class Scripted(BestValidationAuc):
-    """A rule that gives the scores it was made with, one an epoch."""
+    """A rule that gives the scores it was made with, one per epoch."""
 
     def __init__(self, *scores: float) -> None:
         super().__init__("covid")
@@ -124,7 +124,7 @@ def test_a_run_killed_after_its_last_epoch_only_has_to_be_marked_as_done(
         patch.setattr(easy.KeepingFolder, "finish", interrupted)
         with pytest.raises(KeyboardInterrupt):
             easy.train(tmp_path, job)
-    progress = easy.Heard()
+    progress = easy.Recorded()
     trained = easy.train(tmp_path, job, progress)
     assert progress.events == []
     assert len(trained.history) == 1
@@ -166,7 +166,7 @@ def test_a_damaged_file_of_a_run_that_is_not_finished_trains_it_again_and_says_s
             path.unlink()
         case "empty":
             path.write_bytes(b"")
-    progress = easy.Heard()
+    progress = easy.Recorded()
     scores = easy.job(easy.config(epochs=3), count=8, selection=Scripted(0.9, 0.5, 0.4))
     trained = easy.train(tmp_path / "broken", scores, progress)
     whole = easy.train(tmp_path / "whole", replace(scores, selection=Scripted(0.9, 0.5, 0.4)))
@@ -199,7 +199,7 @@ def test_a_run_that_was_begun_again_can_be_taken_up_and_still_says_so(
     damage(easy.train(tmp_path, job).folder.done)
     with pytest.raises(KeyboardInterrupt):
         easy.train(tmp_path, job, easy.Interrupted(epoch=2))
-    progress = easy.Heard()
+    progress = easy.Recorded()
     trained = easy.train(tmp_path, job, progress)
     assert sum(event[0] == "start" for event in progress.events) == 1, "a finished epoch was trained again"
     assert "done.json" in trained.record.restarted
@@ -214,7 +214,7 @@ def test_a_killed_run_ends_bit_for_bit_like_an_unbroken_one(
     folder = easy.folder(store)
     assert folder.finished() is None
     assert len(load_tensors(folder.last)[1]["history"]) == 1
-    progress = easy.Heard()
+    progress = easy.Recorded()
     resumed = easy.train(store, easy.job(easy.config()), progress, network="densenet121")
     assert sum(event[0] == "start" for event in progress.events) == 1, "a finished epoch was trained again"
     assert_same_run(resumed, unbroken("float32"))
