@@ -27,7 +27,7 @@ TEMPORARY = ".partial-"
 """The start of every temporary folder's name; the machine and the process that write in it follow."""
 
 _ABANDONED = 24 * 60 * 60
-"""Seconds without a change after which nobody can be writing any more, wherever the process is."""
+"""Seconds without a change after which no process can still be writing, wherever it runs."""
 
 _ours: set[str] = set()
 """The temporary folders that this process writes in."""

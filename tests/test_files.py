@@ -47,7 +47,7 @@ def test_bytes_replace_what_was_there(tmp_path: Path) -> None:
     assert path.read_bytes() == b"new"
 
 
-def test_the_temporary_path_lies_in_a_folder_beside_and_keeps_the_name(tmp_path: Path) -> None:
+def test_the_temporary_path_lies_in_a_neighbouring_folder_and_keeps_the_name(tmp_path: Path) -> None:
     with atomic_path(tmp_path / "w.npy") as temporary:
         assert temporary.name == "w.npy"
         assert temporary.parent.parent == tmp_path

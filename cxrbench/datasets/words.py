@@ -75,7 +75,7 @@ class Words:
         ----------
         findings: the labels unless others are asked for, and their narrower words.
         asked: any other words to use as labels.
-        unsaid: words by which the others are not known where they are not named (NaN).
+        unsaid: words after which the others are unknown (NaN) where they are not named.
         uncertain: label -> the word that makes it uncertain (-1).
 
         Raises

@@ -450,7 +450,7 @@ def _target_verdict(bench: _Bench, joined: Predictions, curves: Sequence[str]) -
     settings = bench.profile.targets.get(bench.scheme)
     if settings is None:
         return None
-    target = settings.on(bench.results.sample)
+    target = settings.for_sample(bench.results.sample)
     if len(curves) == 1:
         curve = auc(joined.labels, joined.scores[curves[0]], joined.patients)
         return verdict(target, curve.auc, curve.ci_low, curve.ci_high)

@@ -83,7 +83,7 @@ def shades(dataset: Dataset, depth: Depth, levels: _Levels, aside: npt.NDArray[n
         low, high = float(ends[0]), float(ends[1])
         varied = shown[film] if film.any() else shown[:0]
         if bits > 8 and varied.size and varied.min() < varied.max():
-            # Of more than 8 bits nobody says which are used.
+            # Of more than 8 bits, the file does not say which are used.
             low, high = float(varied.min()), float(varied.max())
     if text(dataset, "PhotometricInterpretation") == "MONOCHROME1" or (
         text(dataset, "PresentationLUTShape") == "INVERSE"

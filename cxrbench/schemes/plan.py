@@ -55,7 +55,7 @@ def make_plan(schemes: Iterable[Scheme]) -> Plan:
 
     Raises
     ------
-    SchemeError: two different schemes have one name, so that one's result would stand for the other's.
+    SchemeError: two different schemes have one name, so that one's result would be taken for the other's.
     """
     runs: dict[StageRun, None] = {}
     final: dict[str, StageRun] = {}

@@ -83,7 +83,7 @@ class Target:
             return max(0.0, self.auc - self.tolerance), min(1.0, self.auc + self.tolerance)
         return (self.at_least, 1.0) if self.at_least is not None else None
 
-    def on(self, sample: str) -> Target:
+    def for_sample(self, sample: str) -> Target:
         """Return the target that verdicts are passed with on the test images ``sample``.
 
         A mean that was measured on other test images says nothing of these: it is then not calibrated.

@@ -146,7 +146,7 @@ def _scheme_result(outcome: Outcome, scheme: Scheme, curves: Predictions, sample
         mean, se, low, high = spread.mean, spread.se, spread.ci_low, spread.ci_high
         between = spread.sd_between_seeds
     stated = profile.targets.get(scheme.name)
-    target = stated.on(sample) if stated else None
+    target = stated.for_sample(sample) if stated else None
     final = outcome.plan.final[scheme.name]
     return SchemeResult(
         name=scheme.name,

@@ -1,7 +1,7 @@
 """A run of some schemes leaves the others' results alone.
 
 ``results.json`` holds the schemes of the last run, and those that earlier runs left there, as long as nothing
-but the choice of schemes differs. Else the earlier ones are given up, and why is said.
+but the choice of schemes differs. Otherwise the earlier ones are dropped, and the reason is reported.
 """
 
 from __future__ import annotations

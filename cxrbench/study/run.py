@@ -113,7 +113,7 @@ def run_study(
 def _stored(study: FinishedStudy, trace: Trace) -> FinishedStudy:
     """Write results and trace where they are not there already, and return the study.
 
-    So a finished study can lie on a disk that nobody may write to, and keeps the seconds that it took.
+    So a finished study can lie on a read-only disk, and keeps the seconds that it took.
     """
     place = study.folder / RESULTS
     try:

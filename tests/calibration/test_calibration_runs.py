@@ -80,7 +80,7 @@ def test_the_evidence_is_what_the_predictions_say(done):
 
 
 @pytest.mark.slow
-def test_a_stage_that_the_knob_does_not_touch_is_trained_once_a_seed(done):
+def test_a_stage_that_the_knob_does_not_touch_is_trained_once_per_seed(done):
     stages = [json.loads(path.read_text()) for path in done.folder.glob("stages/*/stage.json")]
     alone = [stage["seed"] for stage in stages if stage["run"] == "init > findings"]
     assert sorted(alone) == [0, 1]
@@ -125,7 +125,7 @@ def test_the_figure_is_there_as_png_and_svg(done):
 
 
 @pytest.mark.slow
-def test_no_file_tells_of_this_machines_folders(done):
+def test_no_file_names_this_machines_folders(done):
     for name in FILES:
         assert str(done.folder.parent).encode() not in (done.folder / name).read_bytes()
 
@@ -177,7 +177,7 @@ def test_two_jobs_measure_the_same_seeds_with_their_share_of_the_threads(done, t
 
 
 @pytest.mark.slow
-def test_an_error_in_a_worker_is_told_like_any_other(tmp_path, calibration_text):
+def test_an_error_in_a_worker_is_reported_like_any_other(tmp_path, calibration_text):
     profile = tmp_path / "tiny.toml"
     profile.write_text(calibration_text.replace("n_test_images = 40", "n_test_images = 0"))
     arguments = [

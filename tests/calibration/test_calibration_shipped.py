@@ -85,7 +85,9 @@ def test_seeds_that_the_calibration_never_saw_meet_its_targets_and_statements(co
     targets = load_profile("phantom").targets
     assert {row.scheme for row in rows} == set(targets)
     for row in rows:
-        assert verdict(targets[row.scheme].on(row.sample), row.auc, row.auc, row.auc).outcome == "pass"
+        assert (
+            verdict(targets[row.scheme].for_sample(row.sample), row.auc, row.auc, row.auc).outcome == "pass"
+        )
     assert not untrue(rows)
 
 

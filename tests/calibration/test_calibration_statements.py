@@ -77,7 +77,7 @@ def test_the_largest_standard_error_decides(stated):
     assert of(stated(GOOD, se=0.0099), SHARP).holds
 
 
-def test_behind_the_best_by_less_than_the_seeds_tell_is_a_tie(stated):
+def test_behind_the_best_by_less_than_the_seeds_show_is_a_tie(stated):
     # Differences -0.004, +0.006, -0.008: mean -0.002, SD 0.00721, t interval ±0.0179.
     found = stated({**GOOD, "findings": (0.864, 0.844, 0.864)})
     assert of(found, TIE).holds

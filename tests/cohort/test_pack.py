@@ -436,7 +436,7 @@ CHANGES: dict[str, tuple[str, dict[str, object]]] = {
 
 @pytest.mark.parametrize("large", [pack_module.LARGE, 0])
 @pytest.mark.parametrize("what", CHANGES)
-def test_a_changed_pack_is_made_anew_and_said(
+def test_a_changed_pack_is_made_again_and_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str, large: int
 ) -> None:
     monkeypatch.setattr(pack_module, "LARGE", large)
@@ -454,7 +454,7 @@ def test_a_changed_pack_is_made_anew_and_said(
     assert {path.name: path.read_bytes() for path in again.directory.glob("*.*")} == before
 
 
-def test_a_large_pack_that_nobody_touched_is_hashed_once(
+def test_a_large_pack_that_did_not_change_is_hashed_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pack_module, "LARGE", 0)

@@ -153,7 +153,7 @@ def test_fourteen_labels_are_balanced_with_the_rare_ones_in_each_part() -> None:
         assert shares == pytest.approx(FRACTIONS, abs=0.08)
 
 
-def test_a_label_that_nobody_carries_does_no_harm() -> None:
+def test_a_label_without_positives_does_no_harm() -> None:
     table = cohort(200, 100).assign(hernia=0.0)
     split = split_by_patient(table, ["covid", "hernia"], FRACTIONS, seed=0)
     assert all(split.counts()[part]["patients"] > 0 for part in PARTS)

@@ -138,7 +138,7 @@ def test_a_subset_of_nothing_is_refused() -> None:
         cohort_of(table_of()).subset(np.zeros(4, bool), "all of them")
 
 
-def test_the_fingerprint_of_files_tells_missing_from_present(tmp_path: Path) -> None:
+def test_the_fingerprint_of_files_distinguishes_missing_from_present(tmp_path: Path) -> None:
     pixels = FilePixels(tmp_path, ("a.png", "b.png"))
     nothing = pixels.fingerprint()
     (tmp_path / "a.png").write_bytes(b"x")

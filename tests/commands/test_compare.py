@@ -137,7 +137,7 @@ def test_the_table_for_a_person(files):
     assert "note" not in clustered
 
 
-def test_one_image_a_patient_is_said(tmp_path):
+def test_one_image_per_patient_is_reported(tmp_path):
     ids, labels = [f"i{k}" for k in range(6)], [0, 0, 1, 0, 1, 1]
     for name, scores in (("a", [1, 2, 3, 4, 5, 6]), ("b", [2, 1, 3, 4, 6, 5])):
         write_predictions(tmp_path / f"{name}.csv", ids, ids, labels, scores)

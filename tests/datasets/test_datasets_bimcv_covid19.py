@@ -95,7 +95,7 @@ def test_the_folder_of_the_archive_itself_can_be_named(fixtures):
     assert cohort.table.loc[0, "path"] == f"sub-S90001/ses-E90001/mod-rx/{FIRST}.png"
 
 
-def test_the_negative_archive_is_told_by_its_table(copied):
+def test_the_negative_archive_is_recognised_by_its_table(copied):
     root = copied("bimcv-covid19")
     (root / LABELS).rename((root / LABELS).with_name("Labels_covid_NEG_JAN21.tsv"))
     assert set(load("bimcv-covid19", root).table["source"]) == {"BIMCV-COVID19-"}

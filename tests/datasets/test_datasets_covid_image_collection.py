@@ -29,7 +29,7 @@ def test_frontal_labelled_x_rays_stay_and_every_other_row_is_counted(fixtures):
     assert cohort.unlisted == ()
 
 
-def test_covid_is_told_from_every_other_finding(fixtures):
+def test_covid_is_distinguished_from_every_other_finding(fixtures):
     assert labels_by_image(load(NAME, fixtures / NAME)) == {
         "a-day0.jpeg": 1.0,
         "a-day6.jpeg": 1.0,

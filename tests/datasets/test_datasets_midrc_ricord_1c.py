@@ -45,7 +45,7 @@ def test_where_readers_are_divided_what_they_name_is_not_known(cohort):
     assert all(divided[name] not in (0, 1) for name in named)
 
 
-def test_all_are_of_patients_with_covid_and_that_is_said(cohort):
+def test_all_are_of_patients_with_covid_and_that_is_noted(cohort):
     assert (cohort.table["COVID-19"] == 1).all()
     assert "negatives must come from another data set" in cohort.notes[0]
 

@@ -45,7 +45,7 @@ def test_other_headings_can_be_the_labels(fixtures):
         load("openi", fixtures / "openi", labels=["Cardiomegalia"])
 
 
-def test_the_xml_reports_do_not_tell_laterals_so_that_must_be_asked_for(fixtures, copied):
+def test_the_xml_reports_do_not_mark_laterals_so_they_must_be_asked_for(fixtures, copied):
     root = fixtures / "other-layouts" / "openi"
     with pytest.raises(DatasetError, match=f"which images are lateral is not known; put {PROJECTIONS} there"):
         load("openi", root)

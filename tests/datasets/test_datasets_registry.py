@@ -177,7 +177,7 @@ def test_a_taken_name_cannot_be_registered_again(name):
         register(name, title="", marker="", recognises=bool)(load)
 
 
-def test_a_generated_data_set_has_no_folder_and_is_told_seed_and_device():
+def test_a_generated_data_set_has_no_folder_and_gets_seed_and_device():
     with pytest.raises(DatasetError, match="'phantom' is generated: it has no folder"):
         discover(".", "phantom")
     options = {"cohort": "covid", "n_images": 4, "n_test_images": 0}

@@ -108,7 +108,7 @@ def test_labels_without_any_image_are_refused(copied):
         load("rsna-pneumonia", root)
 
 
-def test_the_same_picture_stands_in_chestxray14_under_another_name(fixtures):
+def test_the_same_picture_is_in_chestxray14_under_another_name(fixtures):
     ours = load("rsna-pneumonia", fixtures / "rsna-pneumonia")
     theirs = load("chestxray14", fixtures / "chestxray14")
     twin = pd.Index(theirs.table["image_id"]).get_loc("00090009_000.png")

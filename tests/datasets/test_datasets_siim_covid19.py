@@ -25,7 +25,7 @@ def test_images_have_the_labels_of_their_study(fixtures):
     assert table[["view", "sex", "age"]].isna().all().all()
 
 
-def test_an_image_without_boxes_beside_one_with_boxes_is_not_known_to_be_clear(fixtures):
+def test_an_image_without_boxes_next_to_one_with_boxes_is_not_known_to_be_clear(fixtures):
     table = load("siim-covid19", fixtures / "siim-covid19").table.set_index("image_id")
     assert table["boxes"].to_dict() == {
         "f00000000011": 2,
@@ -43,7 +43,7 @@ def test_an_image_without_boxes_beside_one_with_boxes_is_not_known_to_be_clear(f
     assert table.loc["f00000000032", OPACITY] not in (0, 1)
 
 
-def test_studies_count_as_patients_and_that_is_said(fixtures):
+def test_studies_count_as_patients_and_that_is_noted(fixtures):
     cohort = load("siim-covid19", fixtures / "siim-covid19")
     assert cohort.notes == ("a study counts as a patient; studies with several images: 1",)
     assert cohort.official_test == frozenset()

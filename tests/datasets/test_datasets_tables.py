@@ -193,5 +193,5 @@ def test_one_number_written_in_two_ways_is_refused(ids, tmp_path):
         (["7.0", "8.0"], False),
     ],
 )
-def test_ids_that_differ_by_little_are_kept_apart_and_said(ids, noted, tmp_path):
+def test_ids_that_differ_by_little_are_kept_apart_and_noted(ids, noted, tmp_path):
     assert bool(odd_ids(tmp_path, pd.Series(ids, dtype=object), "patient")) == noted

@@ -146,7 +146,7 @@ def test_severities_of_one_patient_go_together(covid):
     assert 0.5 < np.corrcoef(first, last)[0, 1] < 0.9
 
 
-def test_the_view_does_not_tell_the_label_unless_asked(covid):
+def test_the_view_does_not_give_the_label_away_unless_asked(covid):
     share = covid.table.groupby("COVID-19")["view"].apply(lambda v: (v == "AP").mean())
     assert abs(share[1.0] - share[0.0]) < 0.06
     knobs = CovidConfig(ap_share_positive=0.9, ap_share_negative=0.1)
@@ -313,7 +313,7 @@ def test_without_torch_the_message_says_what_to_install(monkeypatch):
         phantom_cohort("findings", SMALL).pixels.read(0, 16)
 
 
-def test_the_version_of_the_drawing_library_is_told():
+def test_the_version_of_the_drawing_library_is_reported():
     assert list(phantom_cohort("findings", SMALL).pixels.versions()) == ["torch"]
 
 

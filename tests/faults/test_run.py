@@ -127,7 +127,7 @@ def test_what_is_finished_is_kept(control):
     assert all("kept from an earlier run" in line for line in log.lines)
 
 
-def test_predictions_that_were_changed_are_made_anew(control):
+def test_predictions_that_were_changed_are_made_again(control):
     profile, finished, faults, found = control
     path = next((finished.folder / "faults").glob("*/test.csv"))
     before = path.read_bytes()
@@ -148,7 +148,7 @@ def test_the_command_writes_the_table_into_the_studys_folder(control, tmp_path):
     assert "| leak, 5% " in (finished.folder / "sensitivity.md").read_text()
 
 
-def test_a_study_whose_checkpoint_is_gone_is_told_to_run_again(control):
+def test_a_study_without_its_checkpoint_must_run_again(control):
     profile, finished, faults, _ = control
     done = next((finished.folder / "stages").glob("*/done.json"))
     moved = done.rename(done.with_name("away.json"))

@@ -55,7 +55,7 @@ def test_what_a_killed_save_left_does_not_become_the_baseline(study, other, tmp_
     assert load_baseline(tmp_path / "baseline").results == other.results
 
 
-def test_an_older_baseline_that_a_killed_save_left_is_in_nobodys_way(study, other, tmp_path):
+def test_an_older_baseline_that_a_killed_save_left_does_no_harm(study, other, tmp_path):
     save_baseline(study, tmp_path / "baseline")
     save_baseline(study, tmp_path / "baseline.replaced")
     save_baseline(other, tmp_path / "baseline")
@@ -98,7 +98,7 @@ def test_a_save_that_fails_at_the_last_step_leaves_the_old_baseline(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["baseline", "other", "study"]
 
 
-def test_a_save_killed_between_its_last_steps_is_told_from_no_baseline(study, other, tmp_path):
+def test_a_save_killed_between_its_last_steps_is_distinguished_from_no_baseline(study, other, tmp_path):
     directory = tmp_path / "baseline"
     save_baseline(study, directory)
     directory.rename(tmp_path / "baseline.replaced")

@@ -84,7 +84,7 @@ def others() -> list[Pixels]:
 
 @pytest.mark.parametrize("size", [64, 96, 224])
 @pytest.mark.parametrize("change", COPIES)
-def test_a_copy_is_told_by_its_fingerprint_alone(change: str, size: int) -> None:
+def test_a_copy_is_found_by_its_fingerprint_alone(change: str, size: int) -> None:
     one, other = film(0), film(1)
     copy = COPIES[change](one)
     if "mirrored" in change:
@@ -140,7 +140,7 @@ def test_sizes_may_differ() -> None:
     assert match.b == 1
 
 
-def test_rows_of_several_sources_are_told_apart() -> None:
+def test_rows_of_several_sources_are_kept_apart() -> None:
     pixels = np.stack([film(seed, 64) for seed in range(6)])
     images = Images(pixels, np.array([5, 2, 0]))
     sources = [

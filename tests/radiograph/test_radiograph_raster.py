@@ -209,7 +209,7 @@ def test_exif_orientation_is_applied(tmp_path):
     assert np.abs(values.astype(int) - np.rot90(RAMP, -1)).max() <= 4
 
 
-def test_format_is_told_from_the_content_not_the_name(tmp_path):
+def test_the_format_comes_from_the_content_not_the_name(tmp_path):
     GRAY.save(tmp_path / "film.jpg", "PNG")
     np.testing.assert_array_equal(read(tmp_path / "film.jpg"), RAMP)
 

@@ -129,7 +129,7 @@ def test_curves_have_the_area_of_their_file(make_study: MakeStudy) -> None:
     assert (curve.false_positive_rate[-1], curve.true_positive_rate[-1]) == (1, 1)
 
 
-def test_pairs_are_row_minus_column_with_frames_where_told_apart(make_study: MakeStudy) -> None:
+def test_pairs_are_row_minus_column_with_frames_where_they_differ(make_study: MakeStudy) -> None:
     (axes,) = draw_pairs(make_study().results).axes
     texts = [text.get_text() for text in axes.texts]
     assert texts[:2] == ["+0.085", "p <0.001"]

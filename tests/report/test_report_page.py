@@ -62,7 +62,7 @@ class Document(HTMLParser):
 
 
 @pytest.mark.parametrize("name", SHAPES)
-def test_the_page_stands_by_itself(reports: dict[str, Any], name: str) -> None:
+def test_the_page_is_self_contained(reports: dict[str, Any], name: str) -> None:
     html = reports[name].html
     document = Document(html)
     assert not {tag for tag, _ in document.elements} & {"script", "link", "iframe", "object"}
@@ -83,7 +83,7 @@ def test_pictures_have_texts_and_headers_have_scopes(reports: dict[str, Any], na
 
 
 @pytest.mark.parametrize("name", SHAPES)
-def test_the_pictures_in_the_page_are_the_files_beside_it(reports: dict[str, Any], name: str) -> None:
+def test_the_pictures_in_the_page_are_the_files_next_to_it(reports: dict[str, Any], name: str) -> None:
     index = reports[name].index
     sources = [image["src"] or "" for image in Document(reports[name].html).all("img")]
     files = {path.read_bytes() for path in (index.parent / "figures").iterdir()}
@@ -133,7 +133,7 @@ def test_numbers_can_be_traced(reports: dict[str, Any]) -> None:
         assert traced in html
 
 
-def test_what_was_left_out_is_said(reports: dict[str, Any]) -> None:
+def test_what_was_left_out_is_reported(reports: dict[str, Any]) -> None:
     rows = Document(reports["seeds"].html).rows
     left_out = "61: not a frontal X-ray; 12: no label"
     assert [
@@ -262,7 +262,7 @@ def test_a_missing_extra_says_what_to_install(
     assert extra in str(caught.value)
 
 
-def test_a_cross_validation_is_said(reports: dict[str, Any]) -> None:
+def test_a_cross_validation_is_reported(reports: dict[str, Any]) -> None:
     written = reports["folds"]
     said = "1,060 images, 801 positive, 475 patients; 5-fold cross-validation, patients grouped"
     assert f"Test part: {said}." in written.html

@@ -58,7 +58,7 @@ def test_adding_a_scheme_again_is_allowed_also_with_its_pool_in_another_order() 
     assert again == SIX
 
 
-def test_a_name_stands_for_one_scheme_only() -> None:
+def test_a_name_belongs_to_one_scheme_only() -> None:
     with pytest.raises(SchemeError, match="'control' is registered already as 'init > covid'"):
         SIX.add("control", "init > findings > covid")
 

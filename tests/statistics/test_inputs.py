@@ -150,7 +150,7 @@ def test_dates_bytes_and_objects_are_no_numbers(values):
         as_scores(values)
 
 
-def test_percentages_and_logits_are_told_apart():
+def test_percentages_and_logits_are_distinguished():
     with pytest.raises(StatisticsError, match="found 90 in image b; divide percentages by 100"):
         as_probabilities([0.5, 90], images=["a", "b"])
     with pytest.raises(StatisticsError, match="found -3 in rows 0, 1; turn logits into probabilities"):

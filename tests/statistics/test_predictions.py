@@ -171,7 +171,7 @@ def test_curves_are_called_after_their_file(write):
     assert list(read_all([write(GOOD, "b.csv"), write(GOOD, "a.csv")]).scores) == ["b", "a"]
 
 
-def test_files_of_one_name_are_told_apart_by_their_folder(write):
+def test_files_of_one_name_are_distinguished_by_their_folder(write):
     paths = [write(GOOD, name) for name in ("old/control.csv", "new/control.csv", "new/best.csv")]
     assert list(read_all(paths).scores) == ["old/control", "new/control", "best"]
 
@@ -182,7 +182,7 @@ def test_a_file_against_itself_gives_two_curves(write):
     assert list(read_all([path, path, write(GOOD, "a (2).csv")]).scores) == ["a", "a (2)", "a (2) (2)"]
 
 
-def test_several_score_columns_in_several_files_are_told_apart(write):
+def test_several_score_columns_in_several_files_are_distinguished(write):
     text = "image_id,label,x,y\na,0,1,2\nb,1,3,4\n"
     found = read_all([write(text, "one.csv"), write(text, "two.csv")], Columns(scores=("x", "y")))
     assert list(found.scores) == ["one:x", "one:y", "two:x", "two:y"]

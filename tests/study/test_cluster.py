@@ -76,7 +76,7 @@ def test_a_study_on_two_workers_of_which_one_is_killed_gives_the_same_bytes(tmp_
     assert [stage.key for stage in results.stages] == [stage.key for stage in here.results.stages]
 
 
-def test_where_no_scheduler_answers_it_is_said(tmp_path):
+def test_a_scheduler_that_does_not_answer_is_reported(tmp_path):
     with pytest.raises(CxrbenchError, match=r"no scheduler file .*scheduler\.json"):
         cluster_places(str(tmp_path / "scheduler.json"), None)
     with pytest.raises(CxrbenchError, match="no Dask scheduler answers at nonsense://"):

@@ -65,6 +65,6 @@ def test_who_is_kept_depends_on_the_seed_and_on_nothing_else():
     assert set(counts(limited(reversed_rows, 30, 1)).index) == kept[0]
 
 
-def test_a_limit_that_keeps_nobody_is_refused_in_words():
+def test_a_limit_that_keeps_no_patient_is_refused_in_words():
     with pytest.raises(ProfileError, match=r"limit = 3: the patient drawn first has 4 images"):
         limited(cohort([4, 4]), 3, seed=0)

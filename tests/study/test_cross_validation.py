@@ -199,7 +199,7 @@ def test_a_study_killed_in_a_later_fold_goes_on_there(crossed, tmp_path, monkeyp
     assert (tmp_path / "predictions/seed-0/test/control.csv").read_bytes() == whole.read_bytes()
 
 
-def test_a_changed_fold_file_is_written_anew_and_the_joined_one_with_it(crossed):
+def test_a_changed_fold_file_is_written_again_and_the_joined_one_with_it(crossed):
     own = crossed.out / "predictions/seed-0/fold-2/test/control.csv"
     joined = crossed.out / "predictions/seed-0/test/control.csv"
     before = own.read_bytes(), joined.read_bytes()

@@ -28,7 +28,7 @@ def refuse(monkeypatch, number, refused):
     monkeypatch.setattr(files, "_temporary", full)
 
 
-def test_a_finished_study_is_read_on_a_disk_that_nobody_may_write_to(tiny, run_tiny, monkeypatch):
+def test_a_finished_study_is_read_on_a_read_only_disk(tiny, run_tiny, monkeypatch):
     before = {path: path.stat().st_mtime_ns for path in tiny.out.rglob("*") if path.is_file()}
     refuse(monkeypatch, errno.EROFS, lambda _: True)
     monkeypatch.setattr(FileLock, "acquire", lambda *_, **__: pytest.fail("nothing is to be locked"))

@@ -125,7 +125,7 @@ def test_each_device_has_its_process_and_its_threads(called):
     assert (threads, interrupt) == (3, signal.SIG_IGN)
 
 
-def test_where_processes_cannot_work_together_it_is_said(monkeypatch):
+def test_it_is_reported_where_processes_cannot_work_together(monkeypatch):
     def no_lock(*_):
         raise OSError("no semaphores")
 

@@ -59,7 +59,7 @@ def test_the_other_schemes_stay_and_the_pairs_are_those_of_all(merged, whole, ma
         ({"training": {"covid": {"epochs": 9, "precision": "float32"}}}, "training"),
     ],
 )
-def test_of_another_experiment_nothing_is_kept_and_that_is_said(merged, changes, what):
+def test_nothing_is_kept_of_another_experiment_and_that_is_reported(merged, changes, what):
     study, said = merged(**changes)
     assert study.results.names == ("findings",)
     assert said == [f"schemes of an earlier run are not kept (control, sequential): other {what}"]
@@ -79,14 +79,14 @@ def test_a_scheme_whose_predictions_were_changed_is_not_kept(merged, whole):
     assert "control.csv is not the file that the results were computed from" in said[0]
 
 
-def test_damaged_results_are_replaced_and_that_is_said(merged, whole):
+def test_damaged_results_are_replaced_and_that_is_reported(merged, whole):
     (whole.folder / "results.json").write_text("{")
     study, said = merged()
     assert study.results.names == ("findings",)
     assert said[0].startswith("results of an earlier run are not kept: ")
 
 
-def test_where_all_are_run_again_nothing_is_said(whole):
+def test_nothing_is_reported_where_all_are_run_again(whole):
     said = []
     assert with_earlier(whole, said.append) == whole
     assert said == []

@@ -45,7 +45,7 @@ def stage_of(out):
     return json.loads(note.read_text())
 
 
-def test_another_network_or_another_source_of_it_is_trained_anew(
+def test_another_network_or_another_source_of_it_is_trained_again(
     tiny_profile, write, tmp_path, run_tiny, log
 ):
     profile = tiny_profile.with_network("studied:small")

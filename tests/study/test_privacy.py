@@ -47,7 +47,7 @@ def test_what_is_not_declared_public_is_private():
     assert patient_key("ours", {VARIABLE: "k"}) == b"k"
 
 
-def test_a_hash_tells_patients_apart_and_depends_on_the_key():
+def test_a_hash_separates_patients_and_depends_on_the_key():
     ids = ["7", "7", "8"]
     first, second, third = hashed(ids, b"key")
     assert first == second != third

@@ -82,7 +82,7 @@ def test_no_auc_passes_or_fails_the_gpus_phantom_which_is_not_calibrated(auc):
     targets = load_profile("phantom-gpu").targets
     assert set(targets) == {"control", "sequential"}
     for target in targets.values():
-        found = verdict(target.on("any sample"), auc, auc - 1e-6, auc)
+        found = verdict(target.for_sample("any sample"), auc, auc - 1e-6, auc)
         assert found.outcome == "inconclusive"
         assert "not yet calibrated" in found.sentence
 
@@ -100,7 +100,7 @@ def test_the_papers_tolerances_are_twice_the_half_width_that_its_size_gives():
         assert f"n_positive=240, n_negative=78, correlation=0.5)  # {half:.4f}" in text
 
 
-def test_the_public_profile_states_no_target_that_nobody_measured():
+def test_the_public_profile_states_only_measured_targets():
     assert not load_profile("public").targets
 
 
@@ -122,7 +122,7 @@ def test_a_stage_keeps_the_defaults_that_it_does_not_change():
     assert config.augmentation.rotation == 3
 
 
-def test_a_users_scheme_stands_beside_the_six():
+def test_a_users_scheme_is_added_to_the_six():
     profile = parse_profile(GOOD, "mine.toml")
     assert profile.select(("seventh",))[0].notation == "init > findings + covid"
     assert len(profile.schemes) == 7

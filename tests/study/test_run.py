@@ -105,7 +105,7 @@ def test_an_unchanged_study_trains_nothing(tiny, run_tiny, log):
     assert again.schemes == tiny.results.schemes
 
 
-def test_a_prediction_file_that_somebody_changed_is_written_anew(tiny, run_tiny):
+def test_a_changed_prediction_file_is_written_again(tiny, run_tiny):
     path = tiny.out / tiny.results.scheme("control").seeds[0].predictions
     before = path.read_bytes()
     path.write_bytes(before.replace(b"0.", b"0.1", 1))

@@ -14,14 +14,14 @@ MEASURED = Target(
 
 
 def test_on_its_own_test_images_a_target_is_what_it_says():
-    target = MEASURED.on(MEASURED.measured_on)
+    target = MEASURED.for_sample(MEASURED.measured_on)
     assert target == MEASURED
     assert verdict(target, 0.76, 0.7, 0.8).outcome == "pass"
 
 
 @pytest.mark.parametrize("sample", ["fedcba9876543210", ""])
 def test_on_others_it_settles_nothing(sample):
-    made = verdict(MEASURED.on(sample), 0.2, 0.1, 0.3)
+    made = verdict(MEASURED.for_sample(sample), 0.2, 0.1, 0.3)
     assert made.outcome == "inconclusive"
     assert "measured on other test images" in made.sentence
     assert "a calibration" in made.sentence
@@ -31,7 +31,7 @@ def test_on_others_it_settles_nothing(sample):
 
 def test_a_target_that_was_measured_on_no_images_holds_on_all():
     paper = Target(source="a paper", auc=0.757, tolerance=0.05)
-    assert paper.on("0123456789abcdef") == paper.on("") == paper
+    assert paper.for_sample("0123456789abcdef") == paper.for_sample("") == paper
 
 
 def test_a_study_knows_its_test_images_by_ids_and_labels(tiny, tmp_path, run_tiny):

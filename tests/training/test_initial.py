@@ -307,7 +307,7 @@ def test_the_identity_is_the_content_s_not_the_name_s(tmp_path: Path) -> None:
     assert Initial("file", other).identity("densenet121") != first
 
 
-def test_random_and_imagenet_are_told_apart() -> None:
+def test_random_and_imagenet_are_distinguished() -> None:
     assert Initial("random").identity("densenet121") == "random"
     assert Initial("imagenet").identity("densenet121") == f"imagenet:{PUBLISHED}"
 
@@ -339,7 +339,7 @@ def test_a_densenet_s_file_does_not_fit_a_resnet(tmp_path: Path, state: State) -
         Initial("file", tmp_path / "x.safetensors").load(Network("resnet18", {"covid": 1}, seed=7))
 
 
-def test_a_network_that_nobody_published_parameters_for_says_so(easy: ModuleType) -> None:
+def test_a_network_without_published_parameters_says_so(easy: ModuleType) -> None:
     network = Network(easy.TINY, {"covid": 1}, seed=0)
     for ask in (lambda: Initial("imagenet").load(network), lambda: Initial("imagenet").identity(easy.TINY)):
         with pytest.raises(
@@ -348,7 +348,9 @@ def test_a_network_that_nobody_published_parameters_for_says_so(easy: ModuleType
             ask()
 
 
-def test_timm_s_parameters_are_told_by_their_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_timm_s_parameters_are_identified_by_their_content(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     timm, hub = pytest.importorskip("timm"), pytest.importorskip("huggingface_hub")
     published = timm.create_model("test_resnet").state_dict()
     path = tmp_path / "model.safetensors"

@@ -399,7 +399,7 @@ def test_a_stage_starts_with_new_heads_of_its_own_roles_and_leaves_the_others_al
     assert not torch.equal(one["trunk.conv0.weight"], before["trunk.conv0.weight"])
 
 
-def test_progress_is_told_every_ten_batches_and_at_the_end(easy: ModuleType, tmp_path: Path) -> None:
+def test_progress_is_reported_every_ten_batches_and_at_the_end(easy: ModuleType, tmp_path: Path) -> None:
     progress = easy.Recorded()
     settings = replace(easy.config(epochs=1), batch_size=2)
     trained = easy.train(tmp_path, easy.job(settings, count=25), progress)

@@ -60,7 +60,7 @@ def test_a_logit_that_is_not_finite_is_an_error_of_ours(bad: float) -> None:
         macro_auc(array([[0], [1]]), array([[0], [bad]]))
 
 
-def test_rankable_tells_the_labels_apart() -> None:
+def test_rankable_finds_the_labels_with_both_classes() -> None:
     labels = array([[1, 0, NAN, 1, NAN], [1, 0, NAN, 0, 1], [NAN, 0, NAN, NAN, 0]])
     assert rankable(labels).tolist() == [False, False, False, True, True]
 
