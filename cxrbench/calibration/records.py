@@ -85,7 +85,7 @@ class Request:
 class Row:
     """One scheme trained with one seed at one setting of the knobs, on the test part.
 
-    ``se_image`` is DeLong's standard error, which treats images as independent; ``se_clustered`` allows for
+    ``se_image`` is DeLong's standard error, which takes images as independent; ``se_clustered`` allows for
     several images of a patient. ``sample`` identifies the test images.
     """
 

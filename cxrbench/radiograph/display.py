@@ -99,11 +99,11 @@ def fill(shown: _Values, low: float, high: float, bits: int) -> Gray:
 
     Raises
     ------
-    Refused: values that are no numbers.
+    Refused: values that are not numbers.
     """
     top, dtype = (255, np.uint8) if bits <= 8 else (65535, np.uint16)
     if not np.isfinite([low, high, shown.min(), shown.max()]).all():
-        raise Refused("its rescale or window gives values that are no numbers")
+        raise Refused("its rescale or window gives values that are not numbers")
     if high <= low:
         return np.zeros(shown.shape, dtype=dtype)
     scaled = np.rint((shown - low) * (top / (high - low)))

@@ -108,7 +108,7 @@ def p_against_control(results: Results, scheme: SchemeResult) -> str:
 def column_notes(results: Results) -> tuple[str, ...]:
     """Return how the columns of the scheme table were made, one sentence each."""
     several = len(results.seeds) > 1
-    by = "clustered by patient" if clustered(results) else "images treated as independent"
+    by = "clustered by patient" if clustered(results) else "images taken as independent"
     if several:
         interval = "95% interval of that mean for new seeds and new patients"
         notes = [f"AUC: mean of {seeds_text(results)}; {interval}, {by}"]

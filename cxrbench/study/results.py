@@ -150,7 +150,7 @@ class SeedResult:
     """One scheme trained with one seed, on the test part.
 
     ``curve`` has the patient-clustered standard error where a patient has several images; ``image_se`` is
-    DeLong's, which treats images as independent. ``predicting``: what predicting took, test and validation
+    DeLong's, which takes images as independent. ``predicting``: what predicting took, test and validation
     part. ``processes``: how many worked while these were predicted.
     """
 

@@ -123,7 +123,7 @@ def test_a_link_to_a_baseline_stays_a_link(study, other, tmp_path):
 def test_a_folder_of_something_else_is_not_overwritten(study, tmp_path):
     (tmp_path / "precious").mkdir()
     (tmp_path / "precious" / "file").write_text("mine")
-    with pytest.raises(GateError, match="exists and is no baseline"):
+    with pytest.raises(GateError, match="exists and is not a baseline"):
         save_baseline(study, tmp_path / "precious")
     assert (tmp_path / "precious" / "file").read_text() == "mine"
 

@@ -89,7 +89,7 @@ def test_images_of_unknown_patients_and_of_one_each_are_said_to_be_independent(m
     one_each = scheme_table(replace(results, n_patients=1060))
     unknown = scheme_table(replace(results, n_patients=0))
     for table in (one_each, unknown):
-        assert "images treated as independent" in table
+        assert "images taken as independent" in table
         assert "clustered" not in table
     assert "1,060 patients" in one_each
     assert "801 positive, patients not known" in unknown

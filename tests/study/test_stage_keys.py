@@ -1,4 +1,4 @@
-"""A stage is trained anew where anything changes that it depends on, and so is every stage after it."""
+"""A stage is trained again where anything changes that it depends on, and so is every stage after it."""
 
 from __future__ import annotations
 
