@@ -30,7 +30,7 @@ def from_mapping(kind: type[T], values: object, where: str) -> T:
 
     Raises
     ------
-    ProfileError: ``values`` is no table, a key is unknown or missing, or a value is of the wrong kind or
+    ProfileError: ``values`` is not a table, a key is unknown or missing, or a value is of the wrong kind or
         refused by ``kind``; the message begins with ``where``.
     """
     known = [f.name for f in fields(kind)]

@@ -127,7 +127,7 @@ def _in_utf_8(root: Path, paths: Iterable[str]) -> tuple[str, ...]:
 
 
 def check_files(root: Path, paths: Iterable[str], *, links: bool) -> None:
-    """Refuse what is no film of this folder: devices, pipes, links out of it, one file under two names.
+    """Refuse what is not a film of this folder: devices, pipes, links out of it, one file under two names.
 
     Parameters
     ----------

@@ -47,7 +47,7 @@ _SHIPPED = {
     "bimcv-covid19": "cxrbench.datasets.bimcv_covid19",
 }
 _GIVEN = ("seed", "device", "links", "max_pixels")
-"""Parameters of a loader that are no options: a study gives them to every data set that takes them."""
+"""Parameters of a loader that are not options: a study gives them to every data set that takes them."""
 
 _adapters: dict[str, Adapter] = {}
 
@@ -66,7 +66,7 @@ class Adapter:
         ``"cuda"``).
     recognises: ``recognises(folder, **options) -> bool``: does the folder look like this data set? None where
         the images are generated and there is no folder.
-    public: whether anybody can get the same data, so that its patient ids are no secret. What is not declared
+    public: whether anybody can get the same data, so its patient ids are not secret. What is not declared
         public is private.
     synthetic: whether its images are made by a program, so that a result says nothing about patients.
     licence: under which its images may be used, in a few words; "" where it is not stated.
@@ -93,7 +93,7 @@ class Adapter:
 
     @property
     def generated(self) -> bool:
-        """Whether the images are made on the spot: there is no folder to look for."""
+        """Whether the images are generated: there is no folder to look for."""
         return self.recognises is None
 
     @property

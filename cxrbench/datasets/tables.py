@@ -270,7 +270,7 @@ def odd_ids(path: Path, ids: pd.Series, column: str) -> tuple[str, ...]:
 def has_columns(path: Path, names: Sequence[str]) -> bool:
     """Return whether a file's first line names these columns: how an adapter knows its table by sight.
 
-    A file that is not there, or is no text, has none.
+    A file that is not there, or is not text, has none.
     """
     try:
         with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:

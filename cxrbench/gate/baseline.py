@@ -91,7 +91,7 @@ def load_baseline(directory: Path) -> FinishedStudy:
     Raises
     ------
     NoBaselineError: the folder does not exist or is empty; the message says how to write one.
-    GateError: it is no baseline, a file of it is missing or was changed, or a save was killed.
+    GateError: it is not a baseline, a file of it is missing or was changed, or a save was killed.
     """
     if not directory.exists() or _is_empty(directory):
         old = _replaced(directory.resolve())

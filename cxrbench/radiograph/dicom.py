@@ -50,7 +50,7 @@ _KINDS = {
     "1.2.840.10008.5.1.4.1.1.481.2.": "a radiotherapy dose",
     "1.2.840.10008.1.3.10.": "a directory of other files",
 }
-"""What a SOP class is that is no radiograph, though some of these hold pixels."""
+"""What a SOP class is that is not a radiograph, though some of these hold pixels."""
 
 
 def decode(path: Path, max_pixels: int, at_least: int | None = None) -> Picture:
@@ -148,7 +148,7 @@ class _Frame:
 
 
 def _frame(path: Path, dataset: Dataset, max_pixels: int) -> _Frame:
-    """Read what the header says of the pixels, and refuse what is no radiograph or too large.
+    """Read what the header says of the pixels, and refuse what is not a radiograph or too large.
 
     Raises
     ------

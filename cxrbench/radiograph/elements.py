@@ -61,12 +61,12 @@ def numbers(dataset: Dataset, name: str) -> list[float | None]:
 
     Raises
     ------
-    Refused: a value that is no number.
+    Refused: a value that is not a number.
     """
     try:
         return [None if value is None else float(value) for value in values(dataset, name)]
     except (TypeError, ValueError, OverflowError) as error:
-        raise Refused(f"its {_WORDS[name]} is no number") from error
+        raise Refused(f"its {_WORDS[name]} is not a number") from error
 
 
 def number(dataset: Dataset, name: str) -> float | None:
@@ -74,11 +74,11 @@ def number(dataset: Dataset, name: str) -> float | None:
 
     Raises
     ------
-    Refused: it is no number.
+    Refused: it is not a number.
     """
     first = next((value for value in numbers(dataset, name) if value is not None), None)
     if first is not None and not math.isfinite(first):
-        raise Refused(f"its {_WORDS[name]} is no number")
+        raise Refused(f"its {_WORDS[name]} is not a number")
     return first
 
 
@@ -87,13 +87,13 @@ def whole(dataset: Dataset, name: str, default: int | None = None) -> int:
 
     Raises
     ------
-    Refused: it is missing and there is no default, or it is no integer.
+    Refused: it is missing and there is no default, or it is not an integer.
     """
     value = next((value for value in numbers(dataset, name) if value is not None), default)
     if value is None:
         raise Refused(f"its {_WORDS[name]} is missing or empty")
     if not math.isfinite(value) or value != int(value):
-        raise Refused(f"its {_WORDS[name]} is no whole number")
+        raise Refused(f"its {_WORDS[name]} is not a whole number")
     return int(value)
 
 
@@ -112,9 +112,9 @@ def items(dataset: Dataset, name: str) -> list[Dataset]:
 
     Raises
     ------
-    Refused: the element is no sequence.
+    Refused: the element is not a sequence.
     """
     found = values(dataset, name)
     if not all(isinstance(item, Dataset) for item in found):
-        raise Refused(f"its {_WORDS[name]} is no sequence")
+        raise Refused(f"its {_WORDS[name]} is not a sequence")
     return found

@@ -66,7 +66,7 @@ def read_header(path: Path | str) -> Header:
 def age_in_years(text: str) -> float:
     """Return an age in years from ``077Y``, ``77``, ``6M``, ``3W`` or ``12D``.
 
-    NaN where the text is no age or the age is beyond :data:`OLDEST`.
+    NaN where the text is not an age or the age is beyond :data:`OLDEST`.
     """
     match = _AGE.fullmatch(text.strip())
     if match is None:

@@ -151,7 +151,7 @@ def _walk_to_the_end(stream: bytes, at: int, tiles: int, empty_packets: int) -> 
     """Follow the lengths of the tile parts to the end marker.
 
     OpenJPEG checks no content: a tail of zeros decodes, as packets that say that they are empty. An empty
-    packet is one byte, so that more zeros in a row than there are packets are no picture.
+    packet is one byte, so that more zeros in a row than there are packets are not a picture.
     """
     parts: Counter[int] = Counter()
     promised: dict[int, int] = {}

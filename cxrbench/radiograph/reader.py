@@ -114,7 +114,7 @@ def _head(path: Path) -> bytes:
     try:
         # A pipe would be waited for, and a device may never end.
         if path.exists() and not (path.is_file() or path.is_dir()):
-            raise RadiographError(path, "is no regular file")
+            raise RadiographError(path, "is not a regular file")
         with path.open("rb") as file:
             head = file.read(132)
     except FileNotFoundError:

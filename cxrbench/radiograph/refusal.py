@@ -11,7 +11,7 @@ is looked at before anything is decoded.
 
 
 class Refused(Exception):  # noqa: N818 - it is an outcome, not a fault of the program.
-    """A file is no readable radiograph; the message says why in the field's words.
+    """A file is not a readable radiograph; the message says why in the field's words.
 
     It never quotes a value from the file: reasons reach reports, and headers hold names.
     """

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 _WORD = r"[\w.@%+=~$-]+"
-# Folders may have spaces in their names. "</b>", "1/2", "and/or" and "https://…" are no paths of a machine.
+# Folders may have spaces in their names. "</b>", "1/2", "and/or" and "https://…" are not paths of a machine.
 _PATH = re.compile(
     r"(?<![\w./~\\<])(?!(?<=:)//)"
     r"(?:file:/*(?=/)|~[\w-]*|[A-Za-z]:)?[\\/]{1,2}"

@@ -87,7 +87,7 @@ def assess_calibration(
 
     Raises
     ------
-    StatisticsError: a score is no probability (logits, say), or the input allows no honest number; rows are
+    StatisticsError: a score is not a probability (say, a logit), or the input gives no number; rows are
         named.
     """
     # Imported here: both libraries take seconds to load.

@@ -77,7 +77,7 @@ def net_benefit(
 
     Raises
     ------
-    StatisticsError: a score is no probability, a threshold does not lie strictly between 0 and 1, or the
+    StatisticsError: a score is not a probability, a threshold does not lie strictly between 0 and 1, or the
         input allows no honest number.
     """
     truth, values, patients = _checked(labels, probabilities, groups)

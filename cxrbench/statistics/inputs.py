@@ -73,7 +73,7 @@ def as_probabilities(
 
     Raises
     ------
-    StatisticsError: as :func:`as_scores`, or a score is no probability (the rows are named).
+    StatisticsError: as :func:`as_scores`, or a score is not a probability (the rows are named).
     """
     values = as_scores(scores, what)
     wrong = np.flatnonzero((values < 0) | (values > 1))

@@ -91,7 +91,7 @@ def read_predictions(path: Path | str, columns: Columns | None = None) -> Predic
 
     Raises
     ------
-    StatisticsError: the file is missing or is no table, a column is missing, an id is missing or appears
+    StatisticsError: the file is missing or is not a table, a column is missing, an id is missing or appears
         twice, a label is neither 0 nor 1, a score is missing, NaN or infinite, or there is one class only.
         The message names the file and the rows (by image id, or by number where the id is what is missing).
     """

@@ -73,7 +73,7 @@ def recalibration(
 
     Raises
     ------
-    StatisticsError: a score is no probability, or the input allows no honest number; rows are named.
+    StatisticsError: a score is not a probability, or the input allows no honest number; rows are named.
     """
     # Imported here: it takes seconds to load.
     import statsmodels.api as sm

@@ -154,7 +154,7 @@ def age_bands(ages: npt.ArrayLike, edges: Sequence[float] = AGE_EDGES) -> pd.Ser
 
     Raises
     ------
-    StatisticsError: an age is no number, negative or infinite (the rows are named), or the edges do not
+    StatisticsError: an age is not a number, negative or infinite (the rows are named), or the edges do not
         ascend.
     """
     if not edges or not all(b > a for a, b in itertools.pairwise([-math.inf, *edges])):

@@ -1,6 +1,6 @@
 """Fingerprints: one small number per image, so that what differs can be counted and not only noticed.
 
-A fingerprint is a CRC-32. It is no protection against an attacker; the digests of packs and files are.
+A fingerprint is a CRC-32. It does not protect against an attacker; the digests of packs and files are.
 """
 
 from __future__ import annotations

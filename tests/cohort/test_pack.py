@@ -34,7 +34,7 @@ def image(index: int, size: int) -> npt.NDArray[np.uint8]:
 
 @dataclass
 class Memory:
-    """Pixels made on the spot; ``bad`` rows cannot be read."""
+    """Generated pixels; ``bad`` rows cannot be read."""
 
     bad: Mapping[int, str] = field(default_factory=dict)
     stamp: str = "1"

@@ -491,7 +491,7 @@ def test_jpeg_2000_of_another_sign_than_the_header_says(shown):
         np.testing.assert_array_equal(picture, expected)
 
 
-# What is no radiograph.
+# What is not a radiograph.
 
 
 @pytest.mark.parametrize(

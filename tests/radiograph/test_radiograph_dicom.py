@@ -113,7 +113,7 @@ CASES = {
         [[0, 127], [128, 255]],
         np.uint8,
     ),
-    # What lies above the stored bits, such as an overlay, is no part of the value.
+    # What lies above the stored bits, such as an overlay, is not part of the value.
     "unused bits": (dicom(GRAY12 | 0xF000, bits=12), scaled(GRAY12, 0, 4095), np.uint16),
     "constant image of 8 bits": (dicom(np.full((2, 2), 77, np.uint8)), np.full((2, 2), 77), np.uint8),
     "constant image of 12 bits": (dicom(np.full((2, 2), 4095), bits=12), np.full((2, 2), 65535), np.uint16),
@@ -421,7 +421,7 @@ def thirty_two_bits():
         (without_pixels, "holds no pixel data"),
         (cut_short, "cut short: fewer bytes"),
         (broken_stream, "its JPEG stream ends"),
-        (lambda: dicom(GRAY8, RescaleSlope="nan", RescaleIntercept="0"), "Rescale Slope is no number"),
+        (lambda: dicom(GRAY8, RescaleSlope="nan", RescaleIntercept="0"), "Rescale Slope is not a number"),
         (lambda: dicom(GRAY8, RescaleSlope="0", RescaleIntercept="5"), "Rescale Slope is zero"),
         (thirty_two_bits, "more than 16 bits per pixel; a radiograph has up to 16"),
         (lambda: dicom(GRAY8, photometric="HSV"), "Photometric Interpretation is none"),

@@ -168,7 +168,7 @@ def test_the_limit_can_be_set(make, tmp_path):
 def test_a_pipe_is_not_waited_for(tmp_path):
     path = tmp_path / "film.png"
     os.mkfifo(path)
-    with pytest.raises(RadiographError, match="no regular file"):
+    with pytest.raises(RadiographError, match="not a regular file"):
         read(path)
 
 

@@ -28,7 +28,7 @@ def mostly(value, other, share=0.96):
         (FILM * 0 + 90, ("constant",)),
         (FILM * 0, ("constant", "almost black")),
         (FILM * 0 + 255, ("constant", "almost white")),
-        # A bright marker on nothing is no film; a film may have wide black borders.
+        # A bright marker on nothing is not a film; a film may have wide black borders.
         (mostly(3, 255, share=0.96), ("fewer than 16 grey levels", "almost black")),
         (np.where(np.arange(64)[:, None] < 58, 0, FILM), ()),
     ],

@@ -16,7 +16,7 @@ def fail(_device, _progress):
 
 
 def fail_on_a_file(_device, _progress):
-    raise RadiographError("a.dcm", "is no DICOM file")
+    raise RadiographError("a.dcm", "is not a DICOM file")
 
 
 def who(device, _progress):

@@ -117,7 +117,7 @@ def test_each_device_has_its_process_and_its_threads(called):
         # An error leaves the process in order, and comes out as it was.
         with pytest.raises(CohortError, match="two patients"):
             places[0](called.fail).result()
-        with pytest.raises(RadiographError, match=r"a\.dcm: is no DICOM file"):
+        with pytest.raises(RadiographError, match=r"a\.dcm: is not a DICOM file"):
             places[0](called.fail_on_a_file).result()
         assert places[0](called.who).result()[0] == pid
     assert len({pid, other, os.getpid()}) == 3

@@ -23,7 +23,7 @@ _LEAST_RANGE = 0.02
 
 
 def pairs(results: Results, curves: Curves) -> ReportFigure | None:  # noqa: ARG001
-    """Return the figure; None for one pair, which is no matrix."""
+    """Return the figure; None for one pair, which is not a matrix."""
     if len(results.schemes) < 3:
         return None
     over = "difference of the means over seeds" if len(results.seeds) > 1 else "difference"
