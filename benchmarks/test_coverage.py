@@ -15,7 +15,7 @@ import pytest
 
 from cxrbench.statistics import auc, bootstrap_auc, compare
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.nightly
 
 LEAST, MOST_ERROR = 0.93, 0.035
 

@@ -3,7 +3,7 @@
 Each fault costs one training of the target stage and seed. Which faults are seen is reported, not asserted,
 except for the plain ones on a calibrated profile.
 
-    pytest benchmarks/test_sensitivity.py -m slow --seeds 0,1,2 --report-dir report
+    pytest benchmarks/test_sensitivity.py -m nightly --seeds 0,1,2 --report-dir report
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from cxrbench.statistics.verdicts import Verdict
 
 # Whatever brings torch is imported where it is used, so that collecting the benchmarks takes no time.
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.nightly
 
 PLAIN = ("MONOCHROME1 not inverted", "normalisation forgotten", "wrong parent: untrained")
 """The faults that an instrument on a calibrated profile has to see."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 from evidence import DOCS, markdown
 
@@ -22,16 +23,19 @@ def catalogue() -> str:
 
 def seen() -> str:
     """What was seen of each."""
-    return faults_table(measured())
+    return faults_table(read(EVIDENCE))
 
 
-def measured() -> Sensitivity:
-    """Return what the benchmark measured, from its file."""
-    content = json.loads(EVIDENCE.read_text(encoding="utf-8"))
+def read(evidence: Path) -> Sensitivity:
+    """Return what ``cxrbench faults`` measured, from its file."""
+    content = json.loads(evidence.read_text(encoding="utf-8"))
     del content["unseen"]
     rows = tuple(FaultRow(**{**row, "measured": _measured(row["measured"])}) for row in content.pop("rows"))
     return Sensitivity(**content, rows=rows)
 
 
-def _measured(numbers: dict) -> Measured:
-    return Measured(**{**numbers, **{part: Verdict(**numbers[part]) for part in ("gate", "target")}})
+def _measured(numbers: dict | None) -> Measured | None:
+    if numbers is None:
+        return None
+    verdicts = {part: Verdict(**numbers[part]) if numbers[part] else None for part in ("gate", "target")}
+    return Measured(**{**numbers, **verdicts})

@@ -164,7 +164,7 @@ def test_the_benchmark_from_end_to_end(pytester):
         ".toml", small=PROFILE, calibrated=PROFILE.replace("[study]", "[study]\ncalibrated = true")
     )
     pytester.makepyfile(test_sensitivity=BENCHMARK.read_text(encoding="utf-8"))
-    options = ("-p", "no:cacheprovider", "-p", "no:benchmark", "-m", "slow", "--cxr-scheme", "sequential")
+    options = ("-p", "no:cacheprovider", "-p", "no:benchmark", "-m", "nightly", "--cxr-scheme", "sequential")
     first = pytester.runpytest(*options, "--cxr-profile", "small.toml", "--cxr-study-dir", "kept")
     outcomes = first.parseoutcomes()
     assert outcomes["inconclusive"] == len(PLAIN)

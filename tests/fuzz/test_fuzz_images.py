@@ -77,7 +77,7 @@ def test_a_few_hundred_mutations(whole):
     assert all(tally[f"{kind} refused"] > 0 for kind in ("dcm", "png", "jpg"))
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize("seed", range(2, 8))
 def test_thousands_of_mutations(seed, whole):
     fuzz(whole, seed, 2000)

@@ -35,7 +35,7 @@ def test_some_dozens_of_mutations(tmp_path):
     assert {name.split()[1] for name in tally} == {"read", "refused"}
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize("seed", range(2, 8))
 def test_a_thousand_mutations(seed, tmp_path):
     fuzz(tmp_path, seed, 1000)

@@ -117,6 +117,6 @@ def test_a_hundred_changed_values(sides):
     assert check(sides, 100, seed=1) > 50
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_two_thousand_changed_values(sides):
     assert check(sides, 2000, seed=2) > 1000

@@ -200,7 +200,7 @@ HONEST = {
 }
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize("form", HONEST)
 def test_the_largest_honest_dicom_takes_bounded_memory(form, make, tmp_path):
     syntax, bits, encode = HONEST[form]
@@ -214,7 +214,7 @@ def test_the_largest_honest_dicom_takes_bounded_memory(form, make, tmp_path):
     assert largest < MEBIBYTES
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "I;16"])
 def test_the_largest_honest_png_takes_bounded_memory(mode, tmp_path):
     values = gray_film()
