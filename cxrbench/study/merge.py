@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from cxrbench.errors import CxrbenchError
+from cxrbench.errors import CxrbenchError, RecordError
 from cxrbench.study.evaluate import scheme_pairs, seed_comparisons
 from cxrbench.study.finished import FinishedStudy
 from cxrbench.study.results import RESULTS, Results
 from cxrbench.text import first_of
+from cxrbench.trace.records import Trace
 
 
 def with_earlier(study: FinishedStudy, say: Callable[[str], None]) -> FinishedStudy:
@@ -75,3 +76,27 @@ def _merged(study: FinishedStudy, earlier: FinishedStudy, left: list[str]) -> Fi
         training={**before.training, **now.training},
     )
     return replace(study, results=results)
+
+
+def trace_with_earlier(trace: Trace, study: FinishedStudy) -> Trace:
+    """Return ``trace`` with what the trace in the folder of ``study`` holds of the schemes that were kept."""
+    kept = set(study.results.names) - {entry.scheme for entry in trace.predictions}
+    if not kept:
+        return trace
+    try:
+        earlier = study.trace()
+    except RecordError:
+        earlier = None
+    if earlier is None:
+        return trace
+    parts = {(part.role, part.part, part.fold) for part in trace.parts}
+    runs = {(entry.run, entry.seed, entry.fold) for entry in trace.stages}
+    wanted = {stage.run for stage in study.results.stages}
+    others = [e for e in earlier.stages if (e.run, e.seed, e.fold) not in runs and e.run in wanted]
+    return replace(
+        trace,
+        parts=(*trace.parts, *(p for p in earlier.parts if (p.role, p.part, p.fold) not in parts)),
+        # Parents before their children.
+        stages=tuple(sorted((*trace.stages, *others), key=lambda entry: entry.run.count(">"))),
+        predictions=(*trace.predictions, *(e for e in earlier.predictions if e.scheme in kept)),
+    )

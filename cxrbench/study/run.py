@@ -19,7 +19,7 @@ from cxrbench.study.evaluate import Outcome, evaluate
 from cxrbench.study.executor import choose_devices, local_places
 from cxrbench.study.finished import FinishedStudy
 from cxrbench.study.graph import Graph
-from cxrbench.study.merge import with_earlier
+from cxrbench.study.merge import trace_with_earlier, with_earlier
 from cxrbench.study.prepare import prepare
 from cxrbench.study.privacy import patient_key
 from cxrbench.study.profile import Profile
@@ -107,7 +107,7 @@ def run_study(
             results = evaluate(outcome, {**seconds, "total": time.perf_counter() - started})
             trace = study_trace(graph)
         study = with_earlier(FinishedStudy(out, results), progress.say)
-        return _stored(study, trace)
+        return _stored(study, trace_with_earlier(trace, study))
 
 
 def _stored(study: FinishedStudy, trace: Trace) -> FinishedStudy:

@@ -2,24 +2,40 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from cxrbench.schemes import make_plan
+from cxrbench.study.results import load_results
 from cxrbench.trace.compare import compare_traces
 from cxrbench.trace.fingerprints import digest, of_texts, unpacked
 from cxrbench.trace.records import STEPS, Trace, find_trace
 
 
 @pytest.fixture(scope="module")
-def trace(tiny) -> Trace:
-    return find_trace(tiny.out)
+def out(tiny_profile, run_tiny, tmp_path_factory):
+    """A study of its own: others run the shared one again with other settings."""
+    folder = tmp_path_factory.mktemp("traced")
+    run_tiny(tiny_profile, folder, ("control", "findings"))
+    return folder
 
 
-def test_every_stage_of_the_plan_is_in_it_in_its_order(trace, tiny_profile, tiny) -> None:
-    plan = make_plan(tiny_profile.select(tiny.results.names))
-    expected = [(str(run), seed) for seed in tiny.results.seeds for run in plan.runs]
+@pytest.fixture(scope="module")
+def trace(out) -> Trace:
+    return find_trace(out)
+
+
+@pytest.fixture(scope="module")
+def results(out):
+    return load_results(out / "results.json")
+
+
+def test_every_stage_of_the_plan_is_in_it_in_its_order(trace, tiny_profile, results) -> None:
+    plan = make_plan(tiny_profile.select(results.names))
+    expected = [(str(run), seed) for seed in results.seeds for run in plan.runs]
     assert [(entry.run, entry.seed) for entry in trace.stages] == expected
 
 
@@ -61,9 +77,9 @@ def test_the_inputs_are_those_of_the_test_images_normalised_as_imagenet(trace) -
             assert prediction.path.inputs.sd == pytest.approx((squares - expected**2) ** 0.5, rel=1e-5)
 
 
-def test_the_parts_are_those_of_the_prediction_files(trace, tiny) -> None:
-    seed = tiny.results.schemes[0].seeds[0]
-    table = pd.read_csv(tiny.out / seed.predictions, dtype={"image_id": str})
+def test_the_parts_are_those_of_the_prediction_files(trace, results, out) -> None:
+    seed = results.schemes[0].seeds[0]
+    table = pd.read_csv(out / seed.predictions, dtype={"image_id": str})
     (part,) = (p for p in trace.parts if (p.role, p.part) == (trace.target, "test"))
     assert part.images == len(table)
     assert part.positive == (int(table["label"].sum()),)
@@ -85,4 +101,12 @@ def test_a_stage_had_in_memory_what_the_parts_of_its_roles_are(trace) -> None:
 def test_a_study_is_the_same_experiment_as_itself_and_all_of_it_is_compared(trace) -> None:
     comparison = compare_traces(trace, trace)
     assert comparison.partings == ()
+    assert comparison.same == len(trace.stages) + len(trace.predictions)
+
+
+def test_a_run_of_one_scheme_leaves_the_other_s_trace(trace, tiny_profile, run_tiny, out, tmp_path) -> None:
+    shutil.copytree(out, tmp_path / "again")
+    run_tiny(tiny_profile, tmp_path / "again", ("control",))
+    comparison = compare_traces(find_trace(tmp_path / "again"), trace)
+    assert (comparison.partings, comparison.notes) == ((), ())
     assert comparison.same == len(trace.stages) + len(trace.predictions)
