@@ -125,7 +125,9 @@ def test_wherever_a_stream_is_cut_it_is_refused(form, compressed, make, saved):
     @settings(max_examples=25, deadline=None, database=None)
     @given(st.integers(2, len(stream) - 3), st.booleans())
     def cut(kept, closed):
-        path = saved(make.in_dicom(stream[:kept] + (END if closed else b""), values, syntax, bits))
+        # RLE has no end marker: two bytes in the place of two others decode to as many pixels.
+        end = END if closed and not form.startswith("RLE") else b""
+        path = saved(make.in_dicom(stream[:kept] + end, values, syntax, bits))
         with pytest.raises(RadiographError):
             read(path)
 
