@@ -70,19 +70,27 @@ def _start(
             parent.kept.trunk if parent.kept else 0.0,
             "the trunk was not handed on, or not from this parent or epoch",
         )
-    tolerated = rule.start if parent is None else rule.later_start
-    for what, x, y, usually in (
-        ("norm of the trunk at the start", a.before.trunk, b.before.trunk, _OTHER_START),
-        ("norm of the heads at the start", a.before.heads, b.before.heads, "the heads were not reset"),
+    of_trunk = rule.start if parent is None else rule.later_trunk
+    for what, x, y, tolerated, usually in (
+        ("norm of the trunk at the start", a.before.trunk, b.before.trunk, of_trunk, _OTHER_START),
+        # Heads are new in every stage, whatever trunk they are put on.
+        (
+            "norm of the heads at the start",
+            a.before.heads,
+            b.before.heads,
+            rule.start,
+            "heads were not reset",
+        ),
     ):
         if not near(x, y, tolerated):
             yield numbers("start", name(now), what, x, y, usually)
+    of_logits = rule.start if parent is None else rule.later_logits
     for role in sorted(set(a.untrained) & set(b.untrained)):
         logits, others = a.untrained[role], b.untrained[role]
         # A logit's size says nothing of its rounding: its spread does.
         scale = max(others.sd, abs(others.mean))
         for moment, x, y in (("mean", logits.mean, others.mean), ("SD", logits.sd, others.sd)):
-            if not near(x, y, tolerated, scale):
+            if not near(x, y, of_logits, scale):
                 what = f"{moment} of the validation logits of {role} at the start"
                 yield numbers("start", name(now), what, x, y, _OTHER_LOGITS)
 
@@ -91,7 +99,7 @@ def _steps(now: StageEntry, before: StageEntry, rule: Tolerance) -> Iterator[Par
     a, b = now.trace.steps, before.trace.steps
     first = now.parent is None
     losses = rule.losses if first else rule.later_losses
-    gradients = rule.gradients if first else rule.later_gradients
+    gradients = rule.gradients if first else ()
     for step, (x, y) in enumerate(zip(a, b, strict=False)):
         for what, u, v, tolerances, usually in (
             ("learning rate", x.learning_rate, y.learning_rate, None, "another schedule, or fewer steps"),

@@ -188,7 +188,7 @@ def test_other_patients_with_the_same_number_of_images_look_like_a_split_by_imag
     ("now", "kind", "step"),
     [
         (with_step(FINDINGS, 0, loss=0.72), "training", 0),
-        (with_step(FINDINGS, 3, loss=0.8), "training", 3),
+        (with_step(FINDINGS, 2, loss=0.8), "training", 2),
         (with_step(FINDINGS, 0, gradient_norm=1.6), "training", 0),
         (with_step(FINDINGS, 9, learning_rate=2e-3), "training", 9),
         (with_stage(FINDINGS, before=Norms(100.1, 0.3)), "start", None),
