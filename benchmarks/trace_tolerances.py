@@ -31,11 +31,11 @@ SSE41 = {"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41"}
 
 @dataclass(frozen=True)
 class Environment:
-    """One imitated machine: environment variables, options of ``cxrbench study``, and an interpreter."""
+    """One imitated machine: environment variables, torch's threads (None: as it is), and an interpreter."""
 
     name: str
     variables: Mapping[str, str]
-    options: tuple[str, ...] = ()
+    threads: int | None = None
     python: str = sys.executable
 
 
@@ -43,7 +43,7 @@ ENVIRONMENTS = (
     Environment("as it is", {}),
     Environment("AVX2", AVX2),
     # Four stages at a time, so that each has two of eight.
-    Environment("two threads per stage", {"OMP_NUM_THREADS": "8"}),
+    Environment("two threads per stage", {}, threads=8),
     Environment("SSE 4.1", SSE41),
 )
 
@@ -51,10 +51,11 @@ ENVIRONMENTS = (
 def run(environment: Environment, profile: str, seeds: str, folder: Path) -> Trace:
     """Run the study in ``environment`` and return its trace."""
     out = folder / environment.name.replace(" ", "-").replace(",", "")
-    program = "import sys; from cxrbench.cli import main; main(sys.argv[1:])"
+    threads = f"import torch; torch.set_num_threads({environment.threads})" if environment.threads else ""
+    program = f"{threads}\nimport sys; from cxrbench.cli import main; main(sys.argv[1:])"
     arguments = ["study", "--profile", profile, "--out", str(out), "--quiet", "--no-report", "--seeds", seeds]
     subprocess.run(
-        [environment.python, "-c", program, *arguments, *environment.options],
+        [environment.python, "-c", program, *arguments],
         env={**os.environ, **environment.variables},
         check=True,
         stdout=subprocess.DEVNULL,
@@ -121,7 +122,9 @@ def largest(found: Iterator[dict[str, Any]]) -> list[dict[str, Any]]:
 @click.option("--out", type=click.Path(path_type=Path), required=True)
 def main(profile: str, seeds: str, pythons: tuple[str, ...], out: Path) -> None:
     """Measure how far imitated machines part, and write it to OUT as JSON."""
-    others = [Environment(name, {}, (), python) for name, python in (text.split("=", 1) for text in pythons)]
+    others = [
+        Environment(name, {}, python=python) for name, python in (text.split("=", 1) for text in pythons)
+    ]
     with tempfile.TemporaryDirectory() as folder:
         first, *rest = (*ENVIRONMENTS, *others)
         reference = run(first, profile, seeds, Path(folder))
@@ -132,7 +135,15 @@ def main(profile: str, seeds: str, pythons: tuple[str, ...], out: Path) -> None:
             "measured": [],
         }
         out.parent.mkdir(parents=True, exist_ok=True)
+        if out.exists():
+            # What was measured before is not measured again.
+            earlier = json.loads(out.read_text(encoding="utf-8"))
+            if all(earlier[key] == found[key] for key in ("profile", "seeds", "reference")):
+                found["measured"] = earlier["measured"]
+        done = {each["environment"] for each in found["measured"]}
         for environment in rest:
+            if environment.name in done:
+                continue
             trace = run(environment, profile, seeds, Path(folder))
             found["measured"].append(
                 {
