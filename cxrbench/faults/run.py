@@ -268,7 +268,11 @@ def _trace(bench: _Bench, fault: Fault, data: TargetData, faulty: Mapping[int, _
             )
         stages.append(entry)
     predictions = []
+    trained = {str(bench.run)} if any(each.stage for each in faulty.values()) else set()
     for prediction in clean.predictions:
+        if prediction.run in trained and prediction.part != "test":
+            # Only test images are predicted with a fault, and these are of the network without it.
+            continue
         if (prediction.scheme, prediction.part) == (bench.scheme, "test"):
             file = faulty[prediction.seed].file
             assert file.trace is not None

@@ -73,7 +73,7 @@ def test_every_benchmark_runs_without_timing_and_at_the_smallest_size(project, a
     shutil.copytree(BENCHMARKS, project.path / "benchmarks", ignore=shutil.ignore_patterns("__pycache__"))
     options = ("--profile", "tiny.toml", "--scheme", "control", "--scheme", "findings", "--jobs", "1")
     result = project.runpytest_subprocess(
-        "-p", "no:cacheprovider", "-m", "not slow", *arguments, "benchmarks", *options
+        "-p", "no:cacheprovider", "-m", "not slow and not nightly", *arguments, "benchmarks", *options
     )
     outcomes = result.parseoutcomes()
     assert outcomes["passed"] > 10
