@@ -38,7 +38,7 @@ class Experiment:
         if not self.comparison.same:
             return Verdict("inconclusive", "no stage and no prediction of the baseline was run again")
         how = "bit for bit" if self.comparison.exact else "within rounding"
-        compared = plural(self.comparison.same, "stage or prediction")
+        compared = f"{self.comparison.same} stages and predictions"
         return Verdict("pass", f"the same experiment as the baseline's: {compared} agree {how}")
 
 

@@ -19,7 +19,7 @@ def lines(comparison: Comparison, allowed: Collection[str] = ()) -> list[str]:
     """Return what the comparison found: the headline, each parting, what follows, what was not compared."""
     changed = comparison.changed(allowed)
     asked = "the same bits" if comparison.exact else "the same numbers within rounding"
-    counted = f"{plural(comparison.same, 'stage or prediction')} compared, {asked}"
+    counted = f"{comparison.same} stages and predictions compared, {asked}"
     if not changed:
         headline = f"the same experiment: {counted}"
     else:
