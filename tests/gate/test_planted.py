@@ -29,6 +29,7 @@ from cxrbench.study.run import run_study
 from cxrbench.study.stages import Stage
 from cxrbench.training.augment import augment
 from cxrbench.training.network import Network
+from cxrbench.training.steps import Steps
 
 pytestmark = pytest.mark.slow
 
@@ -160,7 +161,7 @@ def test_a_broken_augmentation_is_caught(study, baseline, tmp_path, monkeypatch)
         return 1 - augment(images, settings, generator)
 
     honest = Stage.job
-    monkeypatch.setattr(Stage, "job", lambda stage: replace(honest(stage), augment=broken))
+    monkeypatch.setattr(Stage, "job", lambda stage: replace(honest(stage), steps=Steps(augment=broken)))
     check = check_of(study(tmp_path), baseline)
     assert check.verdict.outcome == "fail", check.verdict.sentence
 
