@@ -35,6 +35,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "default": [],
         "help": "only this scheme, a name or NAME=NOTATION; may be repeated",
     },
+    "schemes": {"metavar": "SET", "help": "a shipped set of schemes, six or paths, instead of the profile's"},
     "seeds": {"metavar": "N[,N...]", "help": "training seeds instead of the profile's"},
     "network": {
         "metavar": "NAME",
@@ -247,20 +248,25 @@ def cxr_verdict(request: pytest.FixtureRequest) -> VerdictCheck:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Give tests that ask for ``cxr_scheme`` one run per scheme, and for ``cxr_pair`` one per pair."""
-    wanted = {"cxr_scheme", "cxr_pair"} & set(metafunc.fixturenames)
+    """Give tests a run per scheme (``cxr_scheme``), pair of them (``cxr_pair``) or claim (``cxr_claim``)."""
+    wanted = {"cxr_scheme", "cxr_pair", "cxr_claim"} & set(metafunc.fixturenames)
     if not wanted:
         return
     profile = _profile(metafunc.config)
     try:
-        names = [scheme.name for scheme in profile.select(tuple(_option(metafunc.config, "scheme")))]
+        schemes = profile.select(tuple(_option(metafunc.config, "scheme")))
     except CxrbenchError as error:
         raise pytest.UsageError(str(error)) from None
+    names = [scheme.name for scheme in schemes]
     if "cxr_scheme" in wanted:
         metafunc.parametrize("cxr_scheme", names)
     if "cxr_pair" in wanted:
         pairs = list(combinations(names, 2))
         metafunc.parametrize("cxr_pair", pairs, ids=[f"{a}-vs-{b}" for a, b in pairs])
+    if "cxr_claim" in wanted:
+        from cxrbench.schemes import claims
+
+        metafunc.parametrize("cxr_claim", claims(schemes, profile.target), ids=str)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -355,6 +361,8 @@ def _profile(config: pytest.Config) -> Profile:
     seeds = _seeds(config)
     try:
         profile = load_profile(name)
+        schemes = _option(config, "schemes")
+        profile = profile.with_schemes(schemes) if schemes else profile
         profile = profile.with_seeds(seeds) if seeds else profile
         network = _option(config, "network")
         return profile.with_network(network) if network else profile

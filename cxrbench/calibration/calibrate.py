@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from cxrbench.calibration.fit import fit
 from cxrbench.calibration.knobs import points, with_knobs
@@ -11,7 +11,7 @@ from cxrbench.calibration.runs import Job, run_jobs
 from cxrbench.calibration.statements import statements
 from cxrbench.calibration.targets import summaries, targets
 from cxrbench.errors import ProfileError
-from cxrbench.schemes import Scheme
+from cxrbench.schemes import claims
 from cxrbench.study.profile import Profile, parse_profile
 from cxrbench.training.device import choose_device
 
@@ -28,11 +28,6 @@ def aims_of(profile: Profile, schemes: tuple[str, ...]) -> Mapping[str, float]:
         return {}
     names = [scheme.name for scheme in profile.select(schemes)]
     return {name: aim for name, aim in PAPER.items() if name in names}
-
-
-def supplemental(schemes: Sequence[Scheme], target: str) -> frozenset[str]:
-    """Return the names of the schemes that train on more than the role ``target``."""
-    return frozenset(scheme.name for scheme in schemes if scheme.roles - {target})
 
 
 def calibrate(request: Request) -> Calibration:
@@ -76,7 +71,5 @@ def calibrate(request: Request) -> Calibration:
         rows=(*rows, *confirmed),
         schemes=table,
         targets=targets(table, f"`{request.command}`; evidence: {request.out.name}/evidence.csv"),
-        statements=statements(
-            table, request.seeds, request.aims, confirmed, supplemental(to_run, profile.target)
-        ),
+        statements=statements(table, request.seeds, request.aims, confirmed, claims(to_run, profile.target)),
     )

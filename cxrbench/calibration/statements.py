@@ -6,18 +6,19 @@ Nothing is tuned to make a statement true. One that names a scheme is made only 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from scipy.special import stdtrit
 
 from cxrbench.calibration.records import Row, SchemeSummary, Statement
+from cxrbench.schemes import Claim
 
 NEAR = 0.02
 """How far from an aim a mean AUC may lie."""
 SHARP = 0.01
 """Below this a test sample's standard error is small against what regressions are looked for."""
-CONTROL, SEQUENTIAL, POOLED_ALL = "control", "sequential", "pooled-all"
+CONTROL = "control"
 
 
 def statements(
@@ -25,7 +26,7 @@ def statements(
     seeds: Sequence[int],
     aims: Mapping[str, float],
     rows: Sequence[Row],
-    supplemental: Collection[str],
+    claims: Sequence[Claim],
 ) -> tuple[Statement, ...]:
     """Return the statements about a confirmation.
 
@@ -35,9 +36,9 @@ def statements(
     seeds: its seeds, at least two.
     aims: scheme -> AUC aimed at. The best scheme, whichever it is, is held against the highest.
     rows: the confirmation's rows.
-    supplemental: names of the schemes that train on more than the target.
+    claims: the paper's that apply to the schemes.
     """
-    return tuple(_statements({s.scheme: s for s in schemes}, seeds, aims, rows, supplemental))
+    return tuple(_statements({s.scheme: s for s in schemes}, seeds, aims, rows, claims))
 
 
 def difference_interval(a: SchemeSummary, b: SchemeSummary) -> tuple[float, float, float]:
@@ -54,21 +55,23 @@ def _statements(
     seeds: Sequence[int],
     aims: Mapping[str, float],
     rows: Sequence[Row],
-    supplemental: Collection[str],
+    claims: Sequence[Claim],
 ) -> Iterator[Statement]:
     best = max(schemes.values(), key=lambda scheme: scheme.mean)
     if CONTROL in schemes and CONTROL in aims:
         yield _near(CONTROL, schemes[CONTROL], aims[CONTROL])
     if set(aims) - {CONTROL}:
         yield _near("the best scheme", best, max(aims.values()))
-    if SEQUENTIAL in schemes and len(schemes) > 1:
-        yield _best_or_tied(schemes[SEQUENTIAL], best)
-    if SEQUENTIAL in schemes and POOLED_ALL in schemes:
-        yield _beats_in_every_seed([schemes[SEQUENTIAL]], schemes[POOLED_ALL], seeds, SEQUENTIAL)
-    supplemented = [scheme for name, scheme in schemes.items() if name in supplemental]
-    if CONTROL in schemes and supplemented:
+    for claim in (claim for claim in claims if claim.kind == "sequence"):
+        yield _best_or_tied(schemes[claim.better], best)
+        yield _beats_in_every_seed([schemes[claim.better]], schemes[claim.worse], seeds, claim.better)
+    supplements = [claim for claim in claims if claim.kind == "supplement"]
+    for alone in dict.fromkeys(claim.worse for claim in supplements):
         yield _beats_in_every_seed(
-            supplemented, schemes[CONTROL], seeds, "every scheme with supplemental training"
+            [schemes[claim.better] for claim in supplements if claim.worse == alone],
+            schemes[alone],
+            seeds,
+            "every scheme with supplemental training",
         )
     widest = max(rows, key=lambda row: row.se_image)
     clustered = max(row.se_clustered for row in rows)

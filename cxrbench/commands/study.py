@@ -20,6 +20,7 @@ from cxrbench.commands._seeds import seeds as seeds_option
     multiple=True,
     help="Only this scheme, a name or NAME=NOTATION (may be repeated).",
 )
+@click.option("--schemes", "scheme_set", help="A shipped set, six or paths, instead of the profile's.")
 @click.option(
     "--seeds", callback=seeds_option, help="Training seeds, such as 0,1,2, instead of the profile's."
 )
@@ -45,6 +46,7 @@ def command(
     data_root: Path | None,
     out: Path,
     schemes: tuple[str, ...],
+    scheme_set: str | None,
     seeds: tuple[int, ...],
     network: str | None,
     gpu: bool,
@@ -62,6 +64,8 @@ def command(
     from cxrbench.study.run import run_study
 
     profile = load_profile(profile_name)
+    if scheme_set:
+        profile = profile.with_schemes(scheme_set)
     if seeds:
         profile = profile.with_seeds(seeds)
     if network:

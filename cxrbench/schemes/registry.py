@@ -1,4 +1,4 @@
-"""The schemes by name: the six of the study, and a user's own.
+"""The schemes by name: two readings of the study's six, and a user's own.
 
 A registry is a value. :data:`SIX` is never changed; :meth:`Registry.add` gives a new one, so that a scheme
 registered for one study is not seen by the next.
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from cxrbench.errors import SchemeError
-from cxrbench.schemes.notation import Scheme, parse
+from cxrbench.schemes.notation import Scheme, Stage, parse
 from cxrbench.text import did_you_mean
 
 
@@ -66,6 +66,21 @@ class Registry(Mapping[str, Scheme]):
         registry = self.add(name, notation) if equals else self
         return registry, registry[name]
 
+    def for_target(self, role: str) -> Registry:
+        """Return the schemes with ``role`` in the place of :data:`TARGET`, which the shipped sets train."""
+
+        def swapped(stage: Stage) -> Stage:
+            return Stage(tuple(role if each == TARGET else each for each in stage.roles))
+
+        return Registry(
+            MappingProxyType(
+                {
+                    name: Scheme(name, tuple(swapped(stage) for stage in scheme.stages))
+                    for name, scheme in self.schemes.items()
+                }
+            )
+        )
+
     def select(self, chosen: tuple[str, ...]) -> tuple[Scheme, ...]:
         """Return the chosen schemes, each once, or all of them where none is chosen.
 
@@ -78,6 +93,9 @@ class Registry(Mapping[str, Scheme]):
         return tuple(schemes.values())
 
 
+TARGET = "covid"
+"""What the shipped sets call the target; a profile may have another (:meth:`Registry.for_target`)."""
+
 SIX = (
     Registry(MappingProxyType({}))
     .add("control", "init > covid")
@@ -88,3 +106,30 @@ SIX = (
     .add("pooled-all", "init > findings + pneumonia + covid")
 )
 """Our reading of the six schemes of Fricks et al. 2021: the abstract gives their number, not their list."""
+
+PATHS = (
+    Registry(MappingProxyType({}))
+    .add("control", "init > covid")
+    .add("pooled-findings", "init > findings + covid")
+    .add("pooled-pneumonia", "init > pneumonia + covid")
+    .add("findings", "init > findings > covid")
+    .add("findings-pooled-findings", "init > findings > findings + covid")
+    .add("findings-pooled-pneumonia", "init > findings > pneumonia + covid")
+)
+"""A second reading: two starts, ``init`` and ``init > findings``, times three second phases, the target alone
+or pooled with either supplemental set. What speaks for it is in docs/paper.md."""
+
+SETS: Mapping[str, Registry] = MappingProxyType({"six": SIX, "paths": PATHS})
+"""The sets of schemes that ship, by the name that a profile or ``--schemes`` gives."""
+
+
+def scheme_set(name: str) -> Registry:
+    """Return a shipped set by its name.
+
+    Raises
+    ------
+    SchemeError: there is no such set.
+    """
+    if name not in SETS:
+        raise SchemeError(f"no set of schemes {name!r}{did_you_mean(name, SETS)} (known: {', '.join(SETS)})")
+    return SETS[name]

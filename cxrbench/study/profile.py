@@ -1,6 +1,6 @@
 """The profile: a TOML file that pins everything of a study.
 
-[study]     name, title, image_size, network, init, data_seed, seeds, target, label, …
+[study]     name, title, shows, image_size, network, init, data_seed, seeds, target, label, schemes, …
 [roles.X]   which data set plays the role X, with what options, and how it is split
 [stages]    training settings: `default`, and by a stage's notation where one differs
 [schemes]   a user's own schemes, name = "notation"
@@ -22,7 +22,7 @@ from cxrbench.cohort.folds import FEWEST
 from cxrbench.cohort.table import UNCERTAIN, VIEWS
 from cxrbench.datasets import adapter, check_options
 from cxrbench.errors import DatasetError, ProfileError, SchemeError
-from cxrbench.schemes import SIX, Registry, Scheme, Stage, parse
+from cxrbench.schemes import Registry, Scheme, Stage, parse, scheme_set
 from cxrbench.settings import as_table, from_mapping, refuse_unknown
 from cxrbench.statistics.verdicts import Target
 from cxrbench.text import did_you_mean
@@ -133,6 +133,7 @@ class Profile:
 
     name: str
     title: str
+    shows: str
     image_size: int
     network: str
     init: InitSettings
@@ -189,6 +190,23 @@ class Profile:
         if not seeds or len(set(seeds)) != len(seeds):
             raise ProfileError("seeds must be one or more different whole numbers")
         return replace(self, seeds=seeds)
+
+    def with_schemes(self, name: str) -> Profile:
+        """Return this profile with a shipped set of schemes and its own, and the targets of those.
+
+        Raises
+        ------
+        SchemeError: there is no such set, or it has another scheme by the name of one of the profile's.
+        """
+        registry = scheme_set(name).for_target(self.target)
+        for own, notation in self.settings.get("schemes", {}).items():
+            registry = registry.add(own, notation)
+        targets = {
+            scheme: target
+            for scheme, target in self.targets.items()
+            if registry.get(scheme) == self.schemes[scheme]
+        }
+        return replace(self, schemes=registry, targets=MappingProxyType(targets))
 
     def with_network(self, name: str) -> Profile:
         """Return this profile with another network; ``settings`` stay what the file says."""
@@ -293,7 +311,10 @@ def parse_profile(text: str, where: str) -> Profile:
                 f"{where}: [roles.{name}]: only the target ({study.target!r}) is tested, so only it can have "
                 "'folds'; give 'validation'"
             )
-    registry = SIX
+    try:
+        registry = scheme_set(study.schemes).for_target(study.target)
+    except SchemeError as error:
+        raise ProfileError(f"{where}: [study] schemes: {error}") from None
     for name, notation in optional("schemes", "with lines such as mine = 'init > findings > covid'").items():
         if not isinstance(notation, str):
             raise ProfileError(
@@ -312,6 +333,7 @@ def parse_profile(text: str, where: str) -> Profile:
     return Profile(
         name=study.name,
         title=study.title,
+        shows=study.shows,
         image_size=study.image_size,
         network=study.network,
         init=from_mapping(InitSettings, study.init, f"{where}: [study] init"),
@@ -380,6 +402,8 @@ class _Study:
     gate_margin: float = 0.05
     calibrated: bool = False
     network: str = "densenet121"
+    schemes: str = "six"
+    shows: str = ""
 
     def __post_init__(self) -> None:
         rules = (

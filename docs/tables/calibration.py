@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from evidence import CALIBRATION, PUBLIC, UNSEEN, markdown, rows
 
-from cxrbench.calibration.calibrate import PAPER, supplemental
+from cxrbench.calibration.calibrate import PAPER
 from cxrbench.calibration.fit import fit as fitted
 from cxrbench.calibration.knobs import knobs_text
 from cxrbench.calibration.records import Row
 from cxrbench.calibration.statements import statements as made_of
 from cxrbench.calibration.targets import summaries, tolerance
+from cxrbench.schemes import claims
 from cxrbench.statistics.verdicts import verdict
 from cxrbench.study.profile import load_profile
 
@@ -47,8 +48,8 @@ def statements() -> str:
     """Each statement, true or false, with its numbers."""
     confirmed = rows(CALIBRATION)
     profile = load_profile("phantom")
-    trained = supplemental(profile.select(()), profile.target)
-    made = made_of(summaries(confirmed), _seeds(confirmed), PAPER, confirmed, trained)
+    found = claims(profile.select(()), profile.target)
+    made = made_of(summaries(confirmed), _seeds(confirmed), PAPER, confirmed, found)
     return "\n".join(f"- **{'true' if s.holds else 'false'}**: {s.claim} ({s.numbers})" for s in made)
 
 

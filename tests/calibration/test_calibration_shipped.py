@@ -7,10 +7,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from cxrbench.calibration.calibrate import PAPER, supplemental
+from cxrbench.calibration.calibrate import PAPER
 from cxrbench.calibration.records import Row
 from cxrbench.calibration.statements import statements
 from cxrbench.calibration.targets import summaries, tolerance
+from cxrbench.schemes import claims
 from cxrbench.statistics.verdicts import verdict
 from cxrbench.study.profile import load_profile
 
@@ -61,8 +62,7 @@ def stated(rows):
     """Return the six statements that ``rows`` make about the phantom's schemes."""
     seeds = list(dict.fromkeys(row.seed for row in rows))
     profile = load_profile("phantom")
-    schemes = supplemental(profile.select(()), profile.target)
-    made = statements(summaries(rows), seeds, PAPER, rows, schemes)
+    made = statements(summaries(rows), seeds, PAPER, rows, claims(profile.select(()), profile.target))
     assert len(made) == 6
     return made
 

@@ -7,7 +7,7 @@ from dataclasses import FrozenInstanceError
 import pytest
 
 from cxrbench.errors import SchemeError
-from cxrbench.schemes import SIX, Registry, Scheme, Stage, parse
+from cxrbench.schemes import PATHS, SIX, Registry, Scheme, Stage, make_plan, parse, scheme_set
 
 TABLE = {
     "control": "init > covid",
@@ -138,3 +138,37 @@ def test_registries_of_the_same_schemes_are_equal() -> None:
     one = Registry({"a": Scheme("a", (Stage(("covid",)),))})
     assert one == Registry({}).add("a", "init > covid")
     assert one != SIX
+
+
+def test_the_second_reading_is_two_starts_times_three_second_phases() -> None:
+    starts = ["init", "init > findings"]
+    phases = ["covid", "findings + covid", "pneumonia + covid"]
+    assert [scheme.notation for scheme in PATHS.values()] == [f"{s} > {p}" for s in starts for p in phases]
+    assert len(make_plan(PATHS.values()).runs) == 7
+
+
+def test_a_scheme_that_both_readings_have_is_one_in_both() -> None:
+    shared = set(SIX) & set(PATHS)
+    assert shared == {"control", "findings"}
+    assert all(SIX[name] == PATHS[name] for name in shared)
+    assert not {scheme.stages for scheme in SIX.values()} & {
+        PATHS[name].stages for name in PATHS if name not in shared
+    }
+
+
+def test_the_sets_that_ship_by_name() -> None:
+    assert scheme_set("six") is SIX
+    assert scheme_set("paths") is PATHS
+    with pytest.raises(
+        SchemeError, match=r"no set of schemes 'path'; did you mean 'paths'\? \(known: six, pa"
+    ):
+        scheme_set("path")
+
+
+def test_another_target_takes_the_place_of_covid_in_every_scheme() -> None:
+    mine = PATHS.for_target("fracture")
+    assert list(mine) == list(PATHS)
+    assert [scheme.notation for scheme in mine.values()] == [
+        scheme.notation.replace("covid", "fracture") for scheme in PATHS.values()
+    ]
+    assert SIX.for_target("covid") == SIX

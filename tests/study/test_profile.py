@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cxrbench.errors import ProfileError, SchemeError
-from cxrbench.schemes import Stage
+from cxrbench.schemes import PATHS, SIX, Stage
 from cxrbench.statistics import planned_se
 from cxrbench.statistics.verdicts import verdict
 from cxrbench.study.profile import load_profile, parse_profile, profile_names
@@ -63,6 +63,7 @@ def test_every_shipped_profile_loads_and_runs_the_six(name):
 
 def test_the_shipped_profiles_are_those_of_the_docs():
     assert set(profile_names()) == {
+        "paediatric-small",
         "paper",
         "phantom",
         "phantom-gpu",
@@ -126,6 +127,33 @@ def test_a_users_scheme_is_added_to_the_six():
     profile = parse_profile(GOOD, "mine.toml")
     assert profile.select(("seventh",))[0].notation == "init > findings + covid"
     assert len(profile.schemes) == 7
+
+
+def test_a_shipped_set_of_schemes_is_chosen_by_name():
+    text = GOOD.replace("image_size = 64", 'image_size = 64\nschemes = "paths"')
+    profile = parse_profile(text, "mine.toml")
+    assert list(profile.schemes) == [*PATHS, "seventh"]
+    assert list(profile.with_schemes("six").schemes) == [*SIX, "seventh"]
+    with pytest.raises(
+        ProfileError, match=r"\[study\] schemes: no set of schemes 'paths2'; did you mean 'paths'"
+    ):
+        parse_profile(text.replace('"paths"', '"paths2"'), "mine.toml")
+
+
+def test_another_set_of_schemes_keeps_the_targets_of_those_that_it_shares():
+    text = GOOD + TARGET.replace("control", "sequential") + TARGET.replace("control", "seventh")
+    profile = parse_profile(text, "mine.toml")
+    assert set(profile.targets) == {"control", "sequential", "seventh"}
+    assert set(profile.with_schemes("paths").targets) == {"control", "seventh"}
+
+
+def test_the_six_end_with_the_profiles_own_target():
+    text = GOOD.replace("covid", "chest").replace('cohort = "chest"', 'cohort = "covid"')
+    profile = parse_profile(text, "mine.toml")
+    assert [s.notation for s in profile.select(("control", "findings"))] == [
+        "init > chest",
+        "init > findings > chest",
+    ]
 
 
 def test_a_scheme_whose_role_nothing_fills_is_refused():
