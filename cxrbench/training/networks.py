@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from cxrbench.errors import TrainingError
 from cxrbench.files import source_digest
 from cxrbench.text import complaint, did_you_mean
+from cxrbench.training.densenet import densenet_trunk
 
 DEFAULT = "densenet121"
 
@@ -112,9 +113,7 @@ def _torchvision(name: str) -> Architecture:
     def make() -> tuple[nn.Module, int]:
         model = builder(weights=None)
         if isinstance(model, torchvision.models.DenseNet):
-            # What its forward does between the last map and the average.
-            model.features.add_module("relu5", nn.ReLU())
-            return model.features, model.classifier.in_features
+            return densenet_trunk(model), model.classifier.in_features
         return _without_last_layer(model, name)
 
     def fetch() -> Path:
