@@ -13,6 +13,7 @@ from cxrbench import __version__
 
 _COMMANDS = {
     "schemes": "cxrbench.commands.schemes",
+    "profiles": "cxrbench.commands.profiles",
     "data": "cxrbench.commands.data",
     "study": "cxrbench.commands.study",
     "calibrate": "cxrbench.commands.calibrate",

@@ -10,8 +10,9 @@ import pytest
 from click.testing import CliRunner
 
 from cxrbench.cli import main
+from cxrbench.study.profile import profile_names
 
-COMMANDS = ("schemes", "data", "study", "calibrate", "evaluate", "compare", "baseline", "gate")
+COMMANDS = ("schemes", "profiles", "data", "study", "calibrate", "evaluate", "compare", "baseline", "gate")
 
 
 def test_help_names_every_command_and_imports_nothing_heavy():
@@ -41,6 +42,27 @@ def test_the_six_schemes_need_ten_stage_runs():
     assert result.exit_code == 0
     assert "11 stage runs are named; shared beginnings leave 10 to train" in result.output
     assert "init > findings > pneumonia > covid" in result.output
+
+
+def test_the_second_reading_is_a_named_set():
+    result = CliRunner().invoke(main, ["schemes", "--schemes", "paths"])
+    assert "9 stage runs are named; shared beginnings leave 7 to train" in result.output
+    assert "init > findings > pneumonia + covid" in result.output
+    assert "pooled-supplement" not in result.output
+    of_profile = CliRunner().invoke(main, ["schemes", "--profile", "paediatric-small", "--schemes", "paths"])
+    assert "init > findings > pneumonia + paediatric" in of_profile.output
+
+
+def test_every_profile_says_in_one_line_what_it_can_show():
+    result = CliRunner().invoke(main, ["profiles"])
+    assert result.exit_code == 0
+    lines = dict(line.split(maxsplit=1) for line in result.output.splitlines())
+    assert set(lines) == set(profile_names())
+    assert all(shows.endswith(".") for shows in lines.values())
+    content = json.loads(CliRunner().invoke(main, ["profiles", "--json"]).output)
+    assert {name: entry["shows"] for name, entry in content.items()} == lines
+    assert content["phantom"]["synthetic"]
+    assert not content["paediatric-small"]["synthetic"]
 
 
 def test_a_scheme_can_be_tried():
