@@ -17,6 +17,7 @@ _COMMANDS = {
     "data": "cxrbench.commands.data",
     "study": "cxrbench.commands.study",
     "calibrate": "cxrbench.commands.calibrate",
+    "predict": "cxrbench.commands.predict",
     "evaluate": "cxrbench.commands.evaluate",
     "compare": "cxrbench.commands.compare",
     "power": "cxrbench.commands.power",

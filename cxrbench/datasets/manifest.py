@@ -50,7 +50,7 @@ def load(root: Path, file: str = FILE, labels: Sequence[str] | None = None) -> C
     path = root / file
     frame = read_table(path, ("path", "patient_id"), hint=_HINT)
     refuse_empty(path, frame, ("path", "patient_id"))
-    frame["path"] = _paths(path, frame["path"])
+    frame["path"] = relative_paths(path, frame["path"])
     id_notes = odd_ids(path, frame["patient_id"], "patient_id")
     labels = _labels(path, frame) if labels is None else _named_labels(path, frame, labels)
     image_ids = frame["image_id"] if "image_id" in frame else frame["path"]
@@ -82,7 +82,7 @@ def load(root: Path, file: str = FILE, labels: Sequence[str] | None = None) -> C
     )
 
 
-def _paths(path: Path, names: pd.Series) -> pd.Series:
+def relative_paths(path: Path, names: pd.Series) -> pd.Series:
     """Return the paths in their one spelling: "/" between folders, no "." and nothing doubled.
 
     Raises

@@ -18,6 +18,7 @@ from cxrbench.study.prepare import Prepared
 from cxrbench.study.profile import Profile
 from cxrbench.study.progress import StudyProgress
 from cxrbench.study.stages import depends_on, initial, make_stage
+from cxrbench.study.temperatures import keep_temperature
 from cxrbench.training.checkpoints import StageFolder, TrainedStage
 
 PREDICTING = 1 / 3
@@ -118,6 +119,14 @@ class Graph:
                     )
             files[seed] = join_folds(folds, self.out, seed) if len(folds) > 1 else folds[0]
         return files
+
+    def keep_temperatures(self) -> None:
+        """Fit the temperature of every predicted network that has none."""
+        for turn in self.turns:
+            for predictions in turn.predictions.values():
+                validation = predictions.kept().get("validation")
+                if validation:
+                    keep_temperature(predictions.folder, self.out, validation)
 
     def _turn(self, seed: int, prepared: Prepared) -> Turn:
         """Name each run's folder by all that the run depends on.

@@ -42,9 +42,9 @@ def patient_key(dataset: str, environment: Mapping[str, str] = os.environ) -> by
     ProfileError: the data set is not declared public and the variable is not set.
     DatasetError: no data set has that name.
     """
-    key = environment.get(VARIABLE, "")
-    if key:
-        return key.encode()
+    key = key_of_variable(environment)
+    if key is not None:
+        return key
     if not adapter(dataset).public:
         raise ProfileError(
             f"data set {dataset!r} is not declared public, so its patient ids are written as keyed hashes: "
@@ -52,6 +52,11 @@ def patient_key(dataset: str, environment: Mapping[str, str] = os.environ) -> by
             "patient_ids = 'plain' in the profile"
         )
     return _PUBLIC_KEY.encode()
+
+
+def key_of_variable(environment: Mapping[str, str] = os.environ) -> bytes | None:
+    """Return the user's key; None where the variable is not set."""
+    return environment.get(VARIABLE, "").encode() or None
 
 
 def hashed(ids: Iterable[str], key: bytes) -> list[str]:
@@ -87,7 +92,20 @@ def keep_private(profile: Profile, role: str, cohort: Cohort, folder: Path) -> C
     dataset = profile.roles[role].dataset
     if profile.patient_ids == "plain" or adapter(dataset).public:
         return cohort
-    key = patient_key(dataset)
+    return hash_ids(cohort, patient_key(dataset), folder / FOLDER / f"{role}.csv")
+
+
+def hash_ids(cohort: Cohort, key: bytes, path: Path) -> Cohort:
+    """Return ``cohort`` with hashes for ids and paths, and without the columns that it carries along.
+
+    Parameters
+    ----------
+    path: where the table is written that says whose each hash is, readable by its owner alone.
+
+    Raises
+    ------
+    ProfileError: the table cannot be written.
+    """
     names = cohort.table["image_id"]
     # Other words than for patients, so that one id gives two hashes where it names both.
     images = dict(zip(names, hashed((f"image {name}" for name in names), key), strict=True))
@@ -102,7 +120,6 @@ def keep_private(profile: Profile, role: str, cohort: Cohort, folder: Path) -> C
             **{column: cohort.table[column] for column in ("image_id", "patient_id", "path")},
         }
     )
-    path = folder / FOLDER / f"{role}.csv"
     text = whose.to_csv(index=False, lineterminator="\n").encode(errors="surrogateescape")
     try:
         if not (path.is_file() and path.read_bytes() == text):

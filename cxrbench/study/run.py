@@ -100,6 +100,7 @@ def run_study(
         )
         graph.finish(places.opened())
         trained, files = graph.trained, graph.files()
+        graph.keep_temperatures()
         computed = time.perf_counter()
         seconds = {"data": read - started, "training and prediction": computed - read}
         with progress.task("evaluating"):

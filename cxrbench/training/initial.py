@@ -18,6 +18,7 @@ from cxrbench.errors import TrainingError
 from cxrbench.files import file_sha256
 from cxrbench.text import complaint
 from cxrbench.training.checkpoints import read_safetensors
+from cxrbench.training.chest import as_published
 from cxrbench.training.network import Network
 from cxrbench.training.networks import Architecture, Published, architecture
 
@@ -63,7 +64,8 @@ class Initial:
             load_trunk(network, _read(_fetched(published), published), published.name)
         else:
             assert self.path is not None
-            load_trunk(network, _read(self.path, network.architecture.published), str(self.path))
+            state = _read(self.path, network.architecture.published)
+            load_trunk(network, as_published(state, network, str(self.path)), str(self.path))
 
 
 def load_trunk(network: Network, state: Mapping[str, Tensor], source: str) -> None:
