@@ -23,7 +23,7 @@ FEWEST = 3
 """With two, one tested and one for validation, none would be left to train on."""
 
 COLUMNS = ("image_id", "patient_id", "fold")
-FORMAT = "cxrbench folds, format 1"
+FORMAT = "cxrbench folds, format 2"
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ def load_folds(path: Path | str) -> Folds:
 
     Raises
     ------
-    CohortError: no such file, not a file of folds, or its rows do not match its hash.
+    CohortError: no such file, not a file of folds, or it was changed after it was written.
     LeakError: a patient is in two folds.
     """
 

@@ -29,7 +29,7 @@ from cxrbench.errors import CohortError
 
 PARTS = ("train", "validation", "test")
 COLUMNS = ("image_id", "patient_id", "part")
-FORMAT = "cxrbench split, format 1"
+FORMAT = "cxrbench split, format 2"
 _FINEST = 20
 """Fractions are met to the nearest a/K with K up to this many folds (or 1/fraction, where that is more)."""
 
@@ -210,7 +210,7 @@ def check_split(split: Split, table: pd.DataFrame, labels: Sequence[str] = ()) -
 def save_split(split: Split, path: Path | str) -> None:
     """Write a split as CSV (image_id, patient_id, part) under two comment lines, all or nothing.
 
-    The first line names the format, the second holds the hash and the parameters as JSON.
+    The first line names the format, the second holds the parameters, the hash and a seal as JSON.
     """
     write_rows(
         path,
@@ -226,7 +226,7 @@ def load_split(path: Path | str) -> Split:
 
     Raises
     ------
-    CohortError: no such file, not a split file, or its rows do not match its hash.
+    CohortError: no such file, not a split file, or it was changed after it was written.
     LeakError: a patient is in two parts.
     """
 

@@ -1,7 +1,7 @@
 """The file of a split or of folds: one row per image, below a line that names the format and one of JSON.
 
-The JSON line holds the parameters and the hash of the rows, so that a file that was changed is not taken for
-what was written.
+The JSON line holds the parameters, the hash of the rows and a seal (the SHA-256 of both), so that a file that
+was changed is not taken for what was written.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from cxrbench.errors import CohortError
-from cxrbench.files import canonical_json, write_text_atomic
+from cxrbench.files import canonical_json, digest, write_text_atomic
 
 
 class Hashed(Protocol):
@@ -42,10 +42,11 @@ def write_rows(
 ) -> None:
     """Write ``rows`` as CSV under two comment lines, all or nothing.
 
-    The first line names the format ``kind``, the second holds ``parameters`` and the hash as JSON.
+    The first line names the format ``kind``, the second holds ``parameters``, the hash and the seal as JSON.
     """
     out = io.StringIO(newline="")
-    out.write(f"# {kind}\n# {canonical_json({**parameters, 'hash': rows_hash(rows)})}\n")
+    header = {**parameters, "hash": rows_hash(rows)}
+    out.write(f"# {kind}\n# {canonical_json({**header, 'seal': digest(header)})}\n")
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(columns)
     writer.writerows(rows)
@@ -87,7 +88,7 @@ def read_rows(
 
     Raises
     ------
-    CohortError: no such file, not a file of this format, or its rows do not match its hash.
+    CohortError: no such file, not a file of this format, or it was changed after it was written.
     """
     path = Path(path)
     try:
@@ -105,17 +106,19 @@ def read_rows(
         rows = list(csv.reader(io.StringIO(body, newline=""), strict=True))
         if rows[0] != list(columns):
             raise ValueError("column names")
-        expected = str(header["hash"])
+        expected, sealed = str(header["hash"]), header.pop("seal")
+        intact = digest(header) == sealed
         made = make(header, list(zip(*rows[1:], strict=True)) or [()] * len(columns))
     except CohortError as error:
         raise type(error)(f"{path}: {error}") from None
-    except (ArithmeticError, ValueError, KeyError, TypeError, IndexError, csv.Error):
+    except (ArithmeticError, ValueError, LookupError, TypeError, AttributeError, RecursionError, csv.Error):
         raise CohortError(
             f"{path}: the split file is damaged; restore it, or delete it to make a new split"
         ) from None
-    if made.hash != expected:
+    if made.hash != expected or not intact:
+        what = "header does not match its seal" if made.hash == expected else "rows do not match their hash"
         raise CohortError(
-            f"{path}: the split file was changed after it was written (its rows hash to {made.hash[:12]}, "
-            f"the header says {expected[:12]}); restore it, or delete it to make a new split"
+            f"{path}: the split file was changed after it was written (its {what}); restore it, or delete it "
+            "to make a new split"
         )
     return made

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from cxrbench.commands._errors import user_errors
+from cxrbench.commands._paths import PLACE
 
 
 @click.group("baseline")
@@ -15,10 +16,10 @@ def command() -> None:
 
 
 @command.command("save")
-@click.argument("directory", type=click.Path(path_type=Path))
+@click.argument("directory", type=PLACE)
 @click.option(
     "--study",
-    type=click.Path(path_type=Path),
+    type=PLACE,
     default=Path(".cxrbench/phantom"),
     show_default=True,
     help="The study's folder, or its results.json.",

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from cxrbench.commands._errors import goes_on, user_errors
+from cxrbench.commands._paths import PLACE
 from cxrbench.commands._seeds import seeds as seeds_option
 from cxrbench.errors import CxrbenchError
 
@@ -80,8 +81,8 @@ def _aims(
     multiple=True,
     help="Only this scheme, a name or NAME=NOTATION (may be repeated).",
 )
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Where everything is written.")
-@click.option("--data-root", type=click.Path(path_type=Path), help="The folder that holds the data sets.")
+@click.option("--out", type=PLACE, required=True, help="Where everything is written.")
+@click.option("--data-root", type=PLACE, help="The folder that holds the data sets.")
 @click.option("--jobs", type=int, default=1, show_default=True, help="Seeds that run at a time.")
 @click.option("--gpu", is_flag=True, help="Train on the GPU; fails where CUDA is missing.")
 @goes_on

@@ -9,6 +9,7 @@ import click
 
 from cxrbench.commands._errors import user_errors
 from cxrbench.commands._numbers import number
+from cxrbench.commands._paths import PLACE
 from cxrbench.commands._predictions import (
     ADJUSTMENTS,
     RESAMPLES,
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 
 @click.command("compare")
-@click.argument("predictions", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("predictions", nargs=-1, required=True, type=PLACE)
 @click.option(
     "--adjust",
     type=click.Choice(ADJUSTMENTS),

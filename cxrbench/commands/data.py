@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cxrbench.commands._errors import user_errors
+from cxrbench.commands._paths import PLACE
 from cxrbench.text import one_line
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def command() -> None:
 
 @command.command("check")
 @click.argument("name")
-@click.argument("root", type=click.Path(path_type=Path))
+@click.argument("root", type=PLACE)
 @click.option("--read/--no-read", "read_files", default=True, help="Read every image file.  [default: read]")
 @click.option("--allow-missing", is_flag=True, help="The folder is meant to hold only part of the list.")
 @click.option(

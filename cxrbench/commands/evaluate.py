@@ -10,6 +10,7 @@ import click
 
 from cxrbench.commands._errors import user_errors
 from cxrbench.commands._numbers import number
+from cxrbench.commands._paths import PLACE
 from cxrbench.commands._predictions import (
     RESAMPLES,
     curve_rows,
@@ -32,11 +33,11 @@ if TYPE_CHECKING:
 
 
 @click.command("evaluate")
-@click.argument("predictions", type=click.Path(path_type=Path))
+@click.argument("predictions", type=PLACE)
 @prediction_options
 @click.option(
     "--validation",
-    type=click.Path(path_type=Path),
+    type=PLACE,
     help="Predictions on validation images: thresholds are chosen there (Youden, sensitivity 0.90 and 0.95).",
 )
 @click.option(

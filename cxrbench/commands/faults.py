@@ -7,15 +7,16 @@ from pathlib import Path
 import click
 
 from cxrbench.commands._errors import user_errors
+from cxrbench.commands._paths import PLACE
 from cxrbench.commands._seeds import seeds as seeds_option
 
 
 @click.command("faults")
 @click.option("--profile", "profile_name", default="phantom", show_default=True, help="Name or .toml file.")
-@click.option("--data-root", type=click.Path(path_type=Path), help="The folder that holds the data sets.")
+@click.option("--data-root", type=PLACE, help="The folder that holds the data sets.")
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=PLACE,
     required=True,
     help="The study's folder; what is there already is not trained again.",
 )

@@ -9,14 +9,15 @@ import click
 
 from cxrbench.commands._errors import UserError, user_errors
 from cxrbench.commands._numbers import number
+from cxrbench.commands._paths import PLACE
 from cxrbench.trace.parting import KINDS
 
 PASSED, FAILED, CANNOT, NO_BASELINE, CHANGED = 0, 1, 2, 3, 4
 
 
 @click.command("gate")
-@click.argument("results", type=click.Path(path_type=Path))
-@click.option("--baseline", type=click.Path(path_type=Path), required=True, help="Folder of the baseline.")
+@click.argument("results", type=PLACE)
+@click.option("--baseline", type=PLACE, required=True, help="Folder of the baseline.")
 @click.option("--margin", type=number, help="Loss of AUC that is tolerated.  [default: the baseline's]")
 @click.option("--slowdown", type=number, default=1.25, show_default=True, help="How much slower is too slow.")
 @click.option("--speed/--no-speed", default=True, show_default=True, help="Compare speeds.")
@@ -33,8 +34,8 @@ PASSED, FAILED, CANNOT, NO_BASELINE, CHANGED = 0, 1, 2, 3, 4
     help="Exit 1 also where anything is inconclusive: a scheme, one that was not run, an order, a speed.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option("--junit", type=click.Path(path_type=Path), help="Write JUnit XML to this file.")
-@click.option("--markdown", type=click.Path(path_type=Path), help="Write a Markdown summary to this file.")
+@click.option("--junit", type=PLACE, help="Write JUnit XML to this file.")
+@click.option("--markdown", type=PLACE, help="Write a Markdown summary to this file.")
 @click.pass_context
 @user_errors
 def command(

@@ -7,13 +7,14 @@ from pathlib import Path
 import click
 
 from cxrbench.commands._errors import goes_on, user_errors
+from cxrbench.commands._paths import PLACE
 from cxrbench.commands._seeds import seeds as seeds_option
 
 
 @click.command("study")
 @click.option("--profile", "profile_name", default="phantom", show_default=True, help="Name or .toml file.")
-@click.option("--data-root", type=click.Path(path_type=Path), help="The folder that holds the data sets.")
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Where everything is written.")
+@click.option("--data-root", type=PLACE, help="The folder that holds the data sets.")
+@click.option("--out", type=PLACE, required=True, help="Where everything is written.")
 @click.option(
     "--scheme",
     "schemes",

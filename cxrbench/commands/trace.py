@@ -7,14 +7,15 @@ from pathlib import Path
 import click
 
 from cxrbench.commands._errors import user_errors
+from cxrbench.commands._paths import PLACE
 from cxrbench.trace.parting import KINDS
 
 SAME, CHANGED = 0, 4
 
 
 @click.command("trace")
-@click.argument("now", type=click.Path(path_type=Path))
-@click.argument("baseline", type=click.Path(path_type=Path))
+@click.argument("now", type=PLACE)
+@click.argument("baseline", type=PLACE)
 @click.option(
     "--allow-change",
     "allowed",

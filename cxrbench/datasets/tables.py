@@ -39,6 +39,9 @@ _SEXES = {"m": "M", "male": "M", "f": "F", "female": "F"}
 LARGEST = 2 * 1024**3
 """Bytes of text beyond which a table is refused: the largest archive's tables have a tenth of it."""
 
+_NOTHING = ("nan", "none", "null", "nat", "#n/a", "<na>")
+"""What programs write for nothing, and nobody is called. ``NA`` may be somebody's initials."""
+
 _SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 
 
@@ -231,8 +234,9 @@ def one_of(path: Path, frame: pd.DataFrame, names: Sequence[str]) -> pd.Series:
 
 
 def odd_ids(path: Path, ids: pd.Series, column: str) -> tuple[str, ...]:
-    """Refuse ids that a spreadsheet or pandas has turned into numbers; note those that differ by little.
+    """Refuse ids that a spreadsheet or pandas has turned into numbers or words for nothing; note near ones.
 
+    ``nan`` and ``None`` are what a program writes for a missing id: all those images would be one patient's.
     ``7`` and ``7.0`` are one patient whose id went through a float, so that half of the rows have another
     spelling. ``7``, ``007``, ``P1`` and ``p1`` may be two patients or one: they are kept apart, and said.
 
@@ -242,8 +246,12 @@ def odd_ids(path: Path, ids: pd.Series, column: str) -> tuple[str, ...]:
 
     Raises
     ------
-    DatasetError: two spellings that are one number, one of them with a decimal point.
+    DatasetError: a word for nothing, or two spellings that are one number, one of them with a decimal point.
     """
+    nothing = ids.str.lower().isin(_NOTHING)
+    if nothing.any():
+        word = ids[nothing].iloc[0]
+        refuse_rows(path, nothing, f"column {column!r} holds {word!r}, which programs write for a missing id")
     distinct = [str(value) for value in ids.dropna().unique()]
     spellings: dict[str, list[str]] = {}
     for value in distinct:

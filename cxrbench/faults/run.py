@@ -349,7 +349,8 @@ def _faulty(bench: _Bench, fault: Fault, data: TargetData, seed: int) -> _Faulty
         },
     )
     path = folder.path / TEST
-    file = kept_file(path, folder.key)
+    name = path.relative_to(bench.out).as_posix()
+    file = kept_file(bench.out, name, folder.key, bench.progress.say)
     done = "done" if file is None else "kept from an earlier run"
     trained = _trained(bench, fault, data, parent, folder, seed) if fault.trains else clean
     if file is None:

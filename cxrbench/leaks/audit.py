@@ -6,7 +6,7 @@ are the same. Elsewhere a film that both sides hold gives its patient away, and 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -98,7 +98,11 @@ class LeakReport:
 
 
 def audit(
-    train: Sequence[Part], test: Part, threshold: float = THRESHOLD, store: Path | None = None
+    train: Sequence[Part],
+    test: Part,
+    threshold: float = THRESHOLD,
+    store: Path | None = None,
+    say: Callable[[str], None] | None = None,
 ) -> LeakReport:
     """Look for the test images' films and patients among the images that are trained on.
 
@@ -108,11 +112,12 @@ def audit(
     test: role, pack and rows of what is tested.
     threshold: similarity from which two images count as one film.
     store: folder that keeps reports, so that what was audited once is not audited again; ``None`` keeps none.
+    say: called with one line where a report that was kept was damaged or changed, and is made again.
     """
     if store is None:
         return _audited(train, test, threshold)
     path = store / f"{_key(train, test, threshold)}.json"
-    report = _load(path)
+    report = _load(path, say)
     if report is None:
         report = _audited(train, test, threshold)
         write_record(path, report)
@@ -171,9 +176,13 @@ def _key(train: Sequence[Part], test: Part, threshold: float) -> str:
     return digest((parts, threshold, source_digest("cxrbench.leaks")))
 
 
-def _load(path: Path) -> LeakReport | None:
+def _load(path: Path, say: Callable[[str], None] | None) -> LeakReport | None:
     """Return the report at ``path``, None where there is none or it was damaged or changed."""
+    if not path.exists():
+        return None
     try:
         return read_record(path, LeakReport)
-    except RecordError:
+    except RecordError as error:
+        if say is not None:
+            say(f"{error}; the audit is made again")
         return None

@@ -10,12 +10,14 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from multiprocessing import resource_tracker
 from threading import Thread, current_thread, main_thread
 from typing import TYPE_CHECKING, Any
 
@@ -254,6 +256,7 @@ def open_places(
     if len(devices) == 1:
         yield [partial(_here, devices[0], threads, progress)]
         return
+    _start_tracker()
     others = set(multiprocessing.active_children())
     spawn = multiprocessing.get_context("spawn")
     try:
@@ -280,6 +283,22 @@ def open_places(
     finally:
         for pool in pools:
             pool.shutdown(cancel_futures=True)
+
+
+def _start_tracker() -> None:
+    """Start the process that removes shared semaphores, and have it do so without a warning.
+
+    It warns where all of a study's processes were killed before they could remove their own.
+    """
+    if os.name != "posix":
+        return
+    quiet = "ignore::UserWarning:multiprocessing.resource_tracker"
+    # A process of multiprocessing's is started with the options of this one.
+    sys.warnoptions.append(quiet)
+    try:
+        resource_tracker.ensure_running()
+    finally:
+        sys.warnoptions.remove(quiet)
 
 
 def _here(device: torch.device, threads: int | None, progress: Progress, work: Work) -> Future[Any]:

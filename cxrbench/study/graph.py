@@ -117,7 +117,7 @@ class Graph:
                         f"{self.out}: the predictions of scheme {scheme!r} with seed {seed} were overwritten "
                         "while this study ran: give studies of other settings folders of their own"
                     )
-            files[seed] = join_folds(folds, self.out, seed) if len(folds) > 1 else folds[0]
+            files[seed] = join_folds(folds, self.out, seed, self.progress.say) if len(folds) > 1 else folds[0]
         return files
 
     def keep_temperatures(self) -> None:
@@ -138,7 +138,7 @@ class Graph:
         for run in self.plan.runs:
             parent = folders[run.parent].key if run.parent else identity
             content = depends_on(self.profile, run, prepared, seed, self.device, parent)
-            folders[run] = StageFolder.of(self.store, content)
+            folders[run] = StageFolder.of(self.store, content, self.progress.say)
         predictions = {
             scheme: scheme_predictions(self.profile, prepared, scheme, run, folders[run], seed, self.out)
             for scheme, run in self.plan.final.items()
@@ -166,7 +166,7 @@ class Graph:
 
     def _prediction_tasks(self, turn: Turn) -> Iterator[Task]:
         for scheme, predictions in turn.predictions.items():
-            missing = predictions.missing(self.processes)
+            missing = predictions.missing(self.processes, self.progress.say)
             if missing.parts:
                 yield Task(
                     key=f"{turn.seed} {turn.prepared.fold} {scheme}",

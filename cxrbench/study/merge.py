@@ -78,15 +78,19 @@ def _merged(study: FinishedStudy, earlier: FinishedStudy, left: list[str]) -> Fi
     return replace(study, results=results)
 
 
-def trace_with_earlier(trace: Trace, study: FinishedStudy) -> Trace:
-    """Return ``trace`` with what the trace in the folder of ``study`` holds of the schemes that were kept."""
+def trace_with_earlier(trace: Trace, study: FinishedStudy, say: Callable[[str], None]) -> Trace:
+    """Return ``trace`` with what the trace in the folder of ``study`` holds of the schemes that were kept.
+
+    ``say`` is called with why it holds nothing of them.
+    """
     kept = set(study.results.names) - {entry.scheme for entry in trace.predictions}
     if not kept:
         return trace
     try:
         earlier = study.trace()
-    except RecordError:
-        earlier = None
+    except RecordError as error:
+        say(f"the trace of an earlier run is not kept: {error}")
+        return trace
     if earlier is None:
         return trace
     parts = {(part.role, part.part, part.fold) for part in trace.parts}

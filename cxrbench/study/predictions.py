@@ -106,18 +106,18 @@ class SchemePredictions:
     parts: tuple[PartPredictions, ...]
     processes: int = 1
 
-    def kept(self) -> dict[str, PredictionFile]:
+    def kept(self, say: Callable[[str], None] | None = None) -> dict[str, PredictionFile]:
         """Return part -> file for what is there already.
 
         A file is kept where its network, its images and the code that predicts are the same and nobody has
-        changed it.
+        changed it. ``say`` is told of those that somebody has.
         """
-        records = {part.part: kept_file(self.out / part.path, part.key) for part in self.parts}
+        records = {part.part: kept_file(self.out, part.path, part.key, say) for part in self.parts}
         return {part: record for part, record in records.items() if record is not None}
 
-    def missing(self, processes: int) -> SchemePredictions:
+    def missing(self, processes: int, say: Callable[[str], None] | None = None) -> SchemePredictions:
         """Return the parts that are to be predicted, while so many ``processes`` work."""
-        kept = self.kept()
+        kept = self.kept(say)
         parts = tuple(part for part in self.parts if part.part not in kept)
         return replace(self, parts=parts, processes=processes)
 
@@ -194,7 +194,9 @@ def prediction_source() -> str:
     )
 
 
-def join_folds(folds: Sequence[Files], out: Path, seed: int) -> Files:
+def join_folds(
+    folds: Sequence[Files], out: Path, seed: int, say: Callable[[str], None] | None = None
+) -> Files:
     """Write one file per scheme and part with the predictions of all folds; return scheme -> part -> file.
 
     Parameters
@@ -208,9 +210,10 @@ def join_folds(folds: Sequence[Files], out: Path, seed: int) -> Files:
     for scheme in folds[0]:
         for part in PARTS:
             sources = [fold[scheme][part] for fold in folds]
-            path = out / prediction_path(seed, scheme, part)
+            name = prediction_path(seed, scheme, part)
+            path = out / name
             key = digest([source.sha256 for source in sources])
-            record = kept_file(path, key)
+            record = kept_file(out, name, key, say)
             if record is None:
                 read = [read_predictions(out / source.path) for source in sources]
                 images = np.concatenate([fold.image_ids for fold in read])
@@ -271,15 +274,30 @@ def predict_and_trace(
     return predicted, PathTrace(trained, inputs.moments(), tuple(map(float, scores)))
 
 
-def kept_file(path: Path, key: str) -> PredictionFile | None:
-    """Return the record of ``path`` where it and the file are whole and of ``key``; else it is made again."""
-    if not path.is_file():
+def kept_file(
+    out: Path, name: str, key: str, say: Callable[[str], None] | None = None
+) -> PredictionFile | None:
+    """Return the record of the file ``out / name`` where both are whole and of ``key``; else None.
+
+    ``say`` is called with one line where the file or its record was damaged or changed.
+    """
+    path = out / name
+    recorded = path.with_suffix(".json")
+    # A record is written after its file: without one, the file may be half of a pair.
+    if not path.is_file() or not recorded.exists():
         return None
     try:
-        found = read_record(path.with_suffix(".json"), PredictionFile)
-    except RecordError:
-        return None
-    return found if found.key == key and found.sha256 == file_sha256(path) else None
+        found = read_record(recorded, PredictionFile)
+        if found.key != key:
+            return None
+        if found.path == name and found.sha256 == file_sha256(path):
+            return found
+        wrong = f"{path} is not the file that {recorded.name} describes"
+    except RecordError as error:
+        wrong = str(error)
+    if say is not None:
+        say(f"{wrong}; it is made again")
+    return None
 
 
 def record_file(

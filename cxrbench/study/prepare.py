@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -134,7 +135,7 @@ def prepare(
     turns = data[profile.target]
     others = {role: of_role for role, (of_role, *_) in data.items() if role != profile.target}
     with progress.task("leak audit"):
-        reports = _audit(profile.target, others, turns, out / "audits")
+        reports = _audit(profile.target, others, turns, out / "audits", progress.say)
     if profile.on_leak == "stop":
         for report in reports:
             report.raise_if_any()
@@ -149,20 +150,23 @@ def _numbers(turns: Sequence[RoleData]) -> Sequence[int | None]:
 
 
 def _audit(
-    role: str, others: Mapping[str, RoleData], turns: Sequence[RoleData], store: Path
+    role: str,
+    others: Mapping[str, RoleData],
+    turns: Sequence[RoleData],
+    store: Path,
+    say: Callable[[str], None],
 ) -> list[LeakReport]:
     """Return one report for each of ``turns``, the splits of the target ``role``."""
     parts = {name: _trained(name, data) for name, data in others.items()}
+    kept = partial(audit, store=store, say=say)
     if len(turns) == 1:
         (turn,) = turns
         parts = {**parts, role: _trained(role, turn)}
-        return [
-            audit([parts[name] for name in sorted(parts)], (role, turn.pack, turn.rows("test")), store=store)
-        ]
+        return [kept([parts[name] for name in sorted(parts)], (role, turn.pack, turn.rows("test")))]
     # What any fold tests is left out of the other roles, so that their images are the same in all folds.
     tested = np.sort(np.concatenate([turn.rows("test") for turn in turns]))
-    shared = audit(list(parts.values()), (role, turns[0].pack, tested), store=store)
-    own = [audit([_trained(role, turn)], (role, turn.pack, turn.rows("test")), store=store) for turn in turns]
+    shared = kept(list(parts.values()), (role, turns[0].pack, tested))
+    own = [kept([_trained(role, turn)], (role, turn.pack, turn.rows("test"))) for turn in turns]
     return [LeakReport(role, shared.pairs + fold.pairs, shared.patients + fold.patients) for fold in own]
 
 
@@ -181,7 +185,7 @@ def _role(
 ) -> tuple[RoleData, ...]:
     """Return the role's data, once, or once per fold where it is cross-validated."""
     settings = profile.roles[role]
-    cohort = keep_private(profile, role, role_cohort(profile, role, data_root, device), out)
+    cohort = keep_private(profile, role, role_cohort(profile, role, data_root, device), out, progress.say)
     with progress.task(f"reading {role}", len(cohort)) as step:
         packed = pack(
             cohort,

@@ -17,7 +17,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -78,12 +78,15 @@ def written_patients(profile: Profile, role: str, patient_ids: Iterable[str]) ->
     return hashed(patient_ids, patient_key(dataset))
 
 
-def keep_private(profile: Profile, role: str, cohort: Cohort, folder: Path) -> Cohort:
+def keep_private(
+    profile: Profile, role: str, cohort: Cohort, folder: Path, say: Callable[[str], None]
+) -> Cohort:
     """Return the role's cohort as the study's files may hold it: public data, and "plain", as it is.
 
     Parameters
     ----------
     folder: where ``private/ROLE.csv`` is written, readable by its owner alone: whose each hash is.
+    say: called with one line where another table is there.
 
     Raises
     ------
@@ -92,15 +95,16 @@ def keep_private(profile: Profile, role: str, cohort: Cohort, folder: Path) -> C
     dataset = profile.roles[role].dataset
     if profile.patient_ids == "plain" or adapter(dataset).public:
         return cohort
-    return hash_ids(cohort, patient_key(dataset), folder / FOLDER / f"{role}.csv")
+    return hash_ids(cohort, patient_key(dataset), folder / FOLDER / f"{role}.csv", say)
 
 
-def hash_ids(cohort: Cohort, key: bytes, path: Path) -> Cohort:
+def hash_ids(cohort: Cohort, key: bytes, path: Path, say: Callable[[str], None] | None = None) -> Cohort:
     """Return ``cohort`` with hashes for ids and paths, and without the columns that it carries along.
 
     Parameters
     ----------
     path: where the table is written that says whose each hash is, readable by its owner alone.
+    say: called with one line where another table is there.
 
     Raises
     ------
@@ -123,6 +127,8 @@ def hash_ids(cohort: Cohort, key: bytes, path: Path) -> Cohort:
     text = whose.to_csv(index=False, lineterminator="\n").encode(errors="surrogateescape")
     try:
         if not (path.is_file() and path.read_bytes() == text):
+            if path.exists() and say is not None:
+                say(f"{path}: it was changed, or the data were; it is written again")
             with atomic_path(path) as temporary:
                 temporary.touch(mode=0o600)
                 temporary.write_bytes(text)

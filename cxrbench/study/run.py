@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -28,7 +28,7 @@ from cxrbench.study.results import RESULTS, load_results, save_results
 from cxrbench.study.tracing import study_trace
 from cxrbench.text import complaint
 from cxrbench.trace.records import NAME as TRACE
-from cxrbench.trace.records import Trace, read_trace, write_trace
+from cxrbench.trace.records import Trace, write_trace
 from cxrbench.training.network import check_network
 
 
@@ -108,13 +108,14 @@ def run_study(
             results = evaluate(outcome, {**seconds, "total": time.perf_counter() - started})
             trace = study_trace(graph)
         study = with_earlier(FinishedStudy(out, results), progress.say)
-        return _stored(study, trace_with_earlier(trace, study))
+        return _stored(study, trace_with_earlier(trace, study, progress.say), progress.say)
 
 
-def _stored(study: FinishedStudy, trace: Trace) -> FinishedStudy:
+def _stored(study: FinishedStudy, trace: Trace, say: Callable[[str], None]) -> FinishedStudy:
     """Write results and trace where they are not there already, and return the study.
 
-    So a finished study can lie on a read-only disk, and keeps the seconds that it took.
+    So a finished study can lie on a read-only disk, and keeps the seconds that it took. ``say`` is called
+    where what is there was damaged or changed.
     """
     place = study.folder / RESULTS
     try:
@@ -125,11 +126,12 @@ def _stored(study: FinishedStudy, trace: Trace) -> FinishedStudy:
         study = replace(study, results=stored)
     else:
         save_results(study.results, place)
+    earlier = None
     try:
-        unchanged = read_trace(study.folder / TRACE) == trace
-    except RecordError:
-        unchanged = False
-    if not unchanged:
+        earlier = study.trace()
+    except RecordError as error:
+        say(f"{error}; it is written again")
+    if earlier != trace:
         write_trace(trace, study.folder / TRACE)
     return study
 

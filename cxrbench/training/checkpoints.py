@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -142,8 +142,12 @@ class StageFolder:
     key: str
 
     @classmethod
-    def of(cls, store: Path, depends_on: Mapping[str, Any]) -> StageFolder:
+    def of(
+        cls, store: Path, depends_on: Mapping[str, Any], say: Callable[[str], None] | None = None
+    ) -> StageFolder:
         """Return the folder for a run that depends on ``depends_on``, anything with a canonical JSON text.
+
+        ``say`` is called with one line where its ``stage.json`` was changed and is written again.
 
         Raises
         ------
@@ -154,9 +158,13 @@ class StageFolder:
         described = folder.path / "stage.json"
         try:
             folder.path.mkdir(parents=True, exist_ok=True)
-            if not described.exists():
-                text = {**json.loads(canonical_json(depends_on)), "key": key}
-                write_text_atomic(described, json.dumps(text, indent=2, sort_keys=True))
+            content = {**json.loads(canonical_json(depends_on)), "key": key}
+            text = json.dumps(content, indent=2, sort_keys=True)
+            changed = described.exists() and described.read_bytes() != text.encode()
+            if changed and say is not None:
+                say(f"{described} was changed after it was written; it is written again")
+            if changed or not described.exists():
+                write_text_atomic(described, text)
         except OSError as error:
             raise TrainingError(f"{folder.path} cannot be written: {error.strerror}") from None
         return folder
@@ -248,15 +256,31 @@ class StageFolder:
 
 @contextmanager
 def writing_tensors(path: Path, tensors: Mapping[str, Tensor], note: object) -> Iterator[str]:
-    """Write ``tensors`` and a JSON ``note`` into one safetensors file; yield its SHA-256.
+    """Write what :func:`write_tensors` does; yield its SHA-256, and give it its name after the block.
 
-    The file takes its name at the end of the block, all or nothing. It carries a seal: the SHA-256 of its
-    bytes with zeros in the seal's place.
+    Raises
+    ------
+    TrainingError: as :func:`write_tensors`.
+    """
+    with _written(path, tensors, note) as temporary:
+        yield file_sha256(temporary)
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], note: object) -> None:
+    """Write ``tensors`` and a JSON ``note`` into one safetensors file, all or nothing.
+
+    It carries a seal: the SHA-256 of its bytes with zeros in the seal's place.
 
     Raises
     ------
     TrainingError: the file cannot be written; what was there under its name is as it was.
     """
+    with _written(path, tensors, note):
+        pass
+
+
+@contextmanager
+def _written(path: Path, tensors: Mapping[str, Tensor], note: object) -> Iterator[Path]:
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     # One text, because the order of several is not fixed; the seal first, so that its place is found.
     text = json.dumps({"sha256": _UNSEALED, "note": plain(note)})
@@ -268,19 +292,13 @@ def writing_tensors(path: Path, tensors: Mapping[str, Tensor], note: object) -> 
                 file.seek(0)
                 file.seek(file.read(_SEALED_BEFORE).index(_UNSEALED.encode()))
                 file.write(seal.encode())
-            yield file_sha256(temporary)
+            yield temporary
     except (SafetensorError, OSError) as error:
         raise _unwritten(path, error) from None
 
 
-def write_tensors(path: Path, tensors: Mapping[str, Tensor], note: object) -> str:
-    """Write what :func:`writing_tensors` does, at once; return the file's SHA-256."""
-    with writing_tensors(path, tensors, note) as sha256:
-        return sha256
-
-
 def load_tensors(path: Path, sha256: str | None = None) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Return the tensors and the note of a file that :func:`writing_tensors` wrote.
+    """Return the tensors and the note of a file that :func:`write_tensors` wrote.
 
     Parameters
     ----------

@@ -139,7 +139,7 @@ def test_the_file_gives_back_what_was_written(tmp_path: Path) -> None:
     folds = folds_by_patient(cohort(40, 20), ["covid"], 4, 3, dataset="d, e")
     save_folds(folds, tmp_path / "folds.csv")
     lines = (tmp_path / "folds.csv").read_text().splitlines()
-    assert lines[0] == "# cxrbench folds, format 1"
+    assert lines[0] == "# cxrbench folds, format 2"
     assert lines[2] == "image_id,patient_id,fold"
     assert folds.hash in lines[1]
     read = load_folds(tmp_path / "folds.csv")
@@ -159,7 +159,7 @@ def test_a_changed_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CohortError, match="is damaged"):
         load_folds(path)
     path.write_text("image_id,part\n")
-    with pytest.raises(CohortError, match="its first line should be '# cxrbench folds, format 1'"):
+    with pytest.raises(CohortError, match="its first line should be '# cxrbench folds, format 2'"):
         load_folds(path)
 
 

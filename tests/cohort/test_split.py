@@ -359,8 +359,10 @@ def test_a_stored_split_reads_back_equal_and_shows_its_hash(tmp_path: Path) -> N
     save_split(split, tmp_path / "sub" / "split.csv")
     assert load_split(tmp_path / "sub" / "split.csv") == split
     lines = (tmp_path / "sub" / "split.csv").read_text(encoding="utf-8").splitlines()
-    assert lines[0] == "# cxrbench split, format 1"
-    assert json.loads(lines[1][2:]) == {
+    assert lines[0] == "# cxrbench split, format 2"
+    header = json.loads(lines[1][2:])
+    assert len(header.pop("seal")) == 64
+    assert header == {
         "dataset": "d",
         "fold": [2, 5],
         "fractions": [0.4, 0.3, 0.3],
@@ -393,8 +395,11 @@ def test_pandas_reads_the_file_too(tmp_path: Path) -> None:
         ("image_id,patient_id,part", "image_id,part,patient_id", "damaged"),
         ('"seed":0', '"seed":', "damaged"),
         ('"seed":0', '"sead":0', "damaged"),
+        ('"seed":0', '"seed":1', "header does not match its seal"),
+        ('"dataset":', '"more":1,"dataset":', "header does not match its seal"),
+        ('"seal":', '"seel":', "damaged"),
         ('"seed":0', '"seed":Infinity', "damaged"),
-        ("format 1", "format 2", "not a split file of this version"),
+        ("format 2", "format 1", "not a split file of this version"),
     ],
 )
 def test_a_file_that_was_tampered_with(tmp_path: Path, old: str, new: str, match: str) -> None:

@@ -84,6 +84,9 @@ def test_a_scheme_can_be_tried():
         (["study", "--profile", "public-small", "--out", "x"], "--data-root"),
         (["study", "--scheme", "contrl", "--out", "x"], "did you mean 'control'"),
         (["study", "--jobs", "0", "--out", "x"], "jobs = 0: give 1 or more"),
+        (["study", "--out", ""], "it names nothing"),
+        (["study", "--out", "a\0b"], "it names nothing"),
+        (["gate", "", "--baseline", "x"], "it names nothing"),
         (["schemes", "--profile", "latin.toml"], "profile latin.toml: line 1 is not UTF-8"),
     ],
 )

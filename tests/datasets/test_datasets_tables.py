@@ -183,6 +183,13 @@ def test_one_number_written_in_two_ways_is_refused(ids, tmp_path):
         odd_ids(tmp_path, pd.Series([*ids, *ids], dtype=object), "patient")
 
 
+@pytest.mark.parametrize("word", ["nan", "NaN", "None", "NULL", "<NA>", "NaT"])
+def test_words_for_nothing_are_not_ids(word, tmp_path):
+    with pytest.raises(DatasetError, match=rf"'patient' holds '{word}', .* \(row 1, 2; 2 in all\)"):
+        odd_ids(tmp_path, pd.Series(["P7", word, word], dtype=object), "patient")
+    assert odd_ids(tmp_path, pd.Series(["Nan-1", "Nolan", "NA", None], dtype=object), "patient") == ()
+
+
 @pytest.mark.parametrize(
     ("ids", "noted"),
     [

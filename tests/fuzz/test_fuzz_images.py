@@ -34,8 +34,11 @@ DICOM = (
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """Whole files of every kind that is read."""
-    folder = tmp_path_factory.mktemp("fuzz") / "whole"
+    return write_whole(tmp_path_factory.mktemp("fuzz") / "whole")
+
+
+def write_whole(folder):
+    """Write whole files of every kind that is read."""
     folder.mkdir()
     for name in DICOM:
         source = get_testdata_file(name, download=False)

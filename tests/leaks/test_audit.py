@@ -152,5 +152,8 @@ def test_a_stored_report_is_used_until_something_changes(
     whole = stored.read_text()
     for damaged in (whole[:-5], whole.replace('"findings"', '"pneumonia"', 1), "{}"):
         stored.write_text(damaged)
+        said: list[str] = []
         with pytest.raises(AssertionError, match="audited again"):
-            audit(shared, test, store=tmp_path)
+            audit(shared, test, store=tmp_path, say=said.append)
+        (line,) = said
+        assert line.startswith(str(stored))

@@ -13,6 +13,7 @@ from pydicom.encaps import encapsulate
 from pydicom.pixels import get_encoder
 from pydicom.uid import (
     DigitalXRayImageStorageForPresentation,
+    HTJ2KLossless,
     JPEG2000Lossless,
     JPEGBaseline8Bit,
     JPEGExtended12Bit,
@@ -149,6 +150,8 @@ def compressed():
     """Name -> (values, stream, transfer syntax, bits) for every form that DICOM and JPEG files have."""
     eight, twelve, sixteen = film(8), film(12), film(16)
     return {
+        "HTJ2K 8": (eight, imagecodecs.htj2k_encode(eight), HTJ2KLossless, 8),
+        "HTJ2K 16": (sixteen, imagecodecs.htj2k_encode(sixteen), HTJ2KLossless, 16),
         "JPEG baseline": (eight, jpeg(eight), JPEGBaseline8Bit, 8),
         "JPEG optimised": (eight, jpeg(eight, optimize=True), JPEGBaseline8Bit, 8),
         "JPEG progressive": (eight, jpeg(eight, progressive=True), JPEGBaseline8Bit, 8),

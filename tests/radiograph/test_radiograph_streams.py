@@ -31,6 +31,8 @@ FORMS = (
     "JPEG-LS near",
     "JPEG 2000 8",
     "JPEG 2000 12",
+    "HTJ2K 8",
+    "HTJ2K 16",
     "RLE 8",
     "RLE 16",
 )

@@ -53,10 +53,16 @@ def record(sha256: str = "0" * 64) -> StageRecord:
     return StageRecord(best_epoch=0, best_sha256=sha256, history=(EPOCH,), trace=TRACE)
 
 
+def written(path: Path, given: dict[str, torch.Tensor], note: object) -> str:
+    """Write a file and return its SHA-256."""
+    write_tensors(path, given, note)
+    return file_sha256(path)
+
+
 def finished(store: Path) -> StageFolder:
     """Return the folder of a run that is finished."""
     folder = StageFolder.of(store, DEPENDS)
-    folder.finish(record(write_tensors(folder.best, tensors(), {})))
+    folder.finish(record(written(folder.best, tensors(), {})))
     return folder
 
 
@@ -73,7 +79,8 @@ def test_tensors_and_note_are_read_back_as_they_were_written(tmp_path: Path) -> 
     }
     note = {"best_epoch": 1, "history": [{"loss": 0.1}], "stage": "init > a"}
     path = tmp_path / "new" / "x.safetensors"
-    written = write_tensors(path, given, note)
+    with writing_tensors(path, given, note) as written:
+        assert not path.exists()
     assert written == file_sha256(path)
     for sha256 in (None, written):
         found, found_note = load_tensors(path, sha256)
@@ -86,17 +93,10 @@ def test_tensors_and_note_are_read_back_as_they_were_written(tmp_path: Path) -> 
 
 def test_the_same_content_makes_the_same_bytes(tmp_path: Path) -> None:
     one, same, other = (
-        write_tensors(tmp_path / f"{i}.safetensors", tensors(), {"epoch": epoch})
+        written(tmp_path / f"{i}.safetensors", tensors(), {"epoch": epoch})
         for i, epoch in enumerate((1, 1, 2))
     )
     assert one == same != other
-
-
-def test_a_file_takes_its_name_at_the_end_of_the_block(tmp_path: Path) -> None:
-    path = tmp_path / "x.safetensors"
-    with writing_tensors(path, tensors(), {}) as sha256:
-        assert not path.exists()
-    assert file_sha256(path) == sha256
 
 
 def test_what_safetensors_left_is_swept_and_nothing_else(tmp_path: Path) -> None:
@@ -306,7 +306,7 @@ def test_a_run_is_not_finished_before_it_is_said_to_be(tmp_path: Path) -> None:
 def test_a_finished_run_is_found_again_and_what_was_kept_for_going_on_is_gone(tmp_path: Path) -> None:
     folder = StageFolder.of(tmp_path, DEPENDS)
     write_tensors(folder.last, tensors(), {})
-    sha256 = write_tensors(folder.best, tensors(), {})
+    sha256 = written(folder.best, tensors(), {})
     history = (EPOCH, replace(EPOCH, epoch=1, validation_auc=0.8), replace(EPOCH, epoch=2))
     kept = replace(record(sha256), best_epoch=1, history=history, processes=2, restarted="a bit fell over")
     trained = folder.finish(kept)
