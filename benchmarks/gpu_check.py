@@ -34,13 +34,15 @@ from cxrbench.files import write_text_atomic
 from cxrbench.study.predictions import predict_images
 from cxrbench.study.profile import profile_text
 from cxrbench.study.speed import speed_images
+from cxrbench.training.augment import draw
 from cxrbench.training.config import Augmentation, Precision, StageConfig
 from cxrbench.training.data import DeviceImages, LabelledImages
 from cxrbench.training.device import choose_precision, describe_device, fast_kernels
-from cxrbench.training.loop import make_optimiser, train_step
+from cxrbench.training.graphed import recorder
 from cxrbench.training.network import Network
 from cxrbench.training.predict import predict_logits
 from cxrbench.training.seeds import generator
+from cxrbench.training.stepper import Stepper, make_optimiser
 
 ROLE = "covid"
 CPU = torch.device("cpu")
@@ -132,9 +134,16 @@ def _stepper(device: torch.device, size: Size, precision: Precision) -> Callable
     network = Network("densenet121", {ROLE: 1}, seed=0).to(device, memory_format=torch.channels_last)
     network.train()
     optimiser = make_optimiser(network, [ROLE], config)
-    rows = torch.arange(size.batch, device=device)
-    randomness = generator("gpu check")
-    return lambda: train_step(network, optimiser, images, rows, [ROLE], config, randomness)
+    stepper = Stepper(network, optimiser, images, [ROLE], config, by=recorder(device))
+    order = torch.arange(size.batch).expand(1, -1)
+    draws = draw(size.batch, generator("gpu check"))[None]
+
+    def step() -> torch.Tensor:
+        stepper.begin(order, draws, [config.learning_rate])
+        stepper.take()
+        return stepper.loss
+
+    return step
 
 
 def training_speed(device: torch.device, size: Size) -> dict[str, Any]:

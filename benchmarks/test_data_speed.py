@@ -41,7 +41,7 @@ def test_augmenting_a_batch(cxr_profile, cxr_device, timed):
     import torch
 
     from cxrbench.study.speed import speed_images
-    from cxrbench.training.augment import augment
+    from cxrbench.training.augment import augment, draw
     from cxrbench.training.config import Augmentation
     from cxrbench.training.device import synchronise
     from cxrbench.training.predict import to_float
@@ -51,7 +51,7 @@ def test_augmenting_a_batch(cxr_profile, cxr_device, timed):
     randomness = generator("augmentation speed")
 
     def run():
-        moved = augment(images, Augmentation(), randomness)
+        moved = augment(images, Augmentation(), draw(64, randomness).to(cxr_device))
         synchronise(cxr_device)
         return moved
 

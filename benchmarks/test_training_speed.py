@@ -17,10 +17,12 @@ def test_training_throughput(precision, cxr_profile, cxr_device, timed):
     import torch
 
     from cxrbench.study.speed import speed_images
-    from cxrbench.training.device import choose_precision, describe_device, fast_kernels, synchronise
-    from cxrbench.training.loop import make_optimiser, train_step
+    from cxrbench.training.augment import draw
+    from cxrbench.training.device import choose_precision, describe_device, fast_kernels
+    from cxrbench.training.graphed import recorder
     from cxrbench.training.network import Network
     from cxrbench.training.seeds import generator
+    from cxrbench.training.stepper import Stepper, make_optimiser
 
     if precision == "bfloat16" and choose_precision("auto", cxr_device) == "float32":
         pytest.skip("this device imitates bfloat16, more slowly than it computes float32")
@@ -32,14 +34,16 @@ def test_training_throughput(precision, cxr_profile, cxr_device, timed):
     )
     network.train()
     optimiser = make_optimiser(network, [role], config)
-    rows = torch.arange(config.batch_size, device=cxr_device)
-    randomness = generator("training speed")
+    stepper = Stepper(network, optimiser, images, [role], config, by=recorder(cxr_device))
+    order = torch.arange(config.batch_size).expand(STEPS, -1)
+    draws = draw(order.numel(), generator("training speed")).view(*order.shape, -1)
     losses = []
 
     def steps():
+        stepper.begin(order, draws, [config.learning_rate] * STEPS)
         for _ in range(STEPS):
-            losses.append(train_step(network, optimiser, images, rows, [role], config, randomness))
-        synchronise(cxr_device)
+            stepper.take()
+        losses.append(float(stepper.total))
 
     with fast_kernels(cxr_device):
         timed(

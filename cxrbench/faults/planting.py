@@ -204,9 +204,9 @@ def without_last_batch(count: int, batch: int, generator: torch.Generator) -> Te
     return order[: max(batch, (count // batch - 1) * batch)]
 
 
-def augmented_twice(images: Tensor, settings: Augmentation, generator: torch.Generator) -> Tensor:
-    """Augment a batch twice."""
-    return augment(augment(images, settings, generator), settings, generator)
+def augmented_twice(images: Tensor, settings: Augmentation, draws: Tensor) -> Tensor:
+    """Augment a batch twice, the second time with the draws of its other images."""
+    return augment(augment(images, settings, draws), settings, draws.roll(1, 0))
 
 
 def head_kept(network: Network) -> None:

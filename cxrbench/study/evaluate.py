@@ -232,6 +232,8 @@ def _stage_result(run: StageRun, seed: int, fold: int | None, stage: TrainedStag
         validation_aucs=tuple(epoch.validation_auc for epoch in stage.history),
         fold=fold,
         processes=stage.processes,
+        parts=stage.record.parts,
+        compile_seconds=stage.record.compile_seconds,
     )
 
 

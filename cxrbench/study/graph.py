@@ -82,8 +82,8 @@ class Graph:
         with self._bar(images) as step, places as opened:
             for task, result in completed(tasks, opened):
                 if isinstance(result, TrainedStage):
-                    again = f"; begun again: {result.record.restarted}" if result.record.restarted else ""
-                    self._keep(*stages[task.key], result, f"{result.seconds:.0f} s{again}")
+                    said = "; ".join((f"{result.seconds:.0f} s", *result.record.remarks))
+                    self._keep(*stages[task.key], result, said)
                     step(int(task.cost))
 
     @property

@@ -99,7 +99,9 @@ class StageResult:
 
     ``seconds`` are those of training and validation, ``epochs`` those of training alone, epoch by epoch.
     ``best_epoch`` is counted from 0. ``fold`` is the fold of a cross-validation, counted from 1; None where
-    the run depends on none. ``processes``: how many stages were trained at a time.
+    the run depends on none. ``processes``: how many stages were trained at a time. ``parts``: in how many
+    parts each batch went through the network, each normalised by its own statistics, since memory was too
+    small for all of it. ``compile_seconds``: what compiling the trunk took, part of the seconds.
     """
 
     run: Notation
@@ -112,6 +114,8 @@ class StageResult:
     validation_aucs: tuple[Proportion, ...]
     fold: Several | None = None
     processes: Several = 1
+    parts: Several = 1
+    compile_seconds: Annotated[float, Field(ge=0, le=1e12)] = 0.0
 
     def __post_init__(self) -> None:
         if not len(self.epochs) == len(self.losses) == len(self.validation_aucs) > self.best_epoch:

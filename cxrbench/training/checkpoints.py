@@ -60,6 +60,8 @@ class StageRecord:
 
     ``best_sha256`` is that file's. ``restarted`` says why the run was begun again where files of an earlier
     attempt were damaged, ``processes`` how many stages were trained at a time: the speed depends on that.
+    ``parts``: in how many parts each batch went through the network, since memory was too small for one.
+    ``compile_seconds``: what compiling the trunk took. ``refused``: why a GPU could not record its steps.
     """
 
     best_epoch: Annotated[int, Field(ge=0)]
@@ -68,6 +70,9 @@ class StageRecord:
     trace: StageTrace
     restarted: str = ""
     processes: Annotated[int, Field(ge=1)] = 1
+    parts: Annotated[int, Field(ge=1)] = 1
+    compile_seconds: Annotated[float, Field(ge=0)] = 0.0
+    refused: str = ""
 
     def __post_init__(self) -> None:
         if [entry.epoch for entry in self.history] != list(range(len(self.history))):
@@ -79,6 +84,17 @@ class StageRecord:
     def validation_auc(self) -> float:
         """The selected epoch's validation AUC."""
         return self.history[self.best_epoch].validation_auc
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What a user should know of how it was trained."""
+        said = {
+            f"begun again: {self.restarted}": self.restarted,
+            f"each batch in {self.parts} parts, for want of memory": self.parts > 1,
+            f"compiled in {self.compile_seconds:.0f} s": self.compile_seconds,
+            f"steps not recorded, so slower: {self.refused}": self.refused,
+        }
+        return tuple(text for text, applies in said.items() if applies)
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,8 @@ class StageConfig:
     ``warmup`` is the share of steps over which the learning rate rises linearly; it then falls to zero along
     a half cosine. ``epochs`` counts passes over the pooled training images. During the first ``freeze`` of
     them, or ``"always"``, only the heads are trained: the trunk keeps its parameters and batch statistics.
+    ``compile`` says whether the trunk goes through ``torch.compile``: ``auto`` where that pays back
+    (:mod:`~cxrbench.training.compiling`).
     """
 
     epochs: int = 4
@@ -56,6 +58,7 @@ class StageConfig:
     warmup: float = 0.1
     precision: PrecisionChoice = "auto"
     freeze: int | Literal["always"] = 0
+    compile: Literal["auto", "on", "off"] = "auto"
     augmentation: Augmentation = field(default_factory=Augmentation)
 
     def __post_init__(self) -> None:
@@ -76,6 +79,7 @@ class StageConfig:
                 self.freeze == "always" or (_is_whole(self.freeze) and self.freeze >= 0),
                 "freeze must be a number of epochs, 0 or more, or 'always'",
             ),
+            (self.compile in ("auto", "on", "off"), "compile must be 'auto', 'on' or 'off'"),
         )
         for holds, message in rules:
             if not holds:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -17,6 +17,7 @@ from torch import Tensor
 
 from cxrbench.errors import TrainingError
 from cxrbench.text import complaint
+from cxrbench.training.augment import draw
 from cxrbench.training.checkpoints import (
     DamagedError,
     EpochRecord,
@@ -26,14 +27,17 @@ from cxrbench.training.checkpoints import (
     write_tensors,
     writing_tensors,
 )
+from cxrbench.training.compiling import pays_back
 from cxrbench.training.config import StageConfig
 from cxrbench.training.data import DeviceImages, LabelledImages, pool
 from cxrbench.training.device import fast_kernels, memory_errors, synchronise
+from cxrbench.training.graphed import recorder
 from cxrbench.training.network import Network
 from cxrbench.training.networks import Architecture
-from cxrbench.training.predict import autocast, predict_logits, to_float
+from cxrbench.training.predict import predict_logits
 from cxrbench.training.seeds import derive_seed, generator
 from cxrbench.training.selection import BestValidationAuc, macro_auc, rankable
+from cxrbench.training.stepper import Stepper, make_optimiser
 from cxrbench.training.steps import HONEST, Steps
 from cxrbench.training.tracer import Tracer
 
@@ -153,6 +157,7 @@ def _train(
         network.reset_head(role, job.train[role].prevalence(), derive_seed(job.seed, job.name))
     network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimiser = make_optimiser(network, job.roles, job.config)
+    parts, compiling = 1, 0.0
     validation = {role: pool(job.validation, [role], device) for role in job.roles}
     history: tuple[EpochRecord, ...] = ()
     kept, restarted = None, ""
@@ -172,15 +177,27 @@ def _train(
     else:
         tensors, kept = unfinished
         history, restarted = kept.history, kept.restarted
+        parts, compiling = kept.parts, kept.compile_seconds
         _take_up(network, optimiser, tensors, str(folder.last))
         tracer = Tracer(job.roles, kept.trace)
         if kept.best_epoch == len(history) - 1:
             # The run may have been killed after it wrote "last" and before it wrote "best".
             write_tensors(folder.best, network.state_dict(), _note(job, kept.best_epoch))
     train = pool(job.train, job.roles, device)
+    stepper = Stepper(
+        network,
+        optimiser,
+        train,
+        job.roles,
+        job.config,
+        job.steps,
+        by=recorder(device),
+        compiled=pays_back(job.config, len(train), job.image_size, device),
+        parts=parts,
+    )
     with fast_kernels(device):
         for epoch in range(len(history), job.config.epochs):
-            entry = _epoch(job, network, optimiser, train, validation, epoch, progress, tracer)
+            entry = _epoch(job, stepper, validation, epoch, progress, tracer)
             history = (*history, entry)
             better = kept is None or entry.validation_auc > kept.validation_auc
             tracer.epoch(network, better)
@@ -191,7 +208,17 @@ def _train(
                     best_epoch, best_sha256 = epoch, stack.enter_context(writing)
                 else:
                     best_epoch, best_sha256 = kept.best_epoch, kept.best_sha256
-                kept = StageRecord(best_epoch, best_sha256, history, tracer.trace, restarted, job.processes)
+                kept = StageRecord(
+                    best_epoch,
+                    best_sha256,
+                    history,
+                    tracer.trace,
+                    restarted,
+                    job.processes,
+                    stepper.parts,
+                    compiling + stepper.compile_seconds,
+                    stepper.refused,
+                )
                 state = {**_prefixed("network", network.state_dict()), **_optimiser_state(network, optimiser)}
                 write_tensors(folder.last, state, kept)
     assert kept is not None
@@ -214,39 +241,38 @@ def _shown(progress: Progress, title: str, images: int) -> Iterator[None]:
 
 def _epoch(
     job: Job,
-    network: Network,
-    optimiser: torch.optim.AdamW,
-    train: DeviceImages,
+    stepper: Stepper,
     validation: Mapping[str, DeviceImages],
     epoch: int,
     progress: Progress,
     tracer: Tracer,
 ) -> EpochRecord:
-    config, device = job.config, train.pixels.device
+    config, network, device = job.config, stepper.network, stepper.device
+    images = len(stepper.train)
     randomness = generator(job.seed, job.name, "epoch", epoch)
-    batch = min(config.batch_size, len(train))
-    order = job.steps.order(len(train), batch, randomness).to(device)
+    batch = min(config.batch_size, images)
+    order = job.steps.order(images, batch, randomness)
     per_epoch = len(order) // batch
+    order = order[: per_epoch * batch].view(per_epoch, batch)
+    draws = draw(order.numel(), randomness).view(*order.shape, -1)
+    rates = [
+        learning_rate(epoch * per_epoch + i, config.epochs * per_epoch, config) for i in range(per_epoch)
+    ]
     where = f"stage {job.name!r}, epoch {epoch + 1}"
     _set_mode(network, frozen=config.frozen(epoch))
-    total = torch.zeros((), device=device)
     mean_loss = math.nan
     with (
-        _shown(progress, f"{job.name}  epoch {epoch + 1}/{config.epochs}", per_epoch * batch),
+        _shown(progress, f"{job.name}  epoch {epoch + 1}/{config.epochs}", order.numel()),
         _seeded(device, job.seed, job.name, "network", epoch),
     ):
         started = time.perf_counter()
-        for i in range(per_epoch):
-            rows = order[i * batch : (i + 1) * batch]
-            rate = learning_rate(epoch * per_epoch + i, config.epochs * per_epoch, config)
-            for group in optimiser.param_groups:
-                group["lr"] = rate
-            loss = train_step(network, optimiser, train, rows, job.roles, config, randomness, job.steps)
-            total += loss
-            tracer.step(network, loss, rate)
+        stepper.begin(order, draws, rates)
+        for i, rate in enumerate(rates):
+            stepper.take()
+            tracer.step(network, stepper.loss, rate)
             # Reading the loss waits for a GPU, so it is read now and then.
             if i % 10 == 9 or i == per_epoch - 1:
-                mean_loss = float(total) / (i + 1)
+                mean_loss = float(stepper.total) / (i + 1)
                 if not math.isfinite(mean_loss):
                     raise TrainingError(f"{where}: the loss became {mean_loss}; lower learning_rate")
                 progress.step(batch * (i % 10 + 1), mean_loss)
@@ -258,7 +284,7 @@ def _epoch(
         raise TrainingError(f"{where}: {error}") from None
     validated = time.perf_counter()
     score = job.selection.score(aucs)
-    return EpochRecord(epoch, mean_loss, score, trained - started, validated - trained, per_epoch * batch)
+    return EpochRecord(epoch, mean_loss, score, trained - started, validated - trained, order.numel())
 
 
 def _set_mode(network: Network, *, frozen: bool) -> None:
@@ -277,27 +303,6 @@ def _seeded(device: torch.device, *names: object) -> Iterator[None]:
             with torch.cuda.device(device):
                 torch.cuda.manual_seed(seed)
         yield
-
-
-def train_step(
-    network: Network,
-    optimiser: torch.optim.Optimizer,
-    train: DeviceImages,
-    rows: Tensor,
-    roles: Sequence[str],
-    config: StageConfig,
-    randomness: torch.Generator,
-    steps: Steps = HONEST,
-) -> Tensor:
-    """Take one step on the images in ``rows`` of ``train``; return the loss, on the device and detached."""
-    images = steps.augment(to_float(train.pixels[rows]), config.augmentation, randomness)
-    with autocast(images.device, config.precision):
-        logits = network(images, roles)
-    loss = steps.loss(logits, train.labels[rows])
-    optimiser.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
-    optimiser.step()
-    return loss.detach()
 
 
 def validation_aucs(
@@ -350,20 +355,6 @@ def _load_state(network: Network, state: Mapping[str, Tensor], source: str) -> N
         # torch's first line names the class, its second what is missing.
         what = complaint(RuntimeError(str(error).partition("\n")[2] or str(error)))
         raise TrainingError(f"checkpoint {source} is of another network: {what}") from None
-
-
-def make_optimiser(network: Network, roles: Sequence[str], config: StageConfig) -> torch.optim.AdamW:
-    """Return AdamW over the trunk and the heads of ``roles``; biases and norms are not decayed."""
-    heads = [network.heads[role] for role in roles]
-    parameters = [p for module in (network.trunk, *heads) for p in module.parameters()]
-    return torch.optim.AdamW(
-        [
-            {"params": [p for p in parameters if p.ndim > 1], "weight_decay": config.weight_decay},
-            {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-        ],
-        lr=config.learning_rate,
-        fused=True,
-    )
 
 
 def _prefixed(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -26,7 +26,7 @@ from cxrbench.faults.planting import (
     without_last_batch,
     without_normalisation,
 )
-from cxrbench.training.augment import augment
+from cxrbench.training.augment import augment, draw
 from cxrbench.training.config import Augmentation
 from cxrbench.training.data import LabelledImages
 from cxrbench.training.network import Network
@@ -182,10 +182,12 @@ def test_a_kept_head_is_the_constructors():
 
 def test_a_batch_is_augmented_twice_with_draws_of_its_own_each_time():
     batch = torch.rand(2, 1, 32, 32, generator=generator("batch"))
-    found = augmented_twice(batch, Augmentation(), generator("draws"))
-    draws = generator("draws")
-    assert torch.equal(found, augment(augment(batch, Augmentation(), draws), Augmentation(), draws))
-    assert not torch.equal(found, augment(batch, Augmentation(), generator("draws")))
+    draws = draw(2, generator("draws"))
+    found = augmented_twice(batch, Augmentation(), draws)
+    once = augment(batch, Augmentation(), draws)
+    assert torch.equal(found, augment(once, Augmentation(), draws.flip(0)))
+    assert not torch.equal(found, augment(once, Augmentation(), draws))
+    assert not torch.equal(found, once)
 
 
 def test_a_part_alone_can_be_inverted(data, random):

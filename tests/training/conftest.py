@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 import torch
@@ -15,17 +16,33 @@ import torch
 from cxrbench.training.checkpoints import TrainedStage
 
 
-@pytest.fixture(scope="session")
-def easy() -> Iterator[ModuleType]:
-    """Return ``easy_stage.py`` as a module; it is loaded by its path because tests are no package."""
-    spec = importlib.util.spec_from_file_location("easy_stage", Path(__file__).with_name("easy_stage.py"))
+def loaded(name: str) -> Iterator[ModuleType]:
+    """Yield the file ``name`` here as a module; it is loaded by its path because tests are no package."""
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules["easy_stage"] = module  # dataclasses look their module up there
+    sys.modules[name] = module  # dataclasses look their module up there
     spec.loader.exec_module(module)
     yield module
-    del sys.modules["easy_stage"]
+    del sys.modules[name]
+
+
+@pytest.fixture(scope="session")
+def easy() -> Iterator[ModuleType]:
+    """Return ``easy_stage.py`` as a module."""
+    yield from loaded("easy_stage")
+
+
+@pytest.fixture(scope="session")
+def _tape_module() -> Iterator[ModuleType]:
+    yield from loaded("tape")
+
+
+@pytest.fixture
+def tape(_tape_module: ModuleType) -> Any:
+    """Return what records steps on a CPU: see ``tape.py``."""
+    return _tape_module.Tape()
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +23,7 @@ from torch import Tensor
 from cxrbench.errors import TrainingError
 from cxrbench.trace.records import Moments
 from cxrbench.training import loop
+from cxrbench.training.augment import draw
 from cxrbench.training.checkpoints import StageFolder, TrainedStage, load_tensors
 from cxrbench.training.config import StageConfig
 from cxrbench.training.data import DeviceImages, LabelledImages, pool
@@ -31,15 +32,14 @@ from cxrbench.training.loop import (
     hand_on_trunk,
     learning_rate,
     load_network,
-    make_optimiser,
-    train_step,
     validation_aucs,
 )
 from cxrbench.training.network import Network
 from cxrbench.training.predict import predict_logits
 from cxrbench.training.seeds import derive_seed, generator
 from cxrbench.training.selection import BestValidationAuc, macro_auc
-from cxrbench.training.steps import Steps, masked_loss
+from cxrbench.training.stepper import Stepper, make_optimiser
+from cxrbench.training.steps import masked_loss
 from cxrbench.training.tracer import IMAGES
 
 CPU = torch.device("cpu")
@@ -173,42 +173,6 @@ def test_where_all_is_known_it_is_the_plain_mean(batch: tuple[int, int, int, flo
     assert float(masked_loss(logits, labels)) == pytest.approx(float(plain), rel=1e-5)
 
 
-# -- one step
-
-
-@pytest.fixture
-def network() -> Network:
-    return Network("densenet121", {"a": 1, "b": 2, "c": 1}, seed=0)
-
-
-def test_the_optimiser_holds_the_trunk_and_the_named_heads_and_decays_only_weights(network: Network) -> None:
-    optimiser = make_optimiser(network, ["a", "b"], StageConfig(weight_decay=0.3))
-    names = {parameter: name for name, parameter in network.named_parameters()}
-    decayed, plain = ({names[p] for p in group["params"]} for group in optimiser.param_groups)
-    assert [group["weight_decay"] for group in optimiser.param_groups] == [0.3, 0.0]
-    assert decayed | plain == {name for name in names.values() if not name.startswith("heads.c.")}
-    assert {"trunk.conv0.weight", "heads.a.weight", "heads.b.weight"} <= decayed
-    assert {"trunk.norm0.weight", "trunk.norm0.bias", "heads.a.bias", "heads.b.bias"} <= plain
-    assert all(name.endswith("weight") and "norm" not in name for name in decayed)
-
-
-def test_one_step_lowers_the_loss_of_its_images_and_leaves_other_heads(
-    easy: ModuleType, network: Network
-) -> None:
-    settings = easy.config(epochs=1)
-    train = pool({"a": easy.images(8, 0), "b": easy.images(8, 1, labels=2)}, ["a", "b"], CPU)
-    optimiser = make_optimiser(network, ["a", "b"], settings)
-    before = network.heads["c"].weight.clone()
-    network.train()
-    rows = torch.arange(16)
-    losses = [
-        train_step(network, optimiser, train, rows, ["a", "b"], settings, generator(0)) for _ in range(4)
-    ]
-    assert float(losses[-1]) < float(losses[0])
-    assert not losses[0].requires_grad
-    assert torch.equal(network.heads["c"].weight, before)
-
-
 # -- what a job must have
 
 
@@ -313,23 +277,24 @@ def steps_taken(easy: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     def taken(job: Job) -> list[tuple[list[int], float, float]]:
         steps = []
 
-        def noted(
-            network: Network,  # noqa: ARG001
-            optimiser: torch.optim.Optimizer,
-            train: DeviceImages,  # noqa: ARG001
-            rows: Tensor,
-            roles: Sequence[str],  # noqa: ARG001
-            config: StageConfig,  # noqa: ARG001
-            randomness: torch.Generator,
-            by: Steps,  # noqa: ARG001
-        ) -> Tensor:
-            rates = {group["lr"] for group in optimiser.param_groups}
-            assert len(rates) == 1
-            steps.append((rows.tolist(), float(torch.rand(1, generator=randomness)), rates.pop()))
-            return torch.tensor(0.5)
+        class Noted:
+            device = CPU
+
+            def __init__(
+                self, network: Network, optimiser: object, train: DeviceImages, *_: object, **__: object
+            ):
+                self.network, self.optimiser, self.train = network, optimiser, train
+                self.total = self.loss = torch.tensor(0.5)
+                self.parts, self.compile_seconds, self.refused = 1, 0.0, ""
+
+            def begin(self, order: Tensor, draws: Tensor, rates: list[float]) -> None:
+                steps.extend(zip(order.tolist(), draws[:, 0, 0].tolist(), rates, strict=True))
+
+            def take(self) -> None:
+                pass
 
         with monkeypatch.context() as patch:
-            patch.setattr(loop, "train_step", noted)
+            patch.setattr(loop, "Stepper", Noted)
             patch.setattr(loop, "writing_tensors", lambda *_: nullcontext("0" * 64))
             patch.setattr(loop, "write_tensors", lambda *_: None)
             patch.setattr(easy.KeepingFolder, "finish", lambda *_: None)
@@ -616,7 +581,7 @@ def test_training_images_of_one_class_are_refused_before_training(easy: ModuleTy
     ],
     ids=lambda fault: type(fault).__name__,
 )
-@pytest.mark.parametrize("where", ["pool", "train_step", "make_optimiser", "predict_logits"])
+@pytest.mark.parametrize("where", ["pool", "Stepper", "make_optimiser", "predict_logits"])
 def test_too_little_memory_is_one_line_that_says_what_to_make_smaller(
     easy: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: Exception, where: str
 ) -> None:
@@ -636,10 +601,10 @@ def test_too_little_memory_is_one_line_that_says_what_to_make_smaller(
 def test_another_runtime_error_is_not_taken_for_too_little_memory(
     easy: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def wrong(*_: object) -> None:
+    def wrong(*_: object, **__: object) -> None:
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
 
-    monkeypatch.setattr(loop, "train_step", wrong)
+    monkeypatch.setattr(loop, "Stepper", wrong)
     with pytest.raises(RuntimeError, match="mat1"):
         easy.train(tmp_path, easy.job(easy.config()))
 
@@ -683,15 +648,15 @@ def test_the_trace_by_hand(easy: ModuleType, tmp_path: Path) -> None:
     assert trace.before.heads == pytest.approx(norm(network.heads.parameters()), rel=1e-12)
     train = pool(job.train, job.roles, CPU)
     randomness = generator(job.seed, job.name, "epoch", 0)
-    order = torch.randperm(32, generator=randomness)
+    order = torch.randperm(32, generator=randomness).view(4, 8)
+    draws = torch.stack([draw(8, randomness) for _ in range(4)])
     network.train()
-    for step, taken in enumerate(trace.steps[:4]):
-        rate = learning_rate(step, 8, settings)
-        for group in optimiser.param_groups:
-            group["lr"] = rate
-        rows = order[step * 8 : step * 8 + 8]
-        loss = train_step(network, optimiser, train, rows, job.roles, settings, randomness)
-        assert (taken.loss, taken.learning_rate) == (float(loss), rate)
+    stepper = Stepper(network, optimiser, train, job.roles, settings)
+    rates = [learning_rate(step, 8, settings) for step in range(4)]
+    stepper.begin(order, draws, rates)
+    for taken, rate in zip(trace.steps, rates, strict=False):
+        stepper.take()
+        assert (taken.loss, taken.learning_rate) == (float(stepper.loss), rate)
         assert taken.gradient_norm == pytest.approx(norm(p.grad for p in network.parameters()), rel=1e-6)
         assert taken.gradient_norm > 0
 
