@@ -17,6 +17,7 @@ from cxrbench.datasets.folder import FolderCohort, shortened
 from cxrbench.datasets.tables import sexes, views
 from cxrbench.errors import RadiographError
 from cxrbench.radiograph import MAX_PIXELS, Header, picture_faults, read_header, read_shown
+from cxrbench.text import one_line
 
 _FEW = 20
 
@@ -138,7 +139,7 @@ def problems(counts: Counts, broken: Sequence[Reading], *, allow_missing: bool) 
             f"listed images that are not here: {len(counts.missing):,} ({shortened(counts.missing)}); "
             "complete the folder, or pass --allow-missing where it is meant to be incomplete"
         )
-    return lines + [f"{reading.path}: {reading.error}" for reading in broken]
+    return lines + [f"{one_line(reading.path)}: {reading.error}" for reading in broken]
 
 
 def remaining(counts: Counts) -> list[tuple[str, int, int]]:

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from collections.abc import Callable, Mapping
@@ -276,6 +277,9 @@ def parse_profile(text: str, where: str) -> Profile:
     except tomllib.TOMLDecodeError as error:
         raise ProfileError(f"profile {where}: not TOML: {error}") from None
     where = f"profile {where}"
+    # No path, name or label has one.
+    if "\\u0000" in json.dumps(toml, default=str):
+        raise ProfileError(f"{where}: a text in it holds a NUL character; take it out")
     refuse_unknown(toml, ["study", "roles", "stages", "schemes", "targets"], where)
     for table in ("study", "roles", "stages"):
         if not isinstance(toml.get(table), dict) or not toml[table]:

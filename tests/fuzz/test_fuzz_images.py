@@ -80,6 +80,11 @@ def test_a_few_hundred_mutations(whole):
     assert all(tally[f"{kind} refused"] > 0 for kind in ("dcm", "png", "jpg"))
 
 
+@pytest.mark.slow
+def test_some_hundred_mutations_more(whole):
+    fuzz(whole, 8, 900)
+
+
 @pytest.mark.nightly
 @pytest.mark.parametrize("seed", range(2, 8))
 def test_thousands_of_mutations(seed, whole):

@@ -35,6 +35,11 @@ def test_some_dozens_of_mutations(tmp_path):
     assert {name.split()[1] for name in tally} == {"read", "refused"}
 
 
+@pytest.mark.slow
+def test_some_hundred_mutations(tmp_path):
+    fuzz(tmp_path, 8, 200)
+
+
 @pytest.mark.nightly
 @pytest.mark.parametrize("seed", range(2, 8))
 def test_a_thousand_mutations(seed, tmp_path):

@@ -27,6 +27,11 @@ def test_a_hundred_mutations(tmp_path):
     assert tally["toml used"] > 0
 
 
+@pytest.mark.slow
+def test_some_hundred_mutations(tmp_path):
+    sound(fuzz_texts.run(8, 300, tmp_path))
+
+
 @pytest.mark.nightly
 @pytest.mark.parametrize("seed", range(2, 4))
 def test_a_thousand_mutations(seed, tmp_path):
