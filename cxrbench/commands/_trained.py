@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from cxrbench.commands._numbers import whole_number
+from cxrbench.commands._paths import PLACE
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -17,7 +17,7 @@ def trained_options(function: F) -> F:
     """Add the argument TRAINED and the options that choose among a study's networks."""
     for option in reversed(
         [
-            click.argument("trained", type=click.Path(path_type=Path)),
+            click.argument("trained", type=PLACE),
             click.option("--scheme", help="Of a study.  [default: that of the best validation AUC]"),
             click.option(
                 "--seed", type=whole_number, help="Of the scheme.  [default: that of the best validation AUC]"

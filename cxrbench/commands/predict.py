@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import click
 
 from cxrbench.commands._errors import UserError, user_errors
+from cxrbench.commands._paths import PLACE
 from cxrbench.commands._predictions import echo_json
 from cxrbench.commands._trained import trained_options
 
 
 @click.command("predict")
 @trained_options
-@click.argument("images", type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="The prediction file (CSV).")
+@click.argument("images", type=PLACE)
+@click.option("--out", type=PLACE, required=True, help="The prediction file (CSV).")
 @click.option(
     "--on-bad",
     type=click.Choice(["stop", "leave-out"]),
@@ -33,7 +35,7 @@ from cxrbench.commands._trained import trained_options
 @click.option(
     "--max-pixels",
     type=click.IntRange(min=1),
-    help="Pixels of the largest picture that is decoded.  [default: 67,108,864]",
+    help="Pixels of the largest picture that is decoded.  [default: the study's]",
 )
 @click.option("--gpu", is_flag=True, help="Predict on the GPU; fails where CUDA is missing.")
 @click.option("--json", "as_json", is_flag=True, help="Say in JSON what was done.")
@@ -60,7 +62,9 @@ def command(
     Where ids are hashed, private/OUT says whose each hash is. What could not be read is listed on standard
     error.
     """
+    from cxrbench.report.text import decimal, interval
     from cxrbench.study.privacy import FOLDER, VARIABLE, hash_ids, key_of_variable
+    from cxrbench.study.progress import Bars
     from cxrbench.text import one_line, plural
     from cxrbench.training.device import choose_device
     from cxrbench.use.images import new_images
@@ -69,7 +73,7 @@ def command(
 
     device = choose_device(gpu)
     found = find_trained(trained, scheme, seed, fold)
-    new = new_images(images, found.label, links=links, max_pixels=max_pixels or 0)
+    new = new_images(images, found.label, links=links, max_pixels=max_pixels or found.max_pixels)
     cohort = new.cohort
     paths = dict(zip(cohort.table["image_id"], cohort.table["path"].map(one_line), strict=True))
     if not out.parent.is_dir():
@@ -80,7 +84,8 @@ def command(
             f"the ids of your images are written as keyed hashes: set {VARIABLE} to a secret of yours (keep "
             "it, to compare with later files), or give --ids plain"
         )
-    scored = score(found, cohort, device, out.parent)
+    with Bars().task("reading", len(cohort)) as step:
+        scored = score(found, cohort, device, out.parent, step)
     for bad in scored.refused:
         click.echo(f"cannot be read: {paths[bad.image_id]}: {bad.reason}", err=True)
     if scored.refused and on_bad == "stop":
@@ -92,6 +97,8 @@ def command(
     ids_of = written.table.set_axis(cohort.table["image_id"])[["image_id", "patient_id"]]
     write_scores(out, scored, found.label, ids_of, patients=new.patients)
     chosen = found.study.chosen if found.study else ""
+    # In a cross-validation the AUC is that of all folds' networks.
+    curve = found.study.seed.curve if found.study and not found.study.fold else None
     known = scored.table[found.label].notna()
     if as_json:
         echo_json(
@@ -99,7 +106,9 @@ def command(
                 "network": str(found),
                 "chosen": chosen or None,
                 "stage": found.folder.key,
+                "synthetic": found.synthetic,
                 "label": found.label,
+                "test_auc": None if curve is None else asdict(curve),
                 "predictions": str(out),
                 "images": len(scored.table),
                 "labelled": int(known.sum()),
@@ -119,6 +128,10 @@ def command(
         )
         return
     click.echo(f"{found}" + (f": the {chosen}" if chosen else ""))
+    if curve:
+        click.echo(f"test AUC in its study: {decimal(curve.auc)} {interval(curve.ci_low, curve.ci_high)}")
+    if found.synthetic:
+        click.echo("It was trained on synthetic radiographs: its score of a film means nothing.", err=True)
     for note in found.notes:
         click.echo(f"note: {note}; scores may differ from the study's")
     for image, faults in scored.odd.items():

@@ -148,7 +148,17 @@ class _MeanFloat32(nn.Module):
 
 
 def _without_last_layer(model: nn.Module, name: str) -> tuple[nn.Module, int]:
-    """Return ``model`` with its last layer, linear on ImageNet's classes, taken off, and that one's inputs.
+    """Return ``model`` without its last layer, and that one's inputs; raises as :func:`last_linear`."""
+    place, last = last_linear(model, name)
+    model.set_submodule(place, nn.Identity())
+    pooling = getattr(model, "avgpool", None)
+    if isinstance(pooling, nn.AdaptiveAvgPool2d) and pooling.output_size in (1, (1, 1)):
+        model.set_submodule("avgpool", _MeanFloat32())
+    return model, last.in_features
+
+
+def last_linear(model: nn.Module, name: str) -> tuple[str, nn.Linear]:
+    """Return the name and the last layer of torchvision's ``model``, linear on ImageNet's classes.
 
     Raises
     ------
@@ -162,11 +172,7 @@ def _without_last_layer(model: nn.Module, name: str) -> tuple[nn.Module, int]:
             f"({type(last).__name__}), so that its head cannot be taken off; choose another, or give "
             "a trunk of your own as module:function"
         )
-    model.set_submodule(place, nn.Identity())
-    pooling = getattr(model, "avgpool", None)
-    if isinstance(pooling, nn.AdaptiveAvgPool2d) and pooling.output_size in (1, (1, 1)):
-        model.set_submodule("avgpool", _MeanFloat32())
-    return model, last.in_features
+    return place, last
 
 
 def _timm(name: str) -> Architecture:

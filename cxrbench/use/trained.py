@@ -68,6 +68,17 @@ class TrainedNetwork:
     temperature: Temperature | None
     notes: tuple[str, ...] = ()
 
+    @property
+    def synthetic(self) -> bool | None:
+        """Whether it was trained on synthetic radiographs; None where that is not known."""
+        return self.study.study.results.synthetic if self.study else None
+
+    @property
+    def max_pixels(self) -> int:
+        """Of the largest picture that its study decoded; 0 for the reader's own limit."""
+        roles = self.study.study.results.settings.get("roles", {}) if self.study else {}
+        return int(roles.get(self.role, {}).get("max_pixels", 0))
+
     def load(self, device: torch.device) -> Network:
         """Return the network on ``device``, its parameters' hash checked.
 

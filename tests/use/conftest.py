@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,10 +21,14 @@ FILMS = 40
 
 @dataclass(frozen=True)
 class Films:
-    """A study of PNG films, and where its films lie. Half of the films have a bright spot: the positive."""
+    """A study of PNG films, and where its films lie. Half of the films have a bright spot: the positive.
+
+    changes: of the tiny study's profile.
+    """
 
     folder: Path
     study: FinishedStudy
+    changes: dict[str, Any]
 
     @property
     def out(self) -> Path:
@@ -46,8 +51,11 @@ def films(tmp_path_factory) -> Films:
     changes = {
         **tiny_study.MANIFEST,
         "study.image_size": 32,
+        "study.network": "resnet18",
         "study.seeds": [0, 1],
         "study.on_leak": "drop-train",
+        # As exported files compute, so that scores can be compared.
+        "stages.default.precision": "float32",
         "targets": None,
     }
     study = run_study(
@@ -58,4 +66,4 @@ def films(tmp_path_factory) -> Films:
         devices=(torch.device("cpu"),),
         progress=Silent(),
     )
-    return Films(folder, study)
+    return Films(folder, study, changes)

@@ -10,12 +10,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import tiny_study
+import torch
 from click.testing import CliRunner
 
 from cxrbench.cli import main
 from cxrbench.records import read_record
 from cxrbench.statistics.predictions import read_predictions
 from cxrbench.statistics.temperature import at_temperature, fit_temperature
+from cxrbench.study.progress import Silent
+from cxrbench.study.run import run_study
 from cxrbench.study.temperatures import FILE, Temperature
 from cxrbench.use.trained import find_trained
 
@@ -184,3 +188,33 @@ def test_a_changed_stage_file_is_refused(films, tmp_path):
     result = predict(copy, films.folder, "--out", tmp_path / "s.csv", "--ids", "plain")
     assert result.exit_code == 2
     assert "was changed after it was written" in result.stderr
+
+
+def test_a_network_that_has_seen_drawings_only_says_so(tiny, films, tmp_path):
+    arguments = (tiny.out, films.folder / "film-3.png", "--ids", "plain", "--out", tmp_path / "s.csv")
+    assert "its score of a film means nothing" in predict(*arguments).stderr
+    assert json.loads(predict(*arguments, "--json").stdout)["synthetic"] is True
+    assert json.loads(predict(films.out, *arguments[1:], "--json").stdout)["synthetic"] is False
+
+
+@pytest.mark.slow
+def test_each_fold_has_its_own_network_and_temperature(films, tmp_path):
+    covid = {"dataset": "manifest", "folds": 3, "options": {"file": "covid.csv", "labels": ["COVID-19"]}}
+    profile = tiny_study.profile({**films.changes, "study.seeds": [0], "roles.covid": covid})
+    cpu = (torch.device("cpu"),)
+    out = tmp_path / "study"
+    run_study(profile, out, data_root=films.folder, schemes=("control",), devices=cpu, progress=Silent())
+    temperatures = set()
+    for fold in (1, 2, 3):
+        own = rows(out / f"predictions/seed-0/fold-{fold}/test/control.csv")
+        table = tmp_path / "films.csv"
+        pd.DataFrame({"path": [row["image_id"] for row in own]}).to_csv(table, index=False)
+        for row in own:
+            shutil.copy(films.folder / row["image_id"], tmp_path)
+        result = predict(out, table, "--fold", fold, "--ids", "plain", "--out", tmp_path / "s.csv", "--json")
+        assert result.exit_code == 0, result.output
+        assert [row["score"] for row in rows(tmp_path / "s.csv")] == [row["score"] for row in own]
+        said = json.loads(result.stdout)
+        assert said["network"].endswith(f"fold {fold}")
+        temperatures.add(said["temperature"])
+    assert len(temperatures) == 3
