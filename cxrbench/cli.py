@@ -18,6 +18,7 @@ _COMMANDS = {
     "study": "cxrbench.commands.study",
     "calibrate": "cxrbench.commands.calibrate",
     "predict": "cxrbench.commands.predict",
+    "export": "cxrbench.commands.export",
     "evaluate": "cxrbench.commands.evaluate",
     "compare": "cxrbench.commands.compare",
     "power": "cxrbench.commands.power",
@@ -25,6 +26,7 @@ _COMMANDS = {
     "baseline": "cxrbench.commands.baseline",
     "gate": "cxrbench.commands.gate",
     "trace": "cxrbench.commands.trace",
+    "doctor": "cxrbench.commands.doctor",
 }
 
 

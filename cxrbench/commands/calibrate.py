@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import click
 
 from cxrbench.commands._errors import goes_on, user_errors
 from cxrbench.commands._paths import PLACE
+from cxrbench.commands._predictions import echo_json
 from cxrbench.commands._seeds import seeds as seeds_option
 from cxrbench.errors import CxrbenchError
 
@@ -85,6 +87,7 @@ def _aims(
 @click.option("--data-root", type=PLACE, help="The folder that holds the data sets.")
 @click.option("--jobs", type=int, default=1, show_default=True, help="Seeds that run at a time.")
 @click.option("--gpu", is_flag=True, help="Train on the GPU; fails where CUDA is missing.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of the summary.")
 @goes_on
 @user_errors
 def command(
@@ -98,6 +101,7 @@ def command(
     data_root: Path | None,
     jobs: int,
     gpu: bool,
+    as_json: bool,
 ) -> None:
     """Calibrate PROFILE: fit the swept knobs to the aims, run all seeds there, write the targets.
 
@@ -134,5 +138,9 @@ def command(
     )
     calibration = calibrate(request)
     paths = write(calibration)
+    if as_json:
+        targets = {name: asdict(target) for name, target in calibration.targets.items()}
+        echo_json({"targets": targets, "files": [str(path) for path in paths]})
+        return
     click.echo(summary(calibration))
     click.echo("\n".join(f"{path}" for path in paths))

@@ -24,6 +24,7 @@ from cxrbench.commands._seeds import seeds as seeds_option
 @click.option("--seeds", callback=seeds_option, help="Training seeds instead of the profile's.")
 @click.option("--gpu", is_flag=True, help="Train on the GPU; fails where CUDA is missing.")
 @click.option("--quiet", is_flag=True, help="No progress bars.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of the table.")
 @user_errors
 def command(
     profile_name: str,
@@ -33,13 +34,14 @@ def command(
     seeds: tuple[int, ...],
     gpu: bool,
     quiet: bool,
+    as_json: bool,
 ) -> None:
     """Run a profile's study, then plant one fault after another into one scheme's target stage.
 
     Each fault costs one training of that stage per seed. The table is shown, and written to OUT as
     sensitivity.json and sensitivity.md.
     """
-    from cxrbench.faults.records import as_json
+    from cxrbench.faults import records
     from cxrbench.faults.run import check_one_split, measure
     from cxrbench.files import write_text_atomic
     from cxrbench.report.faults import faults_markdown, faults_text
@@ -63,6 +65,7 @@ def command(
         progress=progress,
     )
     found = measure(profile, study, data_root=data_root, device=devices[0], progress=progress)
-    write_text_atomic(out / "sensitivity.json", as_json(found))
+    text = records.as_json(found)
+    write_text_atomic(out / "sensitivity.json", text)
     write_text_atomic(out / "sensitivity.md", faults_markdown(found))
-    click.echo(faults_text(found))
+    click.echo(text if as_json else faults_text(found))

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from cxrbench.commands._errors import goes_on, user_errors
 from cxrbench.commands._paths import PLACE
+from cxrbench.commands._predictions import echo_json
 from cxrbench.commands._seeds import seeds as seeds_option
+
+if TYPE_CHECKING:
+    from cxrbench.study.finished import FinishedStudy
 
 
 @click.command("study")
@@ -39,6 +45,7 @@ from cxrbench.commands._seeds import seeds as seeds_option
     "--cluster", metavar="ADDRESS", help="Train on a Dask cluster: tcp://HOST:PORT, or its scheduler.json."
 )
 @click.option("--quiet", is_flag=True, help="No progress bars.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of the table.")
 @click.option("--report/--no-report", default=True, help="Write the HTML report to OUT/report.")
 @goes_on
 @user_errors
@@ -55,6 +62,7 @@ def command(
     devices: str | None,
     cluster: str | None,
     quiet: bool,
+    as_json: bool,
     report: bool,
 ) -> None:
     """Train and test the schemes of a profile; what is there already is not done again."""
@@ -80,8 +88,41 @@ def command(
         cluster=cluster,
         progress=Silent() if quiet else Bars(),
     )
-    click.echo(scheme_table(finished.results))
+    page = None
     if report:
         from cxrbench.report import write_report
 
-        click.echo(f"report: {write_report(finished, out / 'report')}")
+        page = write_report(finished, out / "report")
+    if as_json:
+        echo_json(_summary(finished, page))
+        return
+    click.echo(scheme_table(finished.results))
+    if page:
+        click.echo(f"report: {page}")
+
+
+def _summary(finished: FinishedStudy, page: Path | None) -> dict[str, Any]:
+    """Return the table of the schemes, and where the rest lies."""
+    from cxrbench.study.results import RESULTS
+
+    results = finished.results
+    return {
+        "profile": results.profile,
+        "synthetic": results.synthetic,
+        "seeds": list(results.seeds),
+        "images": results.n_images,
+        "schemes": [
+            {
+                "name": scheme.name,
+                "notation": scheme.notation,
+                "auc": scheme.auc,
+                "ci_low": scheme.ci_low,
+                "ci_high": scheme.ci_high,
+                "verdict": asdict(scheme.verdict),
+                "train_seconds": scheme.train_seconds,
+            }
+            for scheme in results.schemes
+        ],
+        "results": str(finished.folder / RESULTS),
+        "report": str(page) if page else None,
+    }

@@ -6,13 +6,15 @@ import json
 import subprocess
 import sys
 
+import click
 import pytest
+from click.shell_completion import ShellComplete
 from click.testing import CliRunner
 
 from cxrbench.cli import main
 from cxrbench.study.profile import profile_names
 
-COMMANDS = ("schemes", "profiles", "data", "study", "calibrate", "evaluate", "compare", "baseline", "gate")
+COMMANDS = tuple(main.list_commands(click.Context(main)))
 
 
 def test_help_names_every_command_and_imports_nothing_heavy():
@@ -35,6 +37,12 @@ def test_every_command_has_help(command):
     result = CliRunner().invoke(main, [command, "--help"])
     assert result.exit_code == 0
     assert result.output.startswith("Usage:")
+
+
+def test_commands_and_choices_complete_in_a_shell():
+    complete = ShellComplete(main, {}, "cxrbench", "_CXRBENCH_COMPLETE")
+    assert [item.value for item in complete.get_completions([], "exp")] == ["export"]
+    assert [item.value for item in complete.get_completions(["export", "--format"], "o")] == ["onnx"]
 
 
 def test_the_six_schemes_need_ten_stage_runs():
@@ -107,5 +115,8 @@ def test_a_study_ends_in_a_table_and_a_report(tmp_path, tiny_text):
     result = CliRunner().invoke(main, arguments)
     assert result.exit_code == 0, result.output
     assert "init > covid" in result.output
+    said = json.loads(CliRunner().invoke(main, [*arguments, "--json"]).stdout)
+    assert [scheme["notation"] for scheme in said["schemes"]] == ["init > covid"]
+    assert said["results"] == str(out / "results.json")
     assert (out / "report" / "index.html").read_text().startswith("<!DOCTYPE html>")
     assert json.loads((out / "results.json").read_text())["profile"] == "tiny"

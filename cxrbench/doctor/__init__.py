@@ -1,0 +1,1 @@
+"""What is here, what is missing, and what to expect of this machine: ``cxrbench doctor``."""
