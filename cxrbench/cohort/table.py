@@ -73,6 +73,20 @@ class BatchSource(Protocol):
 
 
 @runtime_checkable
+class SizedSource(Protocol):
+    """A pixel source whose files have a height and a width of their own."""
+
+    def shape(self, index: int) -> tuple[int, int]:
+        """Return height and width of image ``index`` as stored, without decoding it.
+
+        Raises
+        ------
+        RadiographError: the file's header gives none.
+        """
+        ...
+
+
+@runtime_checkable
 class VersionedSource(Protocol):
     """A pixel source whose pixels also depend on the software that reads them."""
 
@@ -295,22 +309,30 @@ class FilePixels:
 
     Files are opened only by :meth:`read`; :meth:`fingerprint` asks the file system for sizes and times.
     Pictures of more than ``max_pixels`` are refused before they are decoded (0: the reader's own limit).
+    ``crop``: whether dark and white borders around the film are cut off.
     """
 
     root: Path
     paths: tuple[str, ...]
     max_pixels: int = 0
+    crop: bool = False
 
     def read(self, index: int, size: int) -> npt.NDArray[np.uint8]:
         # Imported here so that a table can be made, checked and split without the image libraries.
         from cxrbench.radiograph import MAX_PIXELS, read_square
 
-        return read_square(self.root / self.paths[index], size, self.max_pixels or MAX_PIXELS)
+        path = self.root / self.paths[index]
+        return read_square(path, size, self.max_pixels or MAX_PIXELS, crop=self.crop)
+
+    def shape(self, index: int) -> tuple[int, int]:
+        from cxrbench.radiograph import read_shape
+
+        return read_shape(self.root / self.paths[index])
 
     def fingerprint(self) -> str:
         import hashlib
 
-        digest = hashlib.sha256()
+        digest = hashlib.sha256(b"cropped to the film\n" if self.crop else b"")
         for path in self.paths:
             try:
                 stat = (self.root / path).stat()
@@ -330,3 +352,11 @@ class FilePixels:
             with contextlib.suppress(PackageNotFoundError):
                 found[name] = version(name)
         return found
+
+
+def cropped(cohort: Cohort) -> Cohort:
+    """Return ``cohort`` with its files read without dark and white borders; others stay as they are."""
+    source, positions = resolve(cohort.pixels, len(cohort))
+    if not isinstance(source, FilePixels):
+        return cohort
+    return replace(cohort, pixels=_Subset(replace(source, crop=True), positions))

@@ -175,6 +175,7 @@ def load(
     device: str = "cpu",
     links: bool = False,
     max_pixels: int = 0,
+    crop: bool = False,
     **options: Any,
 ) -> Cohort:
     """Read the data set ``name`` in the folder ``root``, or generate it. No image is opened.
@@ -185,6 +186,7 @@ def load(
     seed, device: of generated images, and where they are drawn; others have no use for them.
     links: whether files may be links that lead out of the folder.
     max_pixels: pictures of more are refused before they are decoded (0: the reader's own limit).
+    crop: whether dark and white borders around the film are cut off.
     options: what the adapter takes, such as ``labels`` and ``file`` for ``manifest``.
 
     Raises
@@ -210,8 +212,8 @@ def load(
 
     cohort = found.loader(root, **options)
     check_files(root, cohort.table["path"], links=links)
-    if max_pixels and isinstance(cohort.pixels, FilePixels):
-        cohort = replace(cohort, pixels=replace(cohort.pixels, max_pixels=max_pixels))
+    if (max_pixels or crop) and isinstance(cohort.pixels, FilePixels):
+        cohort = replace(cohort, pixels=replace(cohort.pixels, max_pixels=max_pixels, crop=crop))
     return cohort
 
 

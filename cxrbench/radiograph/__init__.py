@@ -6,10 +6,22 @@
 >>> picture_faults(read_shown("film.dcm"))  # () where the picture may be a radiograph
 """
 
-from cxrbench.radiograph.header import Header, read_header
+from cxrbench.radiograph.film import Box, film_box
+from cxrbench.radiograph.header import Header, read_header, read_shape
 from cxrbench.radiograph.plausible import picture_faults
 from cxrbench.radiograph.reader import read, read_shown
 from cxrbench.radiograph.refusal import MAX_PIXELS
 from cxrbench.radiograph.square import read_square
 
-__all__ = ["MAX_PIXELS", "Header", "picture_faults", "read", "read_header", "read_shown", "read_square"]
+__all__ = [
+    "MAX_PIXELS",
+    "Box",
+    "Header",
+    "film_box",
+    "picture_faults",
+    "read",
+    "read_header",
+    "read_shape",
+    "read_shown",
+    "read_square",
+]

@@ -63,6 +63,34 @@ def read_header(path: Path | str) -> Header:
     return Header(view or None, sex or None, age_in_years(age))
 
 
+def read_shape(path: Path | str) -> tuple[int, int]:
+    """Return height and width in pixels as stored, from the file's header.
+
+    Raises
+    ------
+    RadiographError: missing or empty file, or a header that gives no size.
+    """
+    path = Path(path)
+    with needs_extra(path):
+        from PIL import Image
+
+        if not is_dicom(path):
+            try:
+                with Image.open(path, formats=("PNG", "JPEG")) as image:
+                    return image.height, image.width
+            except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+                raise RadiographError(path, "its header gives no size") from error
+        from cxrbench.radiograph.dicom import open_dataset
+
+    with quiet_libraries():
+        try:
+            dataset = open_dataset(path, MAX_PIXELS, pixels=False)
+            return int(dataset["Rows"].value), int(dataset["Columns"].value)
+        # As in decoding: pydicom raises whatever a broken file leads it to.
+        except Exception as error:
+            raise RadiographError(path, "its header gives no size") from error
+
+
 def age_in_years(text: str) -> float:
     """Return an age in years from ``077Y``, ``77``, ``6M``, ``3W`` or ``12D``.
 

@@ -7,11 +7,14 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from cxrbench.radiograph.film import film_box
 from cxrbench.radiograph.reader import decode, needs_extra
 from cxrbench.radiograph.refusal import MAX_PIXELS
 
 
-def read_square(path: Path | str, size: int, max_pixels: int = MAX_PIXELS) -> npt.NDArray[np.uint8]:
+def read_square(
+    path: Path | str, size: int, max_pixels: int = MAX_PIXELS, *, crop: bool = False
+) -> npt.NDArray[np.uint8]:
     """Read a radiograph as a square of 8-bit pixels, bright where the body is dense.
 
     The middle is cropped to a square of the shorter side, then resized: the field's habit (``XRayCenterCrop``
@@ -26,6 +29,7 @@ def read_square(path: Path | str, size: int, max_pixels: int = MAX_PIXELS) -> np
     path: the file.
     size: side of the square in pixels.
     max_pixels: a picture of more is refused before anything of it is decoded.
+    crop: whether dark and white borders are cut off first (:mod:`cxrbench.radiograph.film`).
 
     Returns
     -------
@@ -39,7 +43,10 @@ def read_square(path: Path | str, size: int, max_pixels: int = MAX_PIXELS) -> np
     if size < 1:
         raise ValueError(f"size must be at least 1 pixel, not {size}")
     # A JPEG may be decoded smaller than stored, as long as the resampling still has two pixels for one.
-    values = decode(Path(path), max_pixels, at_least=2 * size).to_8_bit()
+    values = decode(Path(path), max_pixels, at_least=(4 if crop else 2) * size).to_8_bit()
+    if crop:
+        top, bottom, left, right = film_box(values)
+        values = values[top:bottom, left:right]
     with needs_extra(Path(path)):
         from PIL import Image
 

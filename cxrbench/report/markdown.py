@@ -16,6 +16,8 @@ from cxrbench.report.content import (
     sample_text,
     short_target,
 )
+from cxrbench.report.doubt import shortcut_table, subgroup_table
+from cxrbench.report.further import further_table, own_table
 from cxrbench.report.markup import bullets, escaped, table
 from cxrbench.report.redact import without_paths
 from cxrbench.report.text import decimal, interval, p_value, seconds, signed, signed_interval
@@ -42,6 +44,15 @@ def summary(results: Results) -> str:
         blocks.append(_pairs(comparison.pairs, [pair.note or "" for pair in comparison.pairs]))
         if comparison.omnibus is not None:
             blocks.append(escaped(f"All AUCs equal: {omnibus_text(comparison.omnibus)}"))
+    for title, found in (
+        ("## Further tests", further_table(cleaned)),
+        ("## Supplemental stages on their own tests", own_table(cleaned)),
+        ("## What else could tell them apart", shortcut_table(cleaned)),
+        ("## Schemes against the control, by subgroup", subgroup_table(cleaned)),
+    ):
+        if found is not None:
+            headers, rows = found
+            blocks += [title, table(headers, ["left"] * len(headers), rows)]
     blocks.append("## Provenance")
     blocks.append(table(["", ""], ["left", "left"], [list(row) for row in provenance(cleaned)]))
     if cleaned.synthetic:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from cxrbench.report import content, text
+from cxrbench.report import content, doubt, further, text
 from cxrbench.report.figures import ReportFigure
 from cxrbench.report.redact import without_paths, without_private_settings
 from cxrbench.text import plural
@@ -87,6 +87,14 @@ def page(results: Results, figures: Sequence[ReportFigure]) -> str:
             }
             for figure in figures
         },
+        further=further.further_table(cleaned),
+        further_explained=further.EXPLAINED,
+        own=further.own_table(cleaned),
+        own_explained=further.OWN_EXPLAINED,
+        shortcuts=doubt.shortcut_table(cleaned),
+        shortcuts_explained=doubt.EXPLAINED,
+        shortcuts_left_out=doubt.left_out(cleaned.doubt) if cleaned.doubt else "",
+        subgroups=doubt.subgroup_table(cleaned),
         provenance=content.provenance(cleaned),
         settings=json.dumps(cleaned.settings, indent=2, ensure_ascii=False, default=str),
     )

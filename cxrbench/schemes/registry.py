@@ -117,7 +117,7 @@ PATHS = (
     .add("findings-pooled-pneumonia", "init > findings > pneumonia + covid")
 )
 """A second reading: two starts, ``init`` and ``init > findings``, times three second phases, the target alone
-or pooled with either supplemental set. What speaks for it is in docs/paper.md."""
+or pooled with either supplemental set. What speaks for it: docs/paper.md."""
 
 SETS: Mapping[str, Registry] = MappingProxyType({"six": SIX, "paths": PATHS})
 """The sets of schemes that ship, by the name that a profile or ``--schemes`` gives."""

@@ -114,7 +114,11 @@ def _over_sites(
         return None, None, None, None, None
     values, errors = aucs[usable], se[usable]
     effects, variances = logit(values), (errors / (values * (1 - values))) ** 2
-    found = combine_effects(effects, variances, method_re="dl", use_t=False, alpha=1 - level)
-    table = found.summary_frame(alpha=1 - level).loc["random effect"]
+    # statsmodels leaves a variance between sites below 0 as it is and weights by it, where DerSimonian and
+    # Laird take 0, which is the fixed effect.
+    with np.errstate(invalid="ignore"):
+        found = combine_effects(effects, variances, method_re="dl", use_t=False, alpha=1 - level)
+        table = found.summary_frame(alpha=1 - level)
+    table = table.loc["random effect" if found.tau2 > 0 else "fixed effect"]
     mean, low, high = (float(expit(table[column])) for column in ("eff", "ci_low", "ci_upp"))
     return mean, low, high, math.sqrt(max(0.0, float(found.tau2))), max(0.0, float(found.i2))

@@ -1,4 +1,4 @@
-"""The cohort that plays a role: from a folder under the data root, or generated."""
+"""The cohort of a role or of a further test: from a folder under the data root, or generated."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from cxrbench.cohort.table import Cohort
 from cxrbench.datasets import adapter, discover, load
 from cxrbench.datasets.vocabulary import find_label
 from cxrbench.errors import DatasetError, ProfileError
+from cxrbench.files import digest
 from cxrbench.study.profile import Profile
 from cxrbench.text import did_you_mean
 
 
 def role_cohort(profile: Profile, role: str, data_root: Path | None, device: str = "cpu") -> Cohort:
-    """Return the cohort that plays ``role``, with the labels and the limit that the profile states.
+    """Return the cohort of ``role``, or of a further test, with the labels and the limit that it states.
 
     Parameters
     ----------
@@ -28,7 +29,7 @@ def role_cohort(profile: Profile, role: str, data_root: Path | None, device: str
     DatasetError, CohortError: the folder is not there or not as published, or no image is left of those that
         the role asks for.
     """
-    settings = profile.roles[role]
+    settings = profile.cohorts[role]
     folder = None
     if not adapter(settings.dataset).generated:
         if data_root is None:
@@ -40,10 +41,11 @@ def role_cohort(profile: Profile, role: str, data_root: Path | None, device: str
     cohort = load(
         settings.dataset,
         folder,
-        seed=profile.data_seed,
+        seed=_seed(profile, role),
         device=device,
         links=settings.links,
         max_pixels=settings.max_pixels,
+        crop=settings.crop,
         **settings.options,
     )
     if settings.patients:
@@ -52,7 +54,7 @@ def role_cohort(profile: Profile, role: str, data_root: Path | None, device: str
     chosen = {} if settings.ages == (None, None) else {"age": settings.ages}
     cohort = cohort.filter(view=settings.views or None, **chosen, **settings.where)
     where = f"profile {profile.name!r}: role {role!r}: {settings.dataset!r}"
-    asked = (profile.label,) if role == profile.target else settings.labels or cohort.labels
+    asked = (profile.label,) if is_tested(profile, role) else settings.labels or cohort.labels
     try:
         labels = {label: find_label(label, cohort.labels, settings.dataset) for label in asked}
     except DatasetError as error:
@@ -66,6 +68,16 @@ def role_cohort(profile: Profile, role: str, data_root: Path | None, device: str
     return cohort
 
 
+def _seed(profile: Profile, name: str) -> int:
+    """Return what a generated cohort is drawn with: a further test is of other patients than the roles."""
+    return int(digest([profile.data_seed, name])[:8], 16) if name in profile.tests else profile.data_seed
+
+
+def is_tested(profile: Profile, name: str) -> bool:
+    """Whether ``name`` is the target or a further test: then it has the one label that is tested."""
+    return name == profile.target or name in profile.tests
+
+
 def _decided(cohort: Cohort, profile: Profile, role: str) -> Cohort:
     """Return ``cohort`` with its uncertain labels as the role's policies say.
 
@@ -73,7 +85,7 @@ def _decided(cohort: Cohort, profile: Profile, role: str) -> Cohort:
     ------
     ProfileError: a policy for a label that the role does not have, or one that would smooth a tested label.
     """
-    policies = profile.roles[role].uncertain
+    policies = profile.cohorts[role].uncertain
     where = f"profile {profile.name!r}: role {role!r}: 'uncertain'"
     for label in policies:
         if label != "default" and label not in cohort.labels:
@@ -82,7 +94,7 @@ def _decided(cohort: Cohort, profile: Profile, role: str) -> Cohort:
                 f"(labels: {', '.join(cohort.labels)})"
             )
     policy = policies.get(profile.label, policies.get("default"))
-    if role == profile.target and cohort.uncertain and policy == "smoothed":
+    if is_tested(profile, role) and cohort.uncertain and policy == "smoothed":
         raise ProfileError(
             f"{where}: {profile.label!r} is tested, and what is smoothed is neither positive nor negative; "
             "give 'leave-out', 'zeros' or 'ones'"

@@ -17,13 +17,21 @@ from cxrbench.statistics import across_seeds, adjust_p_values, auc, compare_all
 from cxrbench.statistics.means import compare_means
 from cxrbench.statistics.operating import OperatingPoint, at_threshold, operating_points, thresholds
 from cxrbench.statistics.predictions import Predictions, join_predictions
+from cxrbench.statistics.records import Curve
+from cxrbench.statistics.seeds import SeedSpread
+from cxrbench.statistics.unpaired import Estimate, unpaired_difference
 from cxrbench.statistics.verdicts import Verdict, verdict
+from cxrbench.study.doubt import doubt, read_covariates, write_covariates
 from cxrbench.study.finished import join_curves, read_recorded
 from cxrbench.study.graph import Trained
-from cxrbench.study.predictions import Files, PredictionFile
+from cxrbench.study.own_test import OwnTestPredictions, own_results
+from cxrbench.study.predictions import Files, PredictionFile, test_part
 from cxrbench.study.prepare import Prepared, RoleData
 from cxrbench.study.profile import Profile
 from cxrbench.study.results import (
+    FurtherScheme,
+    FurtherSeed,
+    FurtherTest,
     PartResult,
     Point,
     Results,
@@ -48,7 +56,7 @@ class Outcome:
     """What a study has trained and predicted.
 
     trained: seed -> runs, one mapping, or one per fold. files: seed -> scheme -> part -> prediction file.
-    out: the study's folder. device: by what bits depend on.
+    out: the study's folder. device: by what bits depend on. own_tests: seed -> those of supplemental roles.
     """
 
     profile: Profile
@@ -59,6 +67,7 @@ class Outcome:
     files: Mapping[int, Files]
     out: Path
     device: Mapping[str, str | int]
+    own_tests: Mapping[int, Sequence[OwnTestPredictions]]
 
     def read(self, seed: int, scheme: str, part: str = "test") -> Predictions:
         """Read a prediction file."""
@@ -77,6 +86,10 @@ def evaluate(outcome: Outcome, seconds: Mapping[str, float]) -> Results:
     }
     first = next(iter(curves.values()))
     sample = sample_digest(first)
+    covariates = write_covariates([turn.roles[profile.target] for turn in outcome.prepared], outcome.out)
+    schemes = tuple(
+        _scheme_result(outcome, scheme, curves[scheme.name], sample) for scheme in outcome.schemes
+    )
     return Results(
         profile=profile.name,
         title=profile.title,
@@ -94,9 +107,7 @@ def evaluate(outcome: Outcome, seconds: Mapping[str, float]) -> Results:
             for role in outcome.prepared[0].roles
         },
         target=profile.target,
-        schemes=tuple(
-            _scheme_result(outcome, scheme, curves[scheme.name], sample) for scheme in outcome.schemes
-        ),
+        schemes=schemes,
         pairs=scheme_pairs(curves),
         comparisons=seed_comparisons(curves, profile.seeds),
         stages=stage_results(profile.target, outcome.plan, outcome.trained),
@@ -108,7 +119,76 @@ def evaluate(outcome: Outcome, seconds: Mapping[str, float]) -> Results:
         code=training_source(),
         versions=versions(),
         seconds=dict(seconds),
+        doubt=doubt(
+            curves,
+            read_covariates(outcome.out, covariates),
+            covariates,
+            reference_scheme(outcome.schemes, profile.target),
+        ),
+        own_tests=own_results(
+            {role: data.cohort.dataset for role, data in outcome.prepared[0].roles.items()},
+            outcome.own_tests,
+            outcome.out,
+        ),
+        tests={name: _test_result(outcome, name, schemes) for name in profile.tests},
     )
+
+
+def _test_result(outcome: Outcome, name: str, schemes: Sequence[SchemeResult]) -> FurtherTest:
+    """Return every scheme on the further test ``name``, and against its own AUC in ``schemes``."""
+    part = test_part(name)
+    curves = {
+        scheme.name: join_curves(
+            {
+                f"{scheme.name}, seed {seed}": outcome.read(seed, scheme.name, part)
+                for seed in outcome.profile.seeds
+            }
+        )
+        for scheme in schemes
+    }
+    first = next(iter(curves.values()))
+    return FurtherTest(
+        cohort=role_result([outcome.prepared[0].tests[name]]),
+        sample=sample_digest(first),
+        n_images=len(first.labels),
+        n_positive=int(first.labels.sum()),
+        n_patients=first.n_patients or 0,
+        schemes={scheme.name: _test_scheme(outcome, part, scheme, curves[scheme.name]) for scheme in schemes},
+        pairs=scheme_pairs(curves),
+    )
+
+
+def _test_scheme(outcome: Outcome, part: str, own: SchemeResult, curves: Predictions) -> FurtherScheme:
+    seeds = []
+    for (name, scores), seed in zip(curves.scores.items(), outcome.profile.seeds, strict=True):
+        file = outcome.files[seed][own.name][part]
+        curve = auc(curves.labels, scores, curves.patients, name=name)
+        seeds.append(FurtherSeed(seed, replace(curve, name=str(seed)), file.path, file.sha256))
+    of: Curve | SeedSpread = seeds[0].curve
+    mean = seeds[0].curve.auc
+    if len(seeds) > 1:
+        of = spread = across_seeds(curves.labels, curves.scores, curves.patients)
+        mean = spread.mean
+    apart = unpaired_difference(
+        Estimate(own.auc, own.se, own.ci_low, own.ci_high), Estimate(mean, of.se, of.ci_low, of.ci_high)
+    )
+    return FurtherScheme(
+        auc=mean,
+        se=of.se,
+        ci_low=of.ci_low,
+        ci_high=of.ci_high,
+        difference=apart.difference,
+        difference_low=apart.ci_low,
+        difference_high=apart.ci_high,
+        p_value=apart.p_value,
+        seeds=tuple(seeds),
+    )
+
+
+def reference_scheme(schemes: Sequence[Scheme], target: str) -> str | None:
+    """Return the scheme that trains the target alone in one stage, if there is one."""
+    alone = [s.name for s in schemes if len(s.stages) == 1 and s.roles == {target}]
+    return alone[0] if alone else None
 
 
 def _settings(profile: Profile) -> dict[str, Any]:
@@ -269,6 +349,7 @@ def role_result(turns: Sequence[RoleData]) -> RoleResult:
         folds=data.folds,
         odd_pictures=dict(data.odd),
         names=dict(data.cohort.names),
+        moments=tuple(turn.moments for turn in turns if turn.moments is not None),
         uncertain={
             label: UncertainResult(
                 policy=policies.get(label, policies.get("default", "leave-out")), images=int(mask.sum())

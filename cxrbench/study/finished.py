@@ -39,8 +39,17 @@ class FinishedStudy:
     @property
     def files(self) -> tuple[tuple[str, str], ...]:
         """Name and SHA-256 of each prediction file in the folder."""
-        return tuple(
-            (seed.predictions, seed.sha256) for scheme in self.results.schemes for seed in scheme.seeds
+        doubt = self.results.doubt
+        return (
+            *((seed.predictions, seed.sha256) for scheme in self.results.schemes for seed in scheme.seeds),
+            *(
+                (seed.predictions, seed.sha256)
+                for test in self.results.tests.values()
+                for scheme in test.schemes.values()
+                for seed in scheme.seeds
+            ),
+            *((seed.predictions, seed.sha256) for own in self.results.own_tests for seed in own.seeds),
+            *([(doubt.covariates, doubt.sha256)] if doubt else []),
         )
 
     def trace(self) -> Trace | None:
@@ -63,21 +72,24 @@ class FinishedStudy:
         for name, sha256 in self.files:
             checked(self.folder, name, sha256)
 
-    def by_seed(self, scheme: str) -> dict[int, Predictions]:
+    def by_seed(self, scheme: str, test: str = "") -> dict[int, Predictions]:
         """Return seed -> the test predictions of ``scheme``, one curve in each.
+
+        ``test``: a further test cohort instead of the study's own test part.
 
         Raises
         ------
         CxrbenchError: the study did not run the scheme, or a prediction file is missing, damaged or not the
             one that the results were computed from.
         """
+        own = self.results.scheme(scheme)
         return {
             seed.seed: read_recorded(self.folder, seed.predictions, seed.sha256)
-            for seed in self.results.scheme(scheme).seeds
+            for seed in (self.results.tests[test].schemes[scheme] if test else own).seeds
         }
 
-    def predictions(self, scheme: str, name: str = "") -> Predictions:
-        """Return the test predictions of all seeds of ``scheme``, joined on the image id.
+    def predictions(self, scheme: str, name: str = "", test: str = "") -> Predictions:
+        """Return the test predictions of all seeds of ``scheme``, joined on the image id; ``test`` as above.
 
         Curves are called ``SCHEME, seed S``, or ``NAME, seed S`` where a ``name`` is given.
 
@@ -85,7 +97,7 @@ class FinishedStudy:
         ------
         CxrbenchError: as :meth:`by_seed`, or the seeds have different test images.
         """
-        parts = self.by_seed(scheme).items()
+        parts = self.by_seed(scheme, test).items()
         return join_curves({f"{name or scheme}, seed {seed}": part for seed, part in parts})
 
 

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cxrbench.errors import CxrbenchError
 from cxrbench.schemes import Plan, StageRun
 from cxrbench.study.executor import Place, Task, completed
+from cxrbench.study.own_test import own_tests
 from cxrbench.study.predictions import PARTS, Files, SchemePredictions, join_folds, scheme_predictions
 from cxrbench.study.prepare import Prepared
 from cxrbench.study.profile import Profile
@@ -58,6 +59,14 @@ class Graph:
     def __post_init__(self) -> None:
         self.turns = [self._turn(seed, fold) for seed in self.profile.seeds for fold in self.prepared]
         self._done: dict[str, TrainedStage] = {}
+        # Folds share what has not seen the target: the first is enough.
+        firsts = [next(turn for turn in self.turns if turn.seed == seed) for seed in self.profile.seeds]
+        self.own_tests = {
+            turn.seed: tuple(
+                own_tests(self.profile, self.plan, turn.prepared, turn.folders, turn.seed, self.out)
+            )
+            for turn in firsts
+        }
 
     def finish(self, places: AbstractContextManager[Sequence[Place]]) -> None:
         """Train and predict what is missing, at ``places``, which are opened only if anything is.
@@ -77,6 +86,7 @@ class Graph:
                 self._keep(turn, run, kept, "kept from an earlier run")
         images = int(sum(task.cost for task in tasks))
         tasks += [task for turn in self.turns for task in self._prediction_tasks(turn)]
+        tasks += self._own_tasks()
         if not tasks:
             return
         with self._bar(images) as step, places as opened:
@@ -111,8 +121,9 @@ class Graph:
                 for turn in self.turns
                 if turn.seed == seed
             ]
+            wanted = len(PARTS) + len(self.profile.tests)
             for scheme, parts in [item for fold in folds for item in fold.items()]:
-                if len(parts) < len(PARTS):
+                if len(parts) < wanted:
                     raise CxrbenchError(
                         f"{self.out}: the predictions of scheme {scheme!r} with seed {seed} were overwritten "
                         "while this study ran: give studies of other settings folders of their own"
@@ -175,6 +186,18 @@ class Graph:
                     group=self.profile.seeds.index(turn.seed),
                     work=missing.work,
                 )
+
+    def _own_tasks(self) -> Iterator[Task]:
+        for seed, tests in self.own_tests.items():
+            for test in tests:
+                if len(test.kept()) < len(test.paths):
+                    yield Task(
+                        key=f"{seed} own test of {test.role}",
+                        after=test.folder.key,
+                        cost=PREDICTING * len(test.image_ids),
+                        group=self.profile.seeds.index(seed),
+                        work=replace(test, processes=self.processes).work,
+                    )
 
     def _keep(self, turn: Turn, run: StageRun, trained: TrainedStage, how: str) -> None:
         self._done[trained.key] = trained

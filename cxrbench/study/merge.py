@@ -10,9 +10,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from cxrbench.errors import CxrbenchError, RecordError
-from cxrbench.study.evaluate import scheme_pairs, seed_comparisons
+from cxrbench.schemes import parse
+from cxrbench.study.doubt import doubt, read_covariates
+from cxrbench.study.evaluate import reference_scheme, scheme_pairs, seed_comparisons
 from cxrbench.study.finished import FinishedStudy
-from cxrbench.study.results import RESULTS, Results
+from cxrbench.study.results import RESULTS, FurtherTest, Results
 from cxrbench.text import first_of
 from cxrbench.trace.records import Trace
 
@@ -52,6 +54,9 @@ def _differing(now: Results, earlier: Results) -> Iterator[str]:
     ):
         if getattr(now, name) != getattr(earlier, name):
             yield name
+    samples = [{name: test.sample for name, test in of.tests.items()} for of in (now, earlier)]
+    if samples[0] != samples[1]:
+        yield "tests"
     for field in ("roles", "training"):
         a, b = getattr(now, field), getattr(earlier, field)
         if any(a[key] != b[key] for key in a.keys() & b.keys()):
@@ -66,16 +71,34 @@ def _merged(study: FinishedStudy, earlier: FinishedStudy, left: list[str]) -> Fi
     stages = {
         (stage.run, stage.seed, stage.fold): stage for results in (before, now) for stage in results.stages
     }
+    parsed = [parse(scheme.name, scheme.notation) for scheme in schemes]
+    reference = reference_scheme(parsed, now.target)
     results = replace(
         now,
+        doubt=now.doubt
+        and doubt(curves, read_covariates(study.folder, now.doubt.sha256), now.doubt.sha256, reference),
         schemes=tuple(schemes),
         pairs=scheme_pairs(curves),
         comparisons=seed_comparisons(curves, now.seeds),
+        own_tests=(
+            *now.own_tests,
+            *(own for own in before.own_tests if own.role not in {new.role for new in now.own_tests}),
+        ),
+        tests={name: _merged_test(study, earlier, left, names, name) for name in now.tests},
         stages=tuple(stages.values()),
         roles={**before.roles, **now.roles},
         training={**before.training, **now.training},
     )
     return replace(study, results=results)
+
+
+def _merged_test(
+    study: FinishedStudy, earlier: FinishedStudy, left: list[str], names: list[str], test: str
+) -> FurtherTest:
+    now, before = study.results.tests[test], earlier.results.tests[test]
+    curves = {name: (earlier if name in left else study).predictions(name, test=test) for name in names}
+    schemes = {name: (before if name in left else now).schemes[name] for name in names}
+    return replace(now, schemes=schemes, pairs=scheme_pairs(curves))
 
 
 def trace_with_earlier(trace: Trace, study: FinishedStudy, say: Callable[[str], None]) -> Trace:

@@ -19,7 +19,7 @@ from cxrbench.files import digest, file_sha256, source_digest
 from cxrbench.records import read_record, record, write_record
 from cxrbench.schemes import StageRun
 from cxrbench.statistics.predictions import read_predictions, write_predictions
-from cxrbench.study.prepare import PackedImages, Prepared
+from cxrbench.study.prepare import PackedImages, Prepared, RoleData
 from cxrbench.study.privacy import written_patients
 from cxrbench.study.profile import Profile
 from cxrbench.study.stages import heads, only_one
@@ -66,6 +66,11 @@ def prediction_path(seed: int, scheme: str, part: str, fold: int | None = None) 
     Those of one fold alone lie in ``predictions/seed-S/fold-K/PART/SCHEME.csv``.
     """
     return f"{_folder(seed, fold)}/{part}/{scheme}.csv"
+
+
+def test_part(name: str) -> str:
+    """Return what the predictions of a further test are called among a scheme's parts."""
+    return f"tests/{name}"
 
 
 def _folder(seed: int, fold: int | None) -> str:
@@ -153,12 +158,12 @@ def scheme_predictions(
     """Return the validation and test predictions of ``scheme``, whose last ``run`` lies in ``folder``."""
     target = prepared.roles[profile.target]
 
-    def part(name: str) -> PartPredictions:
-        rows = target.pack.table.loc[target.rows(name)]
-        patients = written_patients(profile, profile.target, rows["patient_id"])
+    def part(name: str, cohort: str, data: RoleData, of: str) -> PartPredictions:
+        rows = data.pack.table.loc[data.rows(of)]
+        patients = written_patients(profile, cohort, rows["patient_id"])
         content = {
             "stage": folder.key,
-            "images": target.identity(name),
+            "images": data.identity(of),
             "patients": digest(patients),
             "code": prediction_source(),
         }
@@ -166,7 +171,7 @@ def scheme_predictions(
             part=name,
             path=prediction_path(seed, scheme, name, prepared.fold),
             key=digest(content),
-            images=target.packed(name),
+            images=data.packed(of),
             image_ids=rows["image_id"].tolist(),
             patients=patients,
         )
@@ -179,7 +184,10 @@ def scheme_predictions(
         network=profile.network,
         outputs=heads(run, prepared),
         precision=profile.stage_config(run.stage).precision,
-        parts=tuple(map(part, PARTS)),
+        parts=(
+            *(part(name, profile.target, target, name) for name in PARTS),
+            *(part(test_part(name), name, data, "test") for name, data in prepared.tests.items()),
+        ),
     )
 
 

@@ -20,27 +20,32 @@ from cxrbench.files import digest
 from cxrbench.leaks.audit import LeakReport, Part, audit
 from cxrbench.radiograph import picture_faults
 from cxrbench.study.cohorts import role_cohort
+from cxrbench.study.normalise import Moments, level_table, moments
 from cxrbench.study.privacy import keep_private
-from cxrbench.study.profile import Profile, RoleSettings
+from cxrbench.study.profile import CohortSettings, Profile
 from cxrbench.study.progress import StudyProgress
 from cxrbench.text import first_of, plural
 from cxrbench.training.data import LabelledImages
+from cxrbench.training.networks import architecture
 
 
 @dataclass(frozen=True)
 class PackedImages:
     """Images of one role that lie in a pack: kilobytes to hand to another process, where they are gigabytes.
 
-    pixels: the pack's file. rows: of the file, (n,). labels: (n, labels), as in ``LabelledImages``.
+    pixels: the pack's file. rows: of the file, (n,). labels: (n, labels), as in ``LabelledImages``. levels:
+    what each grey value becomes, (256,); None where it stays.
     """
 
     pixels: Path
     rows: npt.NDArray[np.int64]
     labels: npt.NDArray[np.float32]
+    levels: npt.NDArray[np.uint8] | None = None
 
     def load(self) -> LabelledImages:
         """Return the images in memory."""
-        return LabelledImages(np.load(self.pixels, mmap_mode="r", allow_pickle=False)[self.rows], self.labels)
+        pixels = np.load(self.pixels, mmap_mode="r", allow_pickle=False)[self.rows]
+        return LabelledImages(pixels if self.levels is None else self.levels[pixels], self.labels)
 
 
 Rows = npt.NDArray[np.int64]
@@ -49,14 +54,15 @@ Rows = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class RoleData:
-    """One role's packed images and the rows of each part: of its split, or of one fold of its target's.
+    """One cohort's packed images and the rows of each part: of its split, or of one fold of its target's.
 
     split_hash: of the whole assignment of images to parts or folds. folds: how many there are; 0 for a split.
     dropped: images of train and validation that the leak audit left out. odd: pictures that
-    may not be radiographs, by fault.
+    may not be radiographs, by fault. moments: those that its grey values are normalised by, None where the
+    network's are enough; levels: the table that does it.
     """
 
-    settings: RoleSettings
+    settings: CohortSettings
     cohort: Cohort
     pack: Pack
     parts: Mapping[str, Rows]
@@ -64,6 +70,8 @@ class RoleData:
     folds: int = 0
     dropped: frozenset[str] = frozenset()
     odd: Mapping[str, int] = field(default_factory=dict)
+    moments: Moments | None = None
+    levels: npt.NDArray[np.uint8] | None = None
 
     def rows(self, part: str) -> Rows:
         """Return the pack's rows of ``part``."""
@@ -86,7 +94,7 @@ class RoleData:
         if len(rows) == 0:
             raise CohortError(f"{self.cohort.dataset!r}: no image is left in the {part} part")
         labels = self.pack.table.loc[rows, list(self.pack.labels)].to_numpy(dtype=np.float32)
-        return PackedImages(self.pack.directory / PIXELS, rows, labels)
+        return PackedImages(self.pack.directory / PIXELS, rows, labels, self.levels)
 
     def images(self, part: str) -> LabelledImages:
         """Return the images of ``part`` with their labels, in memory; raises as :meth:`packed` does."""
@@ -95,16 +103,32 @@ class RoleData:
     def identity(self, part: str) -> dict[str, object]:
         """Return what the images and labels of ``part`` depend on, for a stage's key."""
         ids = self.pack.table.loc[self.rows(part), "image_id"].tolist()
-        return {"pack": self.pack.content, "labels": list(self.pack.labels), "images": digest(ids)}
+        found: dict[str, object] = {
+            "pack": self.pack.content,
+            "labels": list(self.pack.labels),
+            "images": digest(ids),
+        }
+        # Also what new images that a trained network scores must be read by.
+        found |= {} if self.moments is None else {"moments": list(self.moments)}
+        return found | ({"crop": True} if self.settings.crop else {})
+
+    def normalised(self, by: Moments, network: str) -> RoleData:
+        """Return the images normalised ``by`` these moments for the network called so."""
+        kind = architecture(network)
+        return replace(self, moments=by, levels=level_table(by, kind.mean, kind.std))
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """The roles' data for one training of the plan: the only one, or a cross-validation's ``fold``."""
+    """The roles' data for one training of the plan: the only one, or a cross-validation's ``fold``.
+
+    ``tests``: further test cohorts by name, each with a test part only.
+    """
 
     roles: Mapping[str, RoleData]
     leaks: LeakReport
     fold: int | None = None
+    tests: Mapping[str, RoleData] = field(default_factory=dict)
 
 
 def prepare(
@@ -134,15 +158,39 @@ def prepare(
     data = {role: _role(profile, role, out, data_root, progress, device) for role in sorted(roles)}
     turns = data[profile.target]
     others = {role: of_role for role, (of_role, *_) in data.items() if role != profile.target}
+    tests = {name: _test(profile, name, out, data_root, progress, device) for name in profile.tests}
     with progress.task("leak audit"):
         reports = _audit(profile.target, others, turns, out / "audits", progress.say)
+        further = _audit_tests({**others, profile.target: turns[0]}, tests, out / "audits", progress.say)
     if profile.on_leak == "stop":
-        for report in reports:
+        for report in (*reports, *further):
             report.raise_if_any()
     return tuple(
-        Prepared(_without_copies({**others, profile.target: turn}, report), report, fold)
+        _normalised(
+            profile,
+            Prepared(
+                _without_copies({**others, profile.target: turn}, report, *further), report, fold, tests
+            ),
+        )
         for turn, report, fold in zip(turns, reports, _numbers(turns), strict=True)
     )
+
+
+def _normalised(profile: Profile, prepared: Prepared) -> Prepared:
+    """Return ``prepared`` with each role normalised by its training images, where the profile says so.
+
+    Further tests are normalised as the target is: they are scored by its networks.
+    """
+    if profile.normalisation == "network":
+        return prepared
+    roles = {
+        name: data.normalised(moments(data.pack.pixels, data.rows("train")), profile.network)
+        for name, data in prepared.roles.items()
+    }
+    of_target = roles[profile.target].moments
+    assert of_target is not None
+    tests = {name: data.normalised(of_target, profile.network) for name, data in prepared.tests.items()}
+    return replace(prepared, roles=roles, tests=tests)
 
 
 def _numbers(turns: Sequence[RoleData]) -> Sequence[int | None]:
@@ -170,14 +218,29 @@ def _audit(
     return [LeakReport(role, shared.pairs + fold.pairs, shared.patients + fold.patients) for fold in own]
 
 
+def _audit_tests(
+    roles: Mapping[str, RoleData],
+    tests: Mapping[str, RoleData],
+    store: Path,
+    say: Callable[[str], None],
+) -> list[LeakReport]:
+    """Return one report per further test: nothing that any role trains on may be in it."""
+    trained = [_trained(role, roles[role]) for role in sorted(roles)]
+    kept = partial(audit, store=store, say=say)
+    return [kept(trained, (name, data.pack, data.rows("test"))) for name, data in tests.items()]
+
+
 def _trained(role: str, data: RoleData) -> Part:
     """Return the rows of ``data`` that are trained on or choose an epoch."""
     return role, data.pack, np.concatenate([data.rows("train"), data.rows("validation")])
 
 
-def _without_copies(data: Mapping[str, RoleData], report: LeakReport) -> dict[str, RoleData]:
-    dropped = report.drop_train_copies()
-    return {role: data[role].without(dropped.get(role, frozenset())) for role in sorted(data)}
+def _without_copies(data: Mapping[str, RoleData], *reports: LeakReport) -> dict[str, RoleData]:
+    dropped = [report.drop_train_copies() for report in reports]
+    return {
+        role: data[role].without(frozenset().union(*(found.get(role, frozenset()) for found in dropped)))
+        for role in sorted(data)
+    }
 
 
 def _role(
@@ -185,17 +248,7 @@ def _role(
 ) -> tuple[RoleData, ...]:
     """Return the role's data, once, or once per fold where it is cross-validated."""
     settings = profile.roles[role]
-    cohort = keep_private(profile, role, role_cohort(profile, role, data_root, device), out, progress.say)
-    with progress.task(f"reading {role}", len(cohort)) as step:
-        packed = pack(
-            cohort,
-            profile.image_size,
-            out / "packs",
-            on_bad=profile.on_bad_file,
-            progress=step,
-            say=progress.say,
-        )
-    odd = _odd_pictures(role, packed, progress)
+    cohort, packed, odd = _packed(profile, role, out, data_root, progress, device)
     if settings.folds:
         folds = _folds(profile, role, cohort, packed, out)
         splits, split_hash = [folds.split(fold + 1) for fold in range(folds.k)], folds.hash
@@ -217,6 +270,44 @@ def _role(
         )
         for split in splits
     )
+
+
+def _test(
+    profile: Profile, name: str, out: Path, data_root: Path | None, progress: StudyProgress, device: str
+) -> RoleData:
+    """Return a further test cohort, all of whose images are tested.
+
+    Raises
+    ------
+    ProfileError: its images are all positive or all negative.
+    """
+    cohort, packed, odd = _packed(profile, name, out, data_root, progress, device)
+    positive = packed.table[profile.label] == 1
+    if positive.all() or not positive.any():
+        raise ProfileError(
+            f"profile {profile.name!r}: [tests.{name}]: {profile.label!r} is the same in all "
+            f"{plural(len(packed), 'image')}; an AUC needs positive and negative ones"
+        )
+    none, every = np.empty(0, dtype=np.int64), np.arange(len(packed), dtype=np.int64)
+    parts = {"train": none, "validation": none, "test": every}
+    return RoleData(profile.tests[name], cohort, packed, parts, "all images are tested", odd=odd)
+
+
+def _packed(
+    profile: Profile, name: str, out: Path, data_root: Path | None, progress: StudyProgress, device: str
+) -> tuple[Cohort, Pack, Mapping[str, int]]:
+    """Return the cohort of a role or test, its pack, and the pictures that may not be radiographs."""
+    cohort = keep_private(profile, name, role_cohort(profile, name, data_root, device), out, progress.say)
+    with progress.task(f"reading {name}", len(cohort)) as step:
+        packed = pack(
+            cohort,
+            profile.image_size,
+            out / "packs",
+            on_bad=profile.on_bad_file,
+            progress=step,
+            say=progress.say,
+        )
+    return cohort, packed, _odd_pictures(name, packed, progress)
 
 
 def _odd_pictures(role: str, packed: Pack, progress: StudyProgress) -> Mapping[str, int]:

@@ -71,7 +71,7 @@ def written_patients(profile: Profile, role: str, patient_ids: Iterable[str]) ->
     ------
     ProfileError: as :func:`patient_key`.
     """
-    dataset = profile.roles[role].dataset
+    dataset = profile.cohorts[role].dataset
     # Those of private data are hashes already.
     if profile.patient_ids == "plain" or not adapter(dataset).public:
         return [str(patient) for patient in patient_ids]
@@ -92,7 +92,7 @@ def keep_private(
     ------
     ProfileError: the key is not set, or the table cannot be written.
     """
-    dataset = profile.roles[role].dataset
+    dataset = profile.cohorts[role].dataset
     if profile.patient_ids == "plain" or adapter(dataset).public:
         return cohort
     return hash_ids(cohort, patient_key(dataset), folder / FOLDER / f"{role}.csv", say)

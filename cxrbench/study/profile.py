@@ -4,6 +4,7 @@
 [roles.X]   which data set plays the role X, with what options, and how it is split
 [stages]    training settings: `default`, and by a stage's notation where one differs
 [schemes]   a user's own schemes, name = "notation"
+[tests.X]   a further test cohort, of other patients: every scheme is scored on it as well
 [targets.X] the AUC that scheme X must reach, and where that number comes from
 """
 
@@ -49,14 +50,13 @@ class InitSettings:
 
 
 @dataclass(frozen=True)
-class RoleSettings:
-    """The data set that plays a role.
+class CohortSettings:
+    """A data set, and which of its images are meant.
 
-    ``validation`` and ``test`` are fractions of images, met as nearly as whole patients allow; ``folds``,
-    instead of them, cross-validates the target; ``labels`` restricts the cohort's label columns; ``limit``
-    keeps whole patients up to that many images (0: all); ``options`` goes to the data set's adapter;
-    ``split`` names a stored split file to use as it is; ``links`` allows links that lead out of the folder;
+    ``labels`` restricts the cohort's label columns; ``limit`` keeps whole patients up to that many images (0:
+    all); ``options`` goes to the data set's adapter; ``links`` allows links that lead out of the folder;
     ``max_pixels`` is the largest picture that is decoded (0: the reader's own limit);
+    ``crop`` cuts dark and white borders off;
     ``patients`` names whose patients they are, where two lists of one kind number theirs alike.
 
     ``views``, ``ages`` (lowest and highest) and ``where`` (column -> value or values) choose images.
@@ -65,14 +65,11 @@ class RoleSettings:
     """
 
     dataset: str
-    validation: float = 0.0
-    test: float = 0.0
-    folds: int = 0
     labels: tuple[str, ...] = ()
     limit: int = 0
-    split: str = ""
     links: bool = False
     max_pixels: int = 0
+    crop: bool = False
     patients: str = ""
     views: tuple[str, ...] = ()
     ages: tuple[float | None, float | None] = (None, None)
@@ -95,6 +92,27 @@ class RoleSettings:
                     f"'uncertain': {label} must be one of {', '.join(UNCERTAIN)}, not {policy!r}"
                     f"{did_you_mean(policy, UNCERTAIN)}"
                 )
+        if self.limit < 0:
+            raise ProfileError("'limit' must be 0 (all images) or more")
+        if self.max_pixels < 0:
+            raise ProfileError("'max_pixels' must be 0 (the reader's own limit) or more")
+
+
+@dataclass(frozen=True)
+class RoleSettings(CohortSettings):
+    """The data set that plays a role, and how it is split.
+
+    ``validation`` and ``test`` are fractions of images, met as nearly as whole patients allow; ``folds``,
+    instead of them, cross-validates the target; ``split`` names a stored split file to use as it is.
+    """
+
+    validation: float = 0.0
+    test: float = 0.0
+    folds: int = 0
+    split: str = ""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
         if self.folds:
             if type(self.folds) is not int or self.folds < FEWEST:
                 raise ProfileError(f"'folds' must be a whole number of {FEWEST} or more")
@@ -108,10 +126,6 @@ class RoleSettings:
                 "'validation' must be above 0, and with 'test' leave images to train on (or give 'folds' to "
                 "cross-validate)"
             )
-        if self.limit < 0:
-            raise ProfileError("'limit' must be 0 (all images) or more")
-        if self.max_pixels < 0:
-            raise ProfileError("'max_pixels' must be 0 (the reader's own limit) or more")
 
     @property
     def fractions(self) -> tuple[float, float, float]:
@@ -143,6 +157,7 @@ class Profile:
     target: str
     label: str
     roles: Mapping[str, RoleSettings]
+    tests: Mapping[str, CohortSettings]
     stages: Mapping[Stage, StageConfig]
     default_stage: StageConfig
     schemes: Registry
@@ -152,12 +167,18 @@ class Profile:
     patient_ids: Literal["hashed", "plain"]
     gate_margin: float
     calibrated: bool
+    normalisation: Literal["network", "role"]
     settings: Mapping[str, Any]
 
     @property
     def synthetic(self) -> bool:
         """Whether any role's images are made by a program: then a result says nothing about patients."""
-        return any(adapter(role.dataset).synthetic for role in self.roles.values())
+        return any(adapter(cohort.dataset).synthetic for cohort in self.cohorts.values())
+
+    @property
+    def cohorts(self) -> Mapping[str, CohortSettings]:
+        """The roles and the further test cohorts, by name."""
+        return {**self.roles, **self.tests}
 
     def stage_config(self, stage: Stage) -> StageConfig:
         """Return the training settings of ``stage``."""
@@ -280,7 +301,7 @@ def parse_profile(text: str, where: str) -> Profile:
     # No path, name or label has one.
     if "\\u0000" in json.dumps(toml, default=str):
         raise ProfileError(f"{where}: a text in it holds a NUL character; take it out")
-    refuse_unknown(toml, ["study", "roles", "stages", "schemes", "targets"], where)
+    refuse_unknown(toml, ["study", "roles", "tests", "stages", "schemes", "targets"], where)
     for table in ("study", "roles", "stages"):
         if not isinstance(toml.get(table), dict) or not toml[table]:
             raise ProfileError(f"{where}: the table [{table}] is missing")
@@ -298,18 +319,37 @@ def parse_profile(text: str, where: str) -> Profile:
         name: from_mapping(RoleSettings, values, f"{where}: [roles.{name}]")
         for name, values in toml["roles"].items()
     }
-    for name in roles:
-        if not _FILE_NAME.fullmatch(name):
-            raise ProfileError(f"{where}: [roles]: {name!r} {_SUCH_NAME}: files are named after it")
+    tests = {
+        name: from_mapping(
+            CohortSettings,
+            as_table(values, f"{where}: [tests.{name}]", "such as dataset = 'manifest'"),
+            f"{where}: [tests.{name}]",
+        )
+        for name, values in optional("tests", "for each test cohort, such as [tests.hospital-b]").items()
+    }
+    for table, names in (("roles", roles), ("tests", tests)):
+        for name in names:
+            if not _FILE_NAME.fullmatch(name):
+                raise ProfileError(f"{where}: [{table}]: {name!r} {_SUCH_NAME}: files are named after it")
+    for name in tests:
+        if name in roles:
+            raise ProfileError(f"{where}: [tests.{name}] is also the name of a role; give it another")
     if study.target not in roles:
         raise ProfileError(
             f"{where}: [study] target {study.target!r} is not a role (roles: {', '.join(roles)})"
         )
+    if tests and roles[study.target].folds:
+        raise ProfileError(
+            f"{where}: [tests] needs one network for each scheme, and [roles.{study.target}] has 'folds', "
+            "which trains several; give 'validation' and 'test' instead"
+        )
+    for table, cohorts in (("roles", roles), ("tests", tests)):
+        for name, cohort in cohorts.items():
+            try:
+                check_options(adapter(cohort.dataset), cohort.options)
+            except DatasetError as error:
+                raise ProfileError(f"{where}: [{table}.{name}]: {error}") from None
     for name, role in roles.items():
-        try:
-            check_options(adapter(role.dataset), role.options)
-        except DatasetError as error:
-            raise ProfileError(f"{where}: [roles.{name}]: {error}") from None
         if role.folds and name != study.target:
             raise ProfileError(
                 f"{where}: [roles.{name}]: only the target ({study.target!r}) is tested, so only it can have "
@@ -346,6 +386,7 @@ def parse_profile(text: str, where: str) -> Profile:
         target=study.target,
         label=study.label,
         roles=MappingProxyType(roles),
+        tests=MappingProxyType(tests),
         stages=MappingProxyType(_stages(stages, default, where)),
         default_stage=default,
         schemes=registry,
@@ -355,6 +396,7 @@ def parse_profile(text: str, where: str) -> Profile:
         patient_ids=study.patient_ids,
         gate_margin=study.gate_margin,
         calibrated=study.calibrated,
+        normalisation=study.normalisation,
         settings=MappingProxyType(toml),
     )
 
@@ -408,6 +450,7 @@ class _Study:
     network: str = "densenet121"
     schemes: str = "six"
     shows: str = ""
+    normalisation: Literal["network", "role"] = "network"
 
     def __post_init__(self) -> None:
         rules = (
@@ -428,6 +471,7 @@ class _Study:
             (self.on_bad_file in ("stop", "leave-out"), "on_bad_file must be 'stop' or 'leave-out'"),
             (self.on_leak in ("stop", "drop-train"), "on_leak must be 'stop' or 'drop-train'"),
             (self.patient_ids in ("hashed", "plain"), "patient_ids must be 'hashed' or 'plain'"),
+            (self.normalisation in ("network", "role"), "normalisation must be 'network' or 'role'"),
             (0 < self.gate_margin < 0.5, "gate_margin must be between 0 and 0.5"),
             (isinstance(self.calibrated, bool), "calibrated must be true or false"),
         )

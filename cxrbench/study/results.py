@@ -253,6 +253,60 @@ class SeedComparison:
 
 
 @record
+class WithinStrata:
+    """A scheme's AUC among images of one stratum, over the ``strata`` that have both classes."""
+
+    auc: Proportion
+    ci_low: Proportion
+    ci_high: Proportion
+    strata: Several
+    images: Several
+
+
+@record
+class Shortcut:
+    """The AUC of one thing that is known of a film besides the film, such as its view.
+
+    ``unknown``: images for which it is not known. ``within``: scheme -> its AUC among images alike in it.
+    """
+
+    name: Name
+    auc: Proportion
+    ci_low: Proportion
+    ci_high: Proportion
+    unknown: Count
+    within: dict[SchemeName, WithinStrata]
+
+
+@record
+class SubgroupDifference:
+    """The mean AUC of scheme a minus that of b in one subgroup; ``p_adjusted``: Holm's, over all of them."""
+
+    by: Name
+    value: str
+    a: SchemeName
+    b: SchemeName
+    images: Several
+    positive: Several
+    difference: float
+    ci_low: float
+    ci_high: float
+    p_value: Proportion
+    p_adjusted: Proportion
+
+
+@record
+class Doubt:
+    """What speaks for a shortcut. ``left_out``: what told nothing apart -> why."""
+
+    covariates: RelativePath
+    sha256: Sha256
+    shortcuts: tuple[Shortcut, ...]
+    subgroups: tuple[SubgroupDifference, ...]
+    left_out: dict[str, str]
+
+
+@record
 class PartResult:
     """What a part of a role holds; ``positive``: label -> images."""
 
@@ -277,7 +331,8 @@ class RoleResult:
     counts what is in it in any fold, and ``split_hash`` is that of the folds. ``duplicates_dropped`` counts
     what is left out in any fold. ``odd_pictures``: what makes a picture unlikely to be a radiograph ->
     number. ``names``: label -> what the data set calls it, where that is another name. ``uncertain``: label
-    -> what became of its uncertain ones.
+    -> what became of its uncertain ones. ``moments``: mean and standard deviation, 0 to 255, that its images
+    were normalised by, one pair, or one per fold; none where the network's own normalisation is used.
     """
 
     dataset: Name
@@ -295,6 +350,72 @@ class RoleResult:
     odd_pictures: dict[str, Count] = Field(default_factory=dict)
     names: dict[str, str] = Field(default_factory=dict)
     uncertain: dict[str, UncertainResult] = Field(default_factory=dict)
+    moments: tuple[tuple[float, float], ...] = ()
+
+
+@record
+class FurtherSeed:
+    """One scheme trained with one seed, on a further test cohort."""
+
+    seed: int
+    curve: Annotated[Curve, AfterValidator(_sound_curve)]
+    predictions: RelativePath
+    sha256: Sha256
+
+
+@record
+class FurtherScheme:
+    """One scheme on a further test cohort, over all seeds.
+
+    ``difference``: the AUC on the study's own test part minus the one here, on other images, with its
+    interval and p-value.
+    """
+
+    auc: Proportion
+    se: Annotated[float, Field(ge=0)]
+    ci_low: Proportion
+    ci_high: Proportion
+    difference: float
+    difference_low: float
+    difference_high: float
+    p_value: Proportion
+    seeds: Annotated[tuple[FurtherSeed, ...], Field(min_length=1)]
+
+
+@record
+class FurtherTest:
+    """A further test cohort: what it holds, and every scheme on it. ``pairs``: of schemes, Holm-adjusted."""
+
+    cohort: RoleResult
+    sample: Name
+    n_images: Several
+    n_positive: Several
+    n_patients: Count
+    schemes: dict[SchemeName, FurtherScheme]
+    pairs: tuple[SchemePair, ...]
+
+
+@record
+class OwnTest:
+    """A label of a supplemental role's first stage on the role's own test part, over all seeds.
+
+    ``published``: the lowest and the highest AUC that others got, where we know of any.
+    """
+
+    role: Name
+    label: Name
+    images: Several
+    positive: Several
+    auc: Proportion
+    ci_low: Proportion
+    ci_high: Proportion
+    published: tuple[Proportion, Proportion] | None
+    seeds: Annotated[tuple[FurtherSeed, ...], Field(min_length=1)]
+
+    @property
+    def far_below(self) -> bool:
+        """Whether the whole interval lies below what others got: is something wrong?"""
+        return self.published is not None and self.ci_high < self.published[0]
 
 
 @record
@@ -332,6 +453,9 @@ class Results:
     code: str
     versions: dict[str, str]
     seconds: dict[str, Annotated[float, Field(ge=0)]]
+    doubt: Doubt | None = None
+    tests: dict[str, FurtherTest] = Field(default_factory=dict)
+    own_tests: tuple[OwnTest, ...] = ()
 
     def __post_init__(self) -> None:
         wrong = next((said for holds, said in self._rules() if not holds), None)
@@ -357,6 +481,10 @@ class Results:
         yield (
             not wanted or tuple(c.seed for c in self.comparisons) == self.seeds,
             "the schemes are compared seed by seed",
+        )
+        yield (
+            all(set(test.schemes) == set(self.names) for test in self.tests.values()),
+            "each scheme is scored on each further test",
         )
         yield all(stage.seed in self.seeds for stage in self.stages), "a stage has a seed of its own"
 

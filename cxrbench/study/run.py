@@ -83,8 +83,8 @@ def run_study(
     roles = frozenset(role for scheme in chosen for role in scheme.roles)
     if profile.patient_ids == "hashed":
         # Asked for before anything is read, which may take an hour.
-        for role in sorted(roles):
-            patient_key(profile.roles[role].dataset)
+        for name in sorted({*roles, *profile.tests}):
+            patient_key(profile.cohorts[name].dataset)
     plan = make_plan(chosen)
     store = store or out
     with _disk_errors_in_words(out):
@@ -104,7 +104,9 @@ def run_study(
         computed = time.perf_counter()
         seconds = {"data": read - started, "training and prediction": computed - read}
         with progress.task("evaluating"):
-            outcome = Outcome(profile, chosen, plan, prepared, trained, files, out, places.description)
+            outcome = Outcome(
+                profile, chosen, plan, prepared, trained, files, out, places.description, graph.own_tests
+            )
             results = evaluate(outcome, {**seconds, "total": time.perf_counter() - started})
             trace = study_trace(graph)
         study = with_earlier(FinishedStudy(out, results), progress.say)

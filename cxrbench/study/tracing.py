@@ -9,7 +9,7 @@ import numpy as np
 from cxrbench.files import plain
 from cxrbench.schemes import StageRun
 from cxrbench.study.graph import Graph, Turn
-from cxrbench.study.prepare import Prepared
+from cxrbench.study.prepare import Prepared, RoleData
 from cxrbench.study.profile import Profile
 from cxrbench.study.stages import versions
 from cxrbench.trace.fingerprints import UNKNOWN, of_labels, of_pixels, of_texts, packed
@@ -39,6 +39,11 @@ def environment(device: Mapping[str, str | int]) -> dict[str, str]:
     return {**{key: str(value) for key, value in device.items()}, **libraries}
 
 
+def _test_parts(prepared: Prepared) -> Iterator[PartTrace]:
+    for name, data in sorted(prepared.tests.items()):
+        yield _traced((name, "test", None), data)
+
+
 def part_trace(prepared: Prepared, role: str, part: str, fold: int | None) -> PartTrace:
     """Return what is written down of one part of a role's images.
 
@@ -46,11 +51,14 @@ def part_trace(prepared: Prepared, role: str, part: str, fold: int | None) -> Pa
     ------
     CohortError: the part is empty.
     """
-    data = prepared.roles[role]
-    lying = data.packed(part)
+    return _traced((role, part, fold), prepared.roles[role])
+
+
+def _traced(which: tuple[str, str, int | None], data: RoleData) -> PartTrace:
+    lying = data.packed(which[1])
     rows = data.pack.table.loc[lying.rows]
     ids, patients = (rows[column].astype(str).tolist() for column in ("image_id", "patient_id"))
-    return images_trace((role, part, fold), ids, patients, tuple(data.pack.labels), lying.load())
+    return images_trace(which, ids, patients, tuple(data.pack.labels), lying.load())
 
 
 def images_trace(
@@ -94,6 +102,7 @@ def _parts(graph: Graph) -> Iterator[PartTrace]:
         for prepared in graph.prepared if target else (first,):
             for part in PARTS if target else PARTS[:2]:
                 yield part_trace(prepared, role, part, prepared.fold if target else None)
+    yield from _test_parts(first)
 
 
 def _stages(graph: Graph, turn: Turn) -> Iterator[StageEntry]:

@@ -121,7 +121,9 @@ class _Walk:
             if other is None:
                 continue
             run = _found(traces, entry.run, entry.seed, entry.fold)
-            other_images = behind or self._parted(self._now.target, entry.part, entry.fold)
+            name = entry.part.removeprefix("tests/")
+            role, part = (self._now.target, entry.part) if name == entry.part else (name, "test")
+            other_images = behind or self._parted(role, part, entry.fold)
             other_network = behind or run in self._parted_runs
             found = chain(
                 predictions.network_partings(entry, traces[run]) if run in traces else (),

@@ -12,11 +12,12 @@ import pandas as pd
 import torch
 
 from cxrbench.cohort.pack import LeftOut, Progress, pack
-from cxrbench.cohort.table import Cohort
+from cxrbench.cohort.table import Cohort, cropped
 from cxrbench.errors import CxrbenchError
 from cxrbench.files import write_text_atomic
 from cxrbench.radiograph import picture_faults
 from cxrbench.statistics.temperature import at_temperature
+from cxrbench.study.normalise import level_table
 from cxrbench.study.predictions import predict_images
 from cxrbench.training.data import LabelledImages
 from cxrbench.use.trained import TrainedNetwork
@@ -60,6 +61,8 @@ def score(
     """
     network = trained.load(device)
     with tempfile.TemporaryDirectory(prefix=".images-", dir=scratch, ignore_cleanup_errors=True) as folder:
+        if trained.crop:
+            cohort = cropped(cohort)
         packed = pack(cohort, trained.size, folder, on_bad="leave-out", progress=progress)
         table = packed.table
         odd = {
@@ -68,7 +71,11 @@ def score(
             if (faults := picture_faults(image))
         }
         labels = table[[trained.label]].to_numpy(dtype=np.float32)
-        images = LabelledImages(np.array(packed.pixels), labels)
+        pixels = np.array(packed.pixels)
+        if trained.moments is not None:
+            kind = network.architecture
+            pixels = level_table(trained.moments, kind.mean, kind.std)[pixels]
+        images = LabelledImages(pixels, labels)
     scores, seconds = predict_images(trained.role, network, images, device, trained.precision)
     calibrated = at_temperature(scores, trained.temperature.temperature) if trained.temperature else None
     return Scored(table, scores, calibrated, packed.left_out, odd, seconds)

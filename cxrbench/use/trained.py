@@ -15,6 +15,7 @@ from cxrbench.files import digest
 from cxrbench.records import read_record
 from cxrbench.schemes import StageRun, make_plan, parse
 from cxrbench.study.finished import FinishedStudy
+from cxrbench.study.normalise import Moments
 from cxrbench.study.predictions import PredictionFile, prediction_path
 from cxrbench.study.results import RESULTS, SchemeResult, SeedResult, StageResult
 from cxrbench.study.temperatures import Temperature, keep_temperature, kept_temperature
@@ -53,7 +54,8 @@ class TrainedNetwork:
     run: the stage run in the notation. network: its name. outputs: role -> number of labels, of all heads.
     role, label: what is scored. size: of the images, px. precision: that it was trained and tested in.
     initial: what the run starts from, where that is no other run. study: None where only the stage's folder
-    is there. notes: what may make scores differ from the study's.
+    is there. moments: by which the images are normalised, None where the network does it alone. crop:
+    whether they are cropped to the film. notes: what may make scores differ from the study's.
     """
 
     folder: StageFolder
@@ -66,6 +68,8 @@ class TrainedNetwork:
     precision: PrecisionChoice
     study: InStudy | None
     temperature: Temperature | None
+    moments: Moments | None = None
+    crop: bool = False
     notes: tuple[str, ...] = ()
 
     @property
@@ -176,7 +180,8 @@ def _of_stage(path: Path, study: InStudy | None) -> TrainedNetwork:
     folder = StageFolder(path, content["key"])
     try:
         identity, size, role = content["network"], content["size"], content["target"]
-        labels = {name: parts["train"]["labels"] for name, parts in content["data"].items()}
+        data = {name: parts["train"] for name, parts in content["data"].items()}
+        labels = {name: part["labels"] for name, part in data.items()}
         precision, run = cast(PrecisionChoice, content["config"]["precision"]), content["run"]
     except (KeyError, TypeError) as error:
         raise RecordError(f"{path / STAGE} lacks what it should say ({complaint(error)})") from None
@@ -200,6 +205,8 @@ def _of_stage(path: Path, study: InStudy | None) -> TrainedNetwork:
         precision=precision,
         study=study,
         temperature=_temperature(folder, study),
+        moments=tuple(data[role]["moments"]) if "moments" in data[role] else None,
+        crop=data[role].get("crop", False),
         notes=tuple(notes),
     )
 

@@ -31,17 +31,17 @@ def fit() -> str:
 
 def schemes() -> str:
     """AUC by scheme and seed, spread and standard errors, and the band of the target."""
-    return _schemes(rows(CALIBRATION), whole=True)
+    return schemes_of(rows(CALIBRATION), whole=True)
 
 
 def unseen() -> str:
     """AUC by scheme and seed, of seeds that the calibration never saw."""
-    return _schemes(rows(UNSEEN), whole=False)
+    return schemes_of(rows(UNSEEN), whole=False)
 
 
 def public() -> str:
     """The same for the profile public-small."""
-    return _schemes(rows(PUBLIC), whole=True)
+    return schemes_of(rows(PUBLIC), whole=True)
 
 
 def statements() -> str:
@@ -63,7 +63,8 @@ def public_verdicts() -> str:
     return _verdicts("public-small")
 
 
-def _schemes(confirmed: list[Row], whole: bool) -> str:
+def schemes_of(confirmed: list[Row], whole: bool) -> str:
+    """AUC by scheme and seed of the rows of a calibration; the ``whole`` table also has their spread."""
     headers = ["scheme", *(f"seed {seed}" for seed in _seeds(confirmed)), "mean"]
     body = [
         [scheme.scheme, *(f"{number:.4f}" for number in (*scheme.aucs, scheme.mean))]

@@ -374,3 +374,14 @@ def test_calls_instead_of_probabilities_have_a_calibration_too():
     assert np.isfinite([found.intercept_low, found.intercept, found.intercept_high]).all()
     assert found.intercept_low <= found.intercept <= found.intercept_high
     assert "30 probabilities" in found.notes[0]
+
+
+def test_sites_that_differ_less_than_their_samples_would_are_pooled_as_one():
+    # Below its expectation, the variance between sites is taken as 0, and never as less.
+    labels = np.tile([0, 1], 200)
+    site = np.repeat(["a", "b", "c", "d"], 100)
+    scores = np.tile(labels[:100] + np.random.default_rng(3).normal(size=100), 4)
+    found = pooled_auc(labels, scores, site)
+    assert found.tau == 0
+    assert found.over == pytest.approx(found.within, abs=1e-9)
+    assert found.over_low < found.over < found.over_high
