@@ -190,7 +190,7 @@ def test_an_unknown_scheme_is_refused_with_the_nearest():
         ("seeds = [0]", 'seeds = "0"', "seeds must be a list of one or more different whole numbers"),
         ('target = "covid"', 'target = "cvid"', "target 'cvid' is not a role"),
         ('kind = "random"', 'kind = "lucky"', "kind 'lucky' must be"),
-        ('kind = "random"', 'kind = "file"\npath = "a\\u0000b"', "holds a NUL character"),
+        ('kind = "random"', 'kind = "file", path = "a\\u0000b"', "holds a NUL character"),
         ("validation = 0.2", 'validation = 0.2\nsplit = "a\\u0000.csv"', "holds a NUL character"),
         ('kind = "random"', 'kind = "file"', "'path' goes with kind = 'file'"),
         ("validation = 0.2", "validation = 0", "'validation' must be above 0"),
