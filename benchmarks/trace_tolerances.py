@@ -22,7 +22,9 @@ from typing import Any
 
 import click
 import numpy as np
+import tomlkit
 
+from cxrbench.study.profile import profile_text
 from cxrbench.trace.records import StageEntry, Trace, find_trace
 
 AVX2 = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"}
@@ -31,29 +33,45 @@ SSE41 = {"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41"}
 
 @dataclass(frozen=True)
 class Environment:
-    """One imitated machine: environment variables, torch's threads (None: as it is), and an interpreter."""
+    """One imitated machine.
+
+    variables: of the environment. threads: torch's (None: as it is). options: of the study's command.
+    precision: instead of the profile's. python: the interpreter.
+    """
 
     name: str
     variables: Mapping[str, str]
     threads: int | None = None
+    options: tuple[str, ...] = ()
+    precision: str | None = None
     python: str = sys.executable
 
 
 ENVIRONMENTS = (
     Environment("as it is", {}),
     Environment("AVX2", AVX2),
-    # Four stages at a time, so that each has two of eight.
-    Environment("two threads per stage", {}, threads=8),
+    # A quarter of eight for each stage, here one after the other.
+    Environment("two threads", {}, threads=8, options=("--jobs", "1")),
     Environment("SSE 4.1", SSE41),
+    # No honest run of the same experiment: how far one is away that the tolerances must not take for it.
+    Environment("bfloat16 instead of float32", {}, precision="bfloat16"),
 )
 
 
 def run(environment: Environment, profile: str, seeds: str, folder: Path) -> Trace:
     """Run the study in ``environment`` and return its trace."""
-    out = folder / environment.name.replace(" ", "-").replace(",", "")
+    out = folder / environment.name.replace(" ", "-")
+    if environment.precision:
+        settings = tomlkit.parse(profile_text(profile))
+        for stage in settings["stages"].values():
+            stage["precision"] = environment.precision
+        changed = out.with_suffix(".toml")
+        changed.write_text(tomlkit.dumps(settings), encoding="utf-8")
+        profile = str(changed)
     threads = f"import torch; torch.set_num_threads({environment.threads})" if environment.threads else ""
     program = f"{threads}\nimport sys; from cxrbench.cli import main; main(sys.argv[1:])"
     arguments = ["study", "--profile", profile, "--out", str(out), "--quiet", "--no-report", "--seeds", seeds]
+    arguments += environment.options
     subprocess.run(
         [environment.python, "-c", program, *arguments],
         env={**os.environ, **environment.variables},

@@ -224,11 +224,13 @@ def alike(described: Mapping[str, dict[str, str | int]]) -> dict[str, str | int]
 @contextmanager
 def torch_threads(count: int | None) -> Iterator[None]:
     """Let torch use ``count`` threads in this process for a while; None leaves them as they are."""
+    if count is None:
+        yield
+        return
     import torch
 
     before = torch.get_num_threads()
-    if count is not None:
-        torch.set_num_threads(count)
+    torch.set_num_threads(count)
     try:
         yield
     finally:

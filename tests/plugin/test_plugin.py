@@ -43,10 +43,16 @@ def test_it(outcome, cxr_verdict):
 
 
 @pytest.fixture
-def outside(pytester):
-    """A folder with a profile, in which pytest runs with this plugin only."""
+def elsewhere(pytester):
+    """A folder with a profile, in which pytest runs with every plugin that is installed."""
     pytester.makefile(".toml", outside=PROFILE)
     return pytester
+
+
+@pytest.fixture
+def outside(elsewhere, this_plugin_only):  # noqa: ARG001
+    """The same, in which pytest runs with this plugin only."""
+    return elsewhere
 
 
 def run(pytester, *arguments):
@@ -217,8 +223,8 @@ def test_the_number_of_jobs_reaches_the_study(outside):
     result.stdout.fnmatch_lines(["*CxrbenchError: jobs = 0: give 1 or more"])
 
 
-def test_another_project_keeps_its_own_option_names(outside):
-    outside.makeconftest(
+def test_another_project_keeps_its_own_option_names(elsewhere):
+    elsewhere.makeconftest(
         """
         from cxrbench.plugin import OPTIONS
         def pytest_addoption(parser):
@@ -226,14 +232,14 @@ def test_another_project_keeps_its_own_option_names(outside):
                 parser.addoption(f"--{name}", help="the project's own")
         """
     )
-    outside.makepyfile("def test_own(request): assert request.config.getoption('gpu') == 'mine'")
-    result = outside.runpytest_subprocess(*QUIET, "--gpu", "mine")
+    elsewhere.makepyfile("def test_own(request): assert request.config.getoption('gpu') == 'mine'")
+    result = elsewhere.runpytest_subprocess(*QUIET, "--gpu", "mine")
     assert result.parseoutcomes() == {"passed": 1}
 
 
-def test_the_benchmarks_take_every_option_without_its_prefix(outside):
-    outside.makeconftest(BENCHMARKS.joinpath("conftest.py").read_text(encoding="utf-8"))
-    outside.makepyfile(
+def test_the_benchmarks_take_every_option_without_its_prefix(elsewhere):
+    elsewhere.makeconftest(BENCHMARKS.joinpath("conftest.py").read_text(encoding="utf-8"))
+    elsewhere.makepyfile(
         """
         def test_values(request):
             option = request.config.getoption
@@ -242,7 +248,7 @@ def test_the_benchmarks_take_every_option_without_its_prefix(outside):
         """
     )
     options = ("--scheme", "control", "--cxr-scheme", "again", "--jobs", "3", "--gpu")
-    assert outside.runpytest("-p", "no:cacheprovider", *options).parseoutcomes() == {"passed": 1}
+    assert elsewhere.runpytest("-p", "no:cacheprovider", *options).parseoutcomes() == {"passed": 1}
 
 
 def test_the_benchmarks_say_which_extra_is_missing(outside):
@@ -253,8 +259,8 @@ def test_the_benchmarks_say_which_extra_is_missing(outside):
     result.stderr.fnmatch_lines(["*pip install 'cxrbench?bench?'"])
 
 
-def test_other_peoples_tests_do_not_pay_for_the_plugin(outside):
-    outside.makepyfile(
+def test_other_peoples_tests_do_not_pay_for_the_plugin(elsewhere):
+    elsewhere.makepyfile(
         """
         import sys, time
         def test_light(): assert not {"torch", "pandas", "sklearn", "numpy"} & set(sys.modules)
@@ -267,7 +273,7 @@ def test_other_peoples_tests_do_not_pay_for_the_plugin(outside):
             assert time.process_time() - start < 0.05
         """
     )
-    result = outside.runpytest_subprocess(*QUIET)
+    result = elsewhere.runpytest_subprocess(*QUIET)
     assert result.parseoutcomes() == {"passed": 2}
 
 
@@ -280,7 +286,6 @@ def test_an_interrupted_study_says_that_it_goes_on(outside):
 
         def run_study(*args, **kwargs): raise KeyboardInterrupt
 
-        # Instead of the module, which brings torch.
         sys.modules["cxrbench.study.run"] = SimpleNamespace(run_study=run_study)
 
         @pytest.fixture(scope="session")
@@ -289,6 +294,6 @@ def test_an_interrupted_study_says_that_it_goes_on(outside):
     )
     outside.makepyfile("def test_study(cxr_study): pass")
     options = ("--cxr-profile", "outside.toml", "--cxr-study-dir", "kept")
-    result = outside.runpytest_subprocess(*QUIET, *options)
+    result = outside.runpytest(*QUIET, *options, no_reraise_ctrlc=True)
     assert result.ret == pytest.ExitCode.INTERRUPTED
     result.stdout.fnmatch_lines(["the study at kept is not finished: the same command goes on with it"])

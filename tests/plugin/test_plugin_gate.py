@@ -30,7 +30,7 @@ def cxr_gate():
 
 
 @pytest.fixture
-def run(pytester):
+def run(pytester, this_plugin_only):  # noqa: ARG001
     """Return a function that runs the benchmark's test of the order on a gate of the given verdicts."""
 
     def run(outcomes, *options, missing=()):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -166,10 +167,17 @@ def make_study(tmp_path_factory: pytest.TempPathFactory) -> MakeStudy:
 
 @dataclass(frozen=True)
 class Written:
-    """A study and its report."""
+    """A study and its report, which is written when it is first asked for.
+
+    folder: of the report.
+    """
 
     study: FinishedStudy
-    index: Path
+    folder: Path
+
+    @cached_property
+    def index(self) -> Path:
+        return write_report(self.study, self.folder)
 
     @property
     def html(self) -> str:
@@ -219,7 +227,7 @@ HOSTILE = "A & B </title><script>alert(1)</script> /home/jane.doe/study"
 
 @pytest.fixture(scope="session")
 def reports(make_study: MakeStudy, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Written]:
-    """Reports of studies of every shape, written once for all tests."""
+    """Reports of studies of every shape, each written once for all tests."""
     studies = {
         "six": make_study(title=HOSTILE),
         "seeds": make_study(seeds=(0, 1, 2), synthetic=False),
@@ -229,10 +237,7 @@ def reports(make_study: MakeStudy, tmp_path_factory: pytest.TempPathFactory) -> 
         "calibrated": calibrated(make_study()),
         "calibrated-seeds": calibrated(make_study(names=("control", "sequential"), seeds=(0, 1, 2))),
     }
-    return {
-        name: Written(study, write_report(study, tmp_path_factory.mktemp(name) / "report"))
-        for name, study in studies.items()
-    }
+    return {name: Written(study, tmp_path_factory.mktemp(name) / "report") for name, study in studies.items()}
 
 
 def _scheme(name: str, seeds: tuple[int, ...], targets: bool, out: Path) -> SchemeResult:

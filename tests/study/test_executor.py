@@ -26,6 +26,8 @@ from cxrbench.study.executor import (
 from cxrbench.study.progress import Silent
 
 CPU = torch.device("cpu")
+# Where processes start and end is no matter of torch, which takes them seconds to import.
+TWO_OF_NOTHING = (["cpu"] * 2, None, Silent())
 
 
 @pytest.mark.parametrize(
@@ -140,8 +142,8 @@ def test_an_error_in_the_block_ends_the_processes_where_they_are(called):
     pids = []
 
     def interrupted():
-        with open_places([CPU] * 2, 1, Silent()) as places:
-            pids.append(places[0](called.who).result()[0])
+        with open_places(*TWO_OF_NOTHING) as places:
+            pids.append(places[0](called.pid).result())
             places[0](called.wait_for_ever)
             raise KeyboardInterrupt
 
@@ -161,7 +163,7 @@ def test_ctrl_c_while_a_process_is_started_waits_until_it_is(called, monkeypatch
         return submitted[-1]
 
     monkeypatch.setattr(ProcessPoolExecutor, "submit", interrupted)
-    with pytest.raises(KeyboardInterrupt), open_places([CPU] * 2, 1, Silent()) as places:
+    with pytest.raises(KeyboardInterrupt), open_places(*TWO_OF_NOTHING) as places:
         places[0](called.wait_for_ever)
     assert len(submitted) == 1
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
@@ -170,7 +172,7 @@ def test_ctrl_c_while_a_process_is_started_waits_until_it_is(called, monkeypatch
 def test_a_process_that_is_killed_is_reported_in_words(called):
     with (
         pytest.raises(CxrbenchError, match=r"ended by itself.*--jobs"),
-        open_places([CPU] * 2, 1, Silent()) as places,
+        open_places(*TWO_OF_NOTHING) as places,
     ):
         places[1](called.die).result()
 
@@ -186,9 +188,8 @@ def work(device, progress):
     threading.Event().wait()
 
 if __name__ == "__main__":
-    import torch
     from cxrbench.study.progress import Silent
-    with open_places([torch.device("cpu")] * 2, 1, Silent()) as (first, second):
+    with open_places(["cpu"] * 2, None, Silent()) as (first, second):
         first(work)
         sys.stdin.readline()
         second(work)

@@ -55,12 +55,12 @@ def one_thread() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def unbroken(easy: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], TrainedStage]:
-    """Return a function that gives the easy stage of a precision, trained once without a break."""
+def unbroken(easy: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., TrainedStage]:
+    """Return a function that gives the easy stage of a precision and network, trained without a break."""
 
     @cache
-    def trained(precision: str) -> TrainedStage:
+    def trained(precision: str, network: str = "densenet121") -> TrainedStage:
         job = easy.job(easy.config(precision=precision))
-        return easy.train(tmp_path_factory.mktemp(precision), job, network="densenet121")
+        return easy.train(tmp_path_factory.mktemp(precision), job, network=network)
 
     return trained

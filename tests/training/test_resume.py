@@ -21,7 +21,7 @@ from cxrbench.training import loop
 from cxrbench.training.checkpoints import TrainedStage, load_tensors, writing_tensors
 from cxrbench.training.selection import BestValidationAuc
 
-Unbroken = Callable[[str], TrainedStage]
+Unbroken = Callable[..., TrainedStage]
 
 
 def assert_same_run(one: TrainedStage, other: TrainedStage) -> None:
@@ -47,20 +47,22 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[subproces
         process.kill()
 
 
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize(
+    ("precision", "network"), [("float32", "densenet121"), ("bfloat16", "shufflenet_v2_x0_5")]
+)
 def test_an_interrupted_run_ends_bit_for_bit_like_an_unbroken_one(
-    easy: ModuleType, unbroken: Unbroken, tmp_path: Path, precision: str
+    easy: ModuleType, unbroken: Unbroken, tmp_path: Path, precision: str, network: str
 ) -> None:
     job = easy.job(easy.config(precision=precision))
     with pytest.raises(KeyboardInterrupt):
-        easy.train(tmp_path, job, easy.Interrupted(epoch=2), network="densenet121")
+        easy.train(tmp_path, job, easy.Interrupted(epoch=2), network=network)
     folder = easy.folder(tmp_path)
     assert folder.finished() is None
     assert len(load_tensors(folder.last)[1]["history"]) == 1
     progress = easy.Recorded()
-    resumed = easy.train(tmp_path, job, progress, network="densenet121")
+    resumed = easy.train(tmp_path, job, progress, network=network)
     assert [event[1] for event in progress.events if event[0] == "start"] == ["init > covid  epoch 2/2"]
-    assert_same_run(resumed, unbroken(precision))
+    assert_same_run(resumed, unbroken(precision, network))
 
 
 def test_a_run_interrupted_in_its_first_epoch_starts_again(easy: ModuleType, tmp_path: Path) -> None:
