@@ -72,10 +72,10 @@ def test_bootstrap_intervals_and_tests_are_procs_within_chance(scores, expected)
         return partial_auc(labels, values, 0.9)
 
     rng = np.random.default_rng(1)
-    found = resampled(scores["y"], scores["a"], part, rng=rng, resamples=1000)
+    found = resampled(scores["y"], scores["a"], part, rng=rng, resamples=400)
     low, high = (10 * end for end in expected["bootstrap_percentile_pauc_a"])
     assert (found.ci_low, found.ci_high) == pytest.approx((low, high), abs=0.04)
-    pair = resampled_difference(scores["y"], scores["a"], scores["b"], part, rng=rng, resamples=1000)
+    pair = resampled_difference(scores["y"], scores["a"], scores["b"], part, rng=rng, resamples=400)
     assert pair.value / pair.se == pytest.approx(expected["bootstrap_z_pauc"], rel=0.1)
     assert pair.value == pytest.approx(
         10 * (expected["pauc_specificity_1_0.9_a"] - expected["pauc_specificity_1_0.9_b"]), abs=1e-12
