@@ -5,7 +5,9 @@ older processors, with another number of threads, and with every other Python in
 per torch version). Their traces are compared number by number; no tolerance is used.
 
     python benchmarks/trace_tolerances.py --profile phantom-small --out docs/trace/tolerances.json
-    python benchmarks/trace_tolerances.py --python torch-2.9.1=PATH/TO/bin/python …
+    python benchmarks/trace_tolerances.py --python "torch 2.9"=PATH/TO/bin/python …
+
+With ``--keep`` the studies stay, and one that is interrupted goes on where it was.
 """
 
 from __future__ import annotations
@@ -58,8 +60,10 @@ ENVIRONMENTS = (
 )
 
 
-def run(environment: Environment, profile: str, seeds: str, folder: Path) -> Trace:
-    """Run the study in ``environment`` and return its trace."""
+def run(
+    environment: Environment, profile: str, seeds: str, folder: Path, schemes: tuple[str, ...] = ()
+) -> Trace:
+    """Run the study in ``environment``, of all schemes or of ``schemes``, and return its trace."""
     out = folder / environment.name.replace(" ", "-")
     if environment.precision:
         settings = tomlkit.parse(profile_text(profile))
@@ -71,7 +75,7 @@ def run(environment: Environment, profile: str, seeds: str, folder: Path) -> Tra
     threads = f"import torch; torch.set_num_threads({environment.threads})" if environment.threads else ""
     program = f"{threads}\nimport sys; from cxrbench.cli import main; main(sys.argv[1:])"
     arguments = ["study", "--profile", profile, "--out", str(out), "--quiet", "--no-report", "--seeds", seeds]
-    arguments += environment.options
+    arguments += [*environment.options, *(part for name in schemes for part in ("--scheme", name))]
     subprocess.run(
         [environment.python, "-c", program, *arguments],
         env={**os.environ, **environment.variables},
@@ -86,7 +90,9 @@ def distances(now: Trace, before: Trace) -> Iterator[dict[str, Any]]:
     others = {(entry.run, entry.seed, entry.fold): entry for entry in before.stages}
     for entry in now.stages:
         yield from _of_stage(entry, others[entry.run, entry.seed, entry.fold])
-    for a, b in zip(now.predictions, before.predictions, strict=True):
+    made = {(entry.scheme, entry.part, entry.seed, entry.fold): entry for entry in before.predictions}
+    for a in now.predictions:
+        b = made[a.scheme, a.part, a.seed, a.fold]
         spread = float(np.std(b.path.reference))
         far = max(abs(x - y) for x, y in zip(a.path.reference, b.path.reference, strict=True)) / spread
         yield {"what": "reference logits", "stage": "prediction", "step": None, "relative": far}
@@ -137,15 +143,29 @@ def largest(found: Iterator[dict[str, Any]]) -> list[dict[str, Any]]:
 @click.option("--profile", default="phantom-small", show_default=True)
 @click.option("--seeds", default="0", show_default=True)
 @click.option("--python", "pythons", multiple=True, help="NAME=INTERPRETER with another torch.")
+@click.option("--only", multiple=True, help="Only this environment; may be repeated.")
+@click.option("--scheme", "schemes", multiple=True, help="Only this scheme; may be repeated.")
+@click.option("--keep", type=click.Path(path_type=Path), help="Where the studies lie. [default: nowhere]")
 @click.option("--out", type=click.Path(path_type=Path), required=True)
-def main(profile: str, seeds: str, pythons: tuple[str, ...], out: Path) -> None:
+def main(
+    profile: str,
+    seeds: str,
+    pythons: tuple[str, ...],
+    only: tuple[str, ...],
+    schemes: tuple[str, ...],
+    keep: Path | None,
+    out: Path,
+) -> None:
     """Measure how far imitated machines part, and write it to OUT as JSON."""
     others = [
         Environment(name, {}, python=python) for name, python in (text.split("=", 1) for text in pythons)
     ]
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = keep or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
         first, *rest = (*ENVIRONMENTS, *others)
-        reference = run(first, profile, seeds, Path(folder))
+        rest = [environment for environment in rest if not only or environment.name in only]
+        reference = run(first, profile, seeds, folder, schemes)
         found: dict[str, Any] = {
             "profile": profile,
             "seeds": seeds,
@@ -162,10 +182,11 @@ def main(profile: str, seeds: str, pythons: tuple[str, ...], out: Path) -> None:
         for environment in rest:
             if environment.name in done:
                 continue
-            trace = run(environment, profile, seeds, Path(folder))
+            trace = run(environment, profile, seeds, folder, schemes)
             found["measured"].append(
                 {
                     "environment": environment.name,
+                    "stages": len(trace.stages),
                     "described": dict(trace.environment),
                     "largest": largest(distances(trace, reference)),
                 }

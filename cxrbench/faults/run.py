@@ -33,7 +33,13 @@ from cxrbench.statistics.predictions import (
 from cxrbench.statistics.verdicts import Verdict, verdict
 from cxrbench.study.executor import torch_threads
 from cxrbench.study.finished import FinishedStudy
-from cxrbench.study.predictions import PredictionFile, kept_file, predict_and_trace, record_file
+from cxrbench.study.predictions import (
+    PredictionFile,
+    kept_file,
+    predict_and_trace,
+    record_file,
+    reference_network,
+)
 from cxrbench.study.prepare import Prepared, RoleData, prepare
 from cxrbench.study.profile import Profile
 from cxrbench.study.progress import StudyProgress
@@ -411,8 +417,9 @@ def _predict(
     precision = bench.profile.stage_config(bench.run.stage).precision
     test = data.parts["test"]
     with bench.progress.task(f"predicting with fault: {fault.name}"):
+        role = bench.profile.target
         (scores, seconds), trace = predict_and_trace(
-            bench.profile.target, network, test, bench.device, precision, fault.path
+            role, network, reference_network(network, role), test, precision, fault.path
         )
     clean = bench.clean[seed]
     assert clean.patients is not None

@@ -156,6 +156,7 @@ def provenance(results: Results) -> tuple[tuple[str, str], ...]:
     """Return what a number of this study is traced by, as (what, value)."""
     return (
         ("profile", results.profile),
+        ("network", results.network),
         ("seeds", ", ".join(str(seed) for seed in results.seeds)),
         ("device", device_text(results)),
         ("split of the test role", results.roles[results.target].split_hash),

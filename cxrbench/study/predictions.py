@@ -133,11 +133,12 @@ class SchemePredictions:
 
     def _predict(self, device: torch.device, progress: Progress) -> None:
         network = load_network(self.folder, self.network, self.outputs, device)
+        reference = reference_network(network, self.role)
         for part in self.missing(self.processes).parts:
             progress.start(f"predicting ({part.part})", len(part.images.rows))
             try:
                 (scores, seconds), trace = predict_and_trace(
-                    self.role, network, part.images.load(), device, self.precision
+                    self.role, network, reference, part.images.load(), self.precision
                 )
             finally:
                 progress.stop()
@@ -254,28 +255,34 @@ def predict_images(
     return probabilities(logits[:, 0]), time.perf_counter() - started
 
 
+def reference_network(network: Network, role: str) -> Network:
+    """Return a network like ``network``, on its device, random with a fixed seed."""
+    made = Network(network.architecture, {role: 1}, seed=0)
+    device = network.mean.device
+    return made.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+
 def predict_and_trace(
     role: str,
     network: Network,
+    reference: Network,
     images: LabelledImages,
-    device: torch.device,
     precision: PrecisionChoice,
     path: Callable[[Network], None] = lambda _: None,
 ) -> tuple[Predicted, PathTrace]:
     """Return :func:`predict_images`, and what is written down of the path.
 
-    A network like ``network``, but random with a fixed seed, takes the same path with the first images: a
-    change of the path shows whatever was trained.
+    The :func:`reference_network` takes the same path with the first images: a change of the path shows
+    whatever was trained.
 
     path: what is done to a network before it predicts; a planted fault changes the path so.
     """
+    device = network.mean.device
     # All heads: the stage wrote down those of every role that it trains.
     trained = norms(network, network.heads)
     path(network)
     with watched_inputs(network) as inputs:
         predicted = predict_images(role, network, images, device, precision)
-    reference = Network(network.architecture, {role: 1}, seed=0)
-    reference.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     path(reference)
     first = LabelledImages(images.pixels[:REFERENCE_IMAGES], images.labels[:REFERENCE_IMAGES])
     scores, _ = predict_images(role, reference, first, device, precision)

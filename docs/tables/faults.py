@@ -1,29 +1,21 @@
-"""Tables of docs/phantom.md."""
+"""The table of faults of docs/phantom.md, and how ``traces`` reads what was measured of them."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 
-from evidence import DOCS, markdown
+from evidence import markdown
 
 from cxrbench.faults.catalogue import FAULTS
 from cxrbench.faults.records import FaultRow, Measured, Sensitivity
-from cxrbench.report.faults import faults_table
 from cxrbench.statistics.verdicts import Verdict
-
-EVIDENCE = DOCS / "phantom" / "sensitivity.json"
 
 
 def catalogue() -> str:
     """Every fault and what it does."""
     rows = [(fault.name, fault.what) for fault in FAULTS]
     return markdown(("fault", "what is done to the target stage"), rows, cells="left")
-
-
-def seen() -> str:
-    """What was seen of each."""
-    return faults_table(read(EVIDENCE))
 
 
 def read(evidence: Path) -> Sensitivity:

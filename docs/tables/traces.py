@@ -8,22 +8,47 @@ from evidence import DOCS, markdown
 from faults import read
 
 from cxrbench.report.faults import faults_table
+from cxrbench.trace.tolerances import FLOAT32
 
 TOLERANCES = DOCS / "trace" / "tolerances.json"
 FAULTS = DOCS / "trace" / "faults.json"
+LAST_STEP = 3
 
 
 def tolerances() -> str:
-    """How far each imitated machine parts, by what is compared."""
+    """How far each imitated machine parts, by what is compared, and what is tolerated."""
     found = json.loads(TOLERANCES.read_text(encoding="utf-8"))["measured"]
-    names = [each["environment"] for each in found]
     largest = [
         {(row["what"], row["stage"], row["step"]): row["relative"] for row in each["largest"]}
         for each in found
     ]
-    shown = [key for key in largest[0] if key[2] is None or key[2] <= 8]
-    rows = [(_called(*key), *(f"{each[key]:.1e}" for each in largest)) for key in shown]
-    return markdown(("what", *names), rows)
+    shown = [
+        key
+        for key in largest[0]
+        if (key[2] is None or key[2] <= LAST_STEP)
+        and (key[0] != "learning rate" or any(each[key] for each in largest))
+    ]
+    rows = [(_called(*key), *(f"{each[key]:.1e}" for each in largest), _tolerated(*key)) for key in shown]
+    return markdown(("what", *(each["environment"] for each in found), "tolerated"), rows)
+
+
+def _tolerated(what: str, stage: str, step: int | None) -> str:
+    """Return what is tolerated between machines in float32, or that it is not judged."""
+    first = stage == "first"
+    by_step = {
+        ("loss", True): FLOAT32.losses,
+        ("loss", False): FLOAT32.later_losses,
+        ("gradient norm", True): FLOAT32.gradients,
+    }.get((what, first), ())
+    if step is not None:
+        return f"{by_step[step]:.0e}" if step < len(by_step) else "not judged"
+    if "inputs" in what:
+        return f"{FLOAT32.inputs:.0e}"
+    if "reference" in what:
+        return f"{FLOAT32.reference:.0e}"
+    if first or "heads" in what:
+        return f"{FLOAT32.start:.0e}"
+    return f"{FLOAT32.later_trunk if 'trunk' in what else FLOAT32.later_logits:.0e}"
 
 
 def faults() -> str:

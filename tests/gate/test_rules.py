@@ -35,6 +35,9 @@ def difference(value, se):
         (-0.03, 0.02, 0.07, "inconclusive"),
         # Holm's adjustment has taken the certainty away.
         (-0.045, 0.02, 0.06, "inconclusive"),
+        # One-sided, so 0.025 is asked for and not 0.05.
+        (-0.045, 0.02, 0.024, "fail"),
+        (-0.045, 0.02, 0.026, "inconclusive"),
         (0.00, 0.05, 0.5, "inconclusive"),
     ],
 )

@@ -129,7 +129,7 @@ def test_numbers_can_be_traced(reports: dict[str, Any]) -> None:
     for role in results.roles.values():
         assert role.split_hash in html
         assert role.pack_key in html
-    for traced in ("2.11.0+cpu", "x86_64 AVX2", "0, 1, 2", "&#34;learning_rate&#34;: 0.001"):
+    for traced in ("2.11.0+cpu", "densenet121", "x86_64 AVX2", "0, 1, 2", "&#34;learning_rate&#34;: 0.001"):
         assert traced in html
 
 

@@ -103,3 +103,21 @@ def test_the_command_runs_it_to_the_report(tiny_text, write, tmp_path):
     assert result.exit_code == 0, result.output
     assert (out / "report" / "index.html").exists()
     assert stage_of(out)["network"].startswith("studied:small source ")
+
+
+def run(*arguments):
+    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("network", ["resnet18", "timm:resnet10t"])
+def test_the_quick_profile_with_another_network_is_reported_and_gated(network, tmp_path):
+    out, baseline = tmp_path / "out", tmp_path / "baseline"
+    options = ("--scheme", "control", "--scheme", "findings", "--jobs", "1", "--quiet")
+    run("study", "--profile", "phantom-small", "--network", network, *options, "--out", out)
+    assert network in (out / "report" / "index.html").read_text()
+    run("baseline", "save", baseline, "--study", out)
+    shown = run("gate", out, "--baseline", baseline)
+    assert "the same experiment: 7 stages and predictions compared, the same bits" in shown

@@ -229,6 +229,30 @@ def test_rounding_of_another_machine_is_no_parting_and_on_the_same_machine_is(no
     assert first(compare_traces(now, TRACE))[:2] == ("training", f"stage {FINDINGS!r}, seed 0")
 
 
+def in_precision(trace: Trace, precision: str, environment: dict[str, str]) -> Trace:
+    entries = (replace(e, settings={**e.settings, "precision": precision}) for e in trace.stages)
+    return replace(trace, stages=tuple(entries), environment=environment)
+
+
+def test_a_gpu_is_not_asked_for_the_same_bits_twice() -> None:
+    gpu = {**CPU, "type": "cuda"}
+    now = replace(with_step(CONTROL, 0, loss=0.7 * (1 + 1e-6)), environment=gpu)
+    comparison = compare_traces(now, replace(TRACE, environment=gpu))
+    assert (comparison.partings, comparison.exact) == ((), False)
+
+
+def test_half_precision_is_rounded_more() -> None:
+    now = with_step(CONTROL, 0, loss=0.7 * (1 + 5e-3))
+    found = {
+        precision: compare_traces(
+            in_precision(now, precision, OTHER_CPU), in_precision(TRACE, precision, CPU)
+        ).partings
+        for precision in ("float32", "bfloat16")
+    }
+    assert found["bfloat16"] == ()
+    assert [parting.what for parting in found["float32"]] == ["loss"]
+
+
 @pytest.mark.parametrize("value", [float("inf")])
 def test_what_is_not_finite_cannot_be_recorded(value: float) -> None:
     with pytest.raises(ValueError, match="finite"):

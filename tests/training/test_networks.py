@@ -102,6 +102,7 @@ def test_a_timm_network_has_timm_s_constants_and_its_version_in_the_key() -> Non
     timm = pytest.importorskip("timm")
     kind = architecture("timm:test_resnet")
     assert kind.mean == timm.get_pretrained_cfg("test_resnet").mean == (0.5, 0.5, 0.5)
+    assert kind.std == timm.get_pretrained_cfg("test_resnet").std == (0.5, 0.5, 0.5)
     assert kind.identity == f"timm:test_resnet timm {timm.__version__}"
     network = Network("timm:test_resnet", {"covid": 2}, seed=0)
     assert network(images(3), ["covid"]).shape == (3, 2)
