@@ -7,6 +7,7 @@ happens unless a test asks for a fixture of it.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -47,6 +48,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "help": "stages trained at a time on the CPU (default: one per thread, up to 4)",
     },
     "devices": {"metavar": "D[,D...]", "help": "train one stage at a time on each, such as cuda:0,cuda:1"},
+    "deterministic": {"action": "store_true", "help": "the same bits every time on a GPU too, more slowly"},
     "study-dir": {"metavar": "DIR", "help": "where the study is kept (default: .cxrbench/PROFILE)"},
     "report-dir": {"metavar": "DIR", "help": "write the HTML report here"},
     "baseline": {"metavar": "DIR", "help": "hold the study against this baseline"},
@@ -365,7 +367,8 @@ def _profile(config: pytest.Config) -> Profile:
         profile = profile.with_schemes(schemes) if schemes else profile
         profile = profile.with_seeds(seeds) if seeds else profile
         network = _option(config, "network")
-        return profile.with_network(network) if network else profile
+        profile = profile.with_network(network) if network else profile
+        return replace(profile, deterministic=True) if _option(config, "deterministic") else profile
     except CxrbenchError as error:
         raise pytest.UsageError(str(error)) from None
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from contextlib import ExitStack
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,8 @@ from cxrbench.commands._predictions import echo_json
 from cxrbench.commands._seeds import seeds as seeds_option
 
 if TYPE_CHECKING:
+    import torch
+
     from cxrbench.study.finished import FinishedStudy
 
 
@@ -44,6 +47,7 @@ if TYPE_CHECKING:
 @click.option(
     "--cluster", metavar="ADDRESS", help="Train on a Dask cluster: tcp://HOST:PORT, or its scheduler.json."
 )
+@click.option("--deterministic", is_flag=True, help="The same bits every time on a GPU too, more slowly.")
 @click.option("--quiet", is_flag=True, help="No progress bars.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of the table.")
 @click.option("--report/--no-report", default=True, help="Write the HTML report to OUT/report.")
@@ -61,6 +65,7 @@ def command(
     jobs: int | None,
     devices: str | None,
     cluster: str | None,
+    deterministic: bool,
     quiet: bool,
     as_json: bool,
     report: bool,
@@ -71,6 +76,8 @@ def command(
     from cxrbench.study.profile import load_profile
     from cxrbench.study.progress import Bars, Silent
     from cxrbench.study.run import run_study
+    from cxrbench.study.team import follow, leading
+    from cxrbench.training.team import joined, this_team, torchrun_size
 
     profile = load_profile(profile_name)
     if scheme_set:
@@ -79,15 +86,28 @@ def command(
         profile = profile.with_seeds(seeds)
     if network:
         profile = profile.with_network(network)
-    finished = run_study(
-        profile,
-        out,
-        data_root=data_root,
-        schemes=schemes,
-        devices=None if cluster and not (gpu or jobs or devices) else choose_devices(gpu, jobs, devices),
-        cluster=cluster,
-        progress=Silent() if quiet else Bars(),
-    )
+    if deterministic:
+        profile = replace(profile, deterministic=True)
+    with ExitStack() as stack:
+        chosen: tuple[torch.device, ...] | None
+        if torchrun_size() > 1:
+            chosen = (stack.enter_context(joined(gpu)),)
+            if this_team().rank > 0:
+                follow(chosen[0])
+                return
+            stack.enter_context(leading())
+        else:
+            local = not cluster or gpu or jobs or devices
+            chosen = choose_devices(gpu, jobs, devices) if local else None
+        finished = run_study(
+            profile,
+            out,
+            data_root=data_root,
+            schemes=schemes,
+            devices=chosen,
+            cluster=cluster,
+            progress=Silent() if quiet else Bars(),
+        )
     page = None
     if report:
         from cxrbench.report import write_report

@@ -27,7 +27,7 @@ from cxrbench.trace.records import REFERENCE_IMAGES, PathTrace
 from cxrbench.training.checkpoints import StageFolder
 from cxrbench.training.config import PrecisionChoice
 from cxrbench.training.data import LabelledImages, pool
-from cxrbench.training.device import synchronise
+from cxrbench.training.device import deterministic, synchronise
 from cxrbench.training.loop import Progress, load_network
 from cxrbench.training.network import Network
 from cxrbench.training.predict import predict_logits, probabilities
@@ -110,6 +110,7 @@ class SchemePredictions:
     precision: PrecisionChoice
     parts: tuple[PartPredictions, ...]
     processes: int = 1
+    deterministic: bool = False
 
     def kept(self, say: Callable[[str], None] | None = None) -> dict[str, PredictionFile]:
         """Return part -> file for what is there already.
@@ -128,7 +129,10 @@ class SchemePredictions:
 
     def work(self, device: torch.device, progress: Progress) -> None:
         """Predict on ``device`` and write one file per part that another study has not written meanwhile."""
-        with only_one(self.out / self.lock, "predicting", progress):
+        with (
+            deterministic(device, self.deterministic),
+            only_one(self.out / self.lock, "predicting", progress),
+        ):
             self._predict(device, progress)
 
     def _predict(self, device: torch.device, progress: Progress) -> None:
@@ -189,6 +193,7 @@ def scheme_predictions(
             *(part(name, profile.target, target, name) for name in PARTS),
             *(part(test_part(name), name, data, "test") for name, data in prepared.tests.items()),
         ),
+        deterministic=profile.deterministic,
     )
 
 

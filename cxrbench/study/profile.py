@@ -166,6 +166,7 @@ class Profile:
     on_leak: Literal["stop", "drop-train"]
     patient_ids: Literal["hashed", "plain"]
     gate_margin: float
+    deterministic: bool
     calibrated: bool
     normalisation: Literal["network", "role"]
     settings: Mapping[str, Any]
@@ -395,6 +396,7 @@ def parse_profile(text: str, where: str) -> Profile:
         on_leak=study.on_leak,
         patient_ids=study.patient_ids,
         gate_margin=study.gate_margin,
+        deterministic=study.deterministic,
         calibrated=study.calibrated,
         normalisation=study.normalisation,
         settings=MappingProxyType(toml),
@@ -446,6 +448,7 @@ class _Study:
     on_leak: Literal["stop", "drop-train"] = "stop"
     patient_ids: Literal["hashed", "plain"] = "hashed"
     gate_margin: float = 0.05
+    deterministic: bool = False
     calibrated: bool = False
     network: str = "densenet121"
     schemes: str = "six"
@@ -473,6 +476,7 @@ class _Study:
             (self.patient_ids in ("hashed", "plain"), "patient_ids must be 'hashed' or 'plain'"),
             (self.normalisation in ("network", "role"), "normalisation must be 'network' or 'role'"),
             (0 < self.gate_margin < 0.5, "gate_margin must be between 0 and 0.5"),
+            (isinstance(self.deterministic, bool), "deterministic must be true or false"),
             (isinstance(self.calibrated, bool), "calibrated must be true or false"),
         )
         for holds, message in rules:

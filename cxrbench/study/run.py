@@ -25,11 +25,13 @@ from cxrbench.study.privacy import patient_key
 from cxrbench.study.profile import Profile
 from cxrbench.study.progress import StudyProgress
 from cxrbench.study.results import RESULTS, load_results, save_results
+from cxrbench.study.team import team_places
 from cxrbench.study.tracing import study_trace
 from cxrbench.text import complaint
 from cxrbench.trace.records import NAME as TRACE
 from cxrbench.trace.records import Trace, write_trace
 from cxrbench.training.network import check_network
+from cxrbench.training.team import this_team
 
 
 def run_study(
@@ -73,10 +75,17 @@ def run_study(
         out, store = out.absolute(), store and store.absolute()
         # Images are made ready on this machine, whose devices need not be the workers'.
         drawn_on = "cpu"
+    elif this_team().size > 1:
+        devices = devices or choose_devices()
+        places = team_places(devices[0], progress)
+        drawn_on = str(devices[0])
     else:
         devices = devices or choose_devices()
         places = local_places(devices, progress)
         drawn_on = str(devices[0])
+    if profile.deterministic and places.description["type"] == "cuda":
+        # Other bits than without, so it belongs to what bits depend on.
+        places = replace(places, description={**places.description, "deterministic": "yes"})
     profile = profile.with_precision(places.precise)
     check_network(profile.network, profile.image_size)
     chosen = profile.select(schemes)

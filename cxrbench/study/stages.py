@@ -20,6 +20,7 @@ from cxrbench.study.prepare import PackedImages, Prepared
 from cxrbench.study.profile import Profile
 from cxrbench.training.checkpoints import StageFolder, TrainedStage
 from cxrbench.training.config import StageConfig
+from cxrbench.training.device import deterministic
 from cxrbench.training.initial import Initial
 from cxrbench.training.loop import Job, Progress, hand_on_trunk, train_stage
 from cxrbench.training.network import Network
@@ -35,7 +36,8 @@ class Stage:
 
     name: the run in the notation. network: the network's name. outputs: role -> number of labels. parent:
     the run whose trunk is taken; the ``initial`` parameters where there is none. train, validation: role ->
-    images, unread. processes: how many stages are trained at a time, which speed depends on.
+    images, unread. processes: how many stages are trained at a time, which speed depends on. deterministic:
+    whether a GPU gives the same bits every time.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Stage:
     selection: BestValidationAuc
     seed: int
     processes: int = 1
+    deterministic: bool = False
 
     def start(self) -> Network:
         """Return the network that the stage starts from; its heads are random."""
@@ -77,7 +80,10 @@ class Stage:
 
         Where another study trains it at the same time, wait for it and take what it has made.
         """
-        with only_one(self.folder.path / ".lock", self.name, progress):
+        with (
+            deterministic(device, self.deterministic),
+            only_one(self.folder.path / ".lock", self.name, progress),
+        ):
             trained = self.folder.finished()
             return trained or train_stage(self.job(), self.start, self.folder, device, progress)
 
@@ -134,6 +140,7 @@ def make_stage(
         selection=BestValidationAuc(profile.target),
         seed=seed,
         processes=processes,
+        deterministic=profile.deterministic,
     )
 
 

@@ -1,8 +1,8 @@
 """How far an honest run on another machine may be away, relative to the value.
 
-Same device, threads and versions: on the CPU, not at all. Otherwise rounding differs, and training makes a
-difference grow from step to step. A step that has no tolerance here is not judged: another machine is by then
-as far away as a fault.
+Same device, threads and versions: on the CPU, and on a GPU with --deterministic, not at all. Otherwise
+rounding differs, and training makes a difference grow from step to step. A step that has no tolerance here is
+not judged: another machine is by then as far away as a fault.
 """
 
 from __future__ import annotations
@@ -61,6 +61,6 @@ EXACT = Tolerance((), (), (), 0.0, 0.0, 0.0, 0.0, 0.0)
 
 def tolerance(now: Mapping[str, str], before: Mapping[str, str], precisions: frozenset[str]) -> Tolerance:
     """Return what applies between two environments, for stages computed in ``precisions``."""
-    if now == before and now.get("type") == "cpu":
+    if now == before and (now.get("type") == "cpu" or now.get("deterministic") == "yes"):
         return EXACT
     return FLOAT32 if precisions == {"float32"} else BFLOAT16

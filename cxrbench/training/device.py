@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -62,11 +63,33 @@ def describe_device(device: torch.device) -> dict[str, str | int]:
 def fast_kernels(device: torch.device) -> AbstractContextManager[None]:
     """Return a context in which cuDNN tries its algorithms and keeps the fastest for each shape.
 
-    On the CPU nothing changes: the kernels that are used there give the same bits in every run.
+    Inside :func:`deterministic` it tries none. On the CPU nothing changes: the kernels that are used there
+    give the same bits in every run.
     """
     if device.type != "cuda":
         return nullcontext()
-    return torch.backends.cudnn.flags(enabled=True, benchmark=True)
+    same = torch.are_deterministic_algorithms_enabled()
+    tf32 = torch.backends.cudnn.allow_tf32
+    return torch.backends.cudnn.flags(enabled=True, benchmark=not same, deterministic=same, allow_tf32=tf32)
+
+
+@contextmanager
+def deterministic(device: torch.device, wanted: bool) -> Iterator[None]:
+    """Let a GPU take only algorithms that give the same bits every time, where that is ``wanted``.
+
+    A CPU's always do. An operation that has no such algorithm raises RuntimeError.
+    """
+    if not wanted or device.type != "cuda":
+        yield
+        return
+    # cuBLAS reads it once, when it is first used.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    before = torch.are_deterministic_algorithms_enabled()
+    torch.use_deterministic_algorithms(True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)
 
 
 def synchronise(device: torch.device) -> None:

@@ -69,35 +69,37 @@ def recorder(device: torch.device) -> Recorder | None:
 class Replay:
     """A step that is taken plainly a few times, then recorded, and from then on replayed.
 
-    step: what is taken. by: how it is recorded; with None every step is taken plainly.
+    It is given anew each time, and must be the same. Kept here, a method would keep its object, which keeps
+    this, and with them a GPU's memory until Python looks for such circles.
+
+    by: how it is recorded; with None every step is taken plainly.
     refused: why it could not be recorded, where that is so; it is then taken plainly. A network of a user's
     own may ask the device for a number on the way.
     """
 
-    def __init__(self, step: Step, by: Recorder | None) -> None:
-        self._step = step
+    def __init__(self, by: Recorder | None) -> None:
         self._by = by
         self._taken = 0
         self._again: Step | None = None
         self.refused = ""
 
-    def __call__(self) -> None:
-        """Take the step."""
+    def __call__(self, step: Step) -> None:
+        """Take ``step``."""
         if self._again is not None:
             self._again()
         elif self._by is None or self.refused:
-            self._step()
+            step()
         elif self._taken < WARM_UP:
-            self._by.plainly(self._step)
+            self._by.plainly(step)
             self._taken += 1
         else:
             try:
-                self._again = self._by.record(self._step)
+                self._again = self._by.record(step)
             except torch.OutOfMemoryError:
                 raise
             except RuntimeError as error:
                 self.refused = complaint(error)
-                self._step()
+                step()
 
     def forget(self) -> None:
         """Begin anew, since the step does something else from now on, or in other places."""

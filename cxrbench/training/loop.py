@@ -39,6 +39,7 @@ from cxrbench.training.seeds import derive_seed, generator
 from cxrbench.training.selection import BestValidationAuc, macro_auc, rankable
 from cxrbench.training.stepper import Stepper, make_optimiser
 from cxrbench.training.steps import HONEST, Steps
+from cxrbench.training.team import ALONE, this_team
 from cxrbench.training.tracer import Tracer
 
 
@@ -157,7 +158,12 @@ def _train(
         network.reset_head(role, job.train[role].prevalence(), derive_seed(job.seed, job.name))
     network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimiser = make_optimiser(network, job.roles, job.config)
-    parts, compiling = 1, 0.0
+    parts, compiling, team = 1, 0.0, this_team()
+    if min(job.config.batch_size, sum(map(len, job.train.values()))) < 2 * team.size:
+        raise TrainingError(
+            f"stage {job.name!r}: {team.size} processes need two images each of every batch; start fewer, or "
+            "set a larger batch_size"
+        )
     validation = {role: pool(job.validation, [role], device) for role in job.roles}
     history: tuple[EpochRecord, ...] = ()
     kept, restarted = None, ""
@@ -192,8 +198,9 @@ def _train(
         job.config,
         job.steps,
         by=recorder(device),
-        compiled=pays_back(job.config, len(train), job.image_size, device),
+        compiled=team == ALONE and pays_back(job.config, len(train), job.image_size, device),
         parts=parts,
+        team=team,
     )
     with fast_kernels(device):
         for epoch in range(len(history), job.config.epochs):

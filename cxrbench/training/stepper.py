@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
+import torch.distributed as dist
 from torch import Tensor
+from torch.nn.parallel import DistributedDataParallel
 
 from cxrbench.training.augment import DRAWS
 from cxrbench.training.config import StageConfig
@@ -16,6 +19,7 @@ from cxrbench.training.graphed import WARM_UP, Recorder, Replay
 from cxrbench.training.network import Network
 from cxrbench.training.predict import autocast, to_float
 from cxrbench.training.steps import HONEST, Steps
+from cxrbench.training.team import ALONE, Team
 
 _TRYING = WARM_UP + 2
 """The steps in which it shows whether the memory is large enough: the recorded one takes more of it."""
@@ -36,6 +40,7 @@ class Stepper:
     compiled: whether the trunk goes through ``torch.compile``.
     parts: in how many parts a batch goes through the network. The gradients are added up, so the step is that
         of the whole batch, but each part is normalised by its own statistics.
+    team: the processes that take the steps together, each on its share of every batch.
 
     Attributes
     ----------
@@ -55,21 +60,24 @@ class Stepper:
         by: Recorder | None = None,
         compiled: bool = False,
         parts: int = 1,
+        team: Team = ALONE,
     ) -> None:
         self.network, self.optimiser, self.train = network, optimiser, train
         self.roles, self.config, self.steps = tuple(roles), config, steps
-        self.parts, self.compile_seconds = parts, 0.0
+        self.parts, self.compile_seconds, self.team = parts, 0.0, team
         self.device = train.pixels.device
         self.loss, self.total = torch.zeros((), device=self.device), torch.zeros((), device=self.device)
         self._compiled = compiled
         self._features: Callable[[Tensor], Tensor] = (
             torch.compile(network.features, dynamic=False) if compiled else network.features
         )
+        self._shared: DistributedDataParallel | None = None
         self._next = torch.zeros(1, dtype=torch.int64, device=self.device)
         self._plan: tuple[Tensor, ...] = ()
         self._kind: object = None
         self._taken = 0
-        self._replay = Replay(self._step, by)
+        # What a team's processes send one another is not recorded.
+        self._replay = Replay(by if team.size == 1 else None)
 
     @property
     def refused(self) -> str:
@@ -89,6 +97,9 @@ class Stepper:
             self._plan = tuple(torch.empty_like(part, device=self.device) for part in plan)
             self._kind = kind
             self._forget()
+            if self.team.size > 1:
+                # It looks once at which parameters are trained.
+                self._shared = DistributedDataParallel(self.network)
         for kept, part in zip(self._plan, plan, strict=True):
             kept.copy_(part)
         self._next.zero_()
@@ -104,7 +115,7 @@ class Stepper:
         torch.OutOfMemoryError: two images are too many, or memory has become short later on.
         """
         if self._taken >= _TRYING:
-            self._replay()
+            self._replay(self._step)
         else:
             self._try()
         self._taken += 1
@@ -134,10 +145,10 @@ class Stepper:
 
     def _fits(self) -> bool:
         try:
-            self._replay()
+            self._replay(self._step)
         except torch.OutOfMemoryError:
-            # Each part needs two images for its statistics.
-            if self._plan[0].shape[1] < 4 * self.parts:
+            # Each part needs two images for its statistics; and no team is left waiting for one of its own.
+            if self.team.size > 1 or self._plan[0].shape[1] < 4 * self.parts:
                 raise
             # What the error's frames hold is let go of with the error.
             return False
@@ -157,26 +168,40 @@ class Stepper:
     def _backward(self, rows: Tensor, draws: Tensor) -> Tensor:
         """Leave the gradients on the parameters, and return the loss."""
         labels = self.train.labels[rows]
-        if self.parts == 1:
-            return self._part(rows, draws, labels)
+        pieces = self.parts * self.team.size
+        if pieces == 1:
+            loss = self._loss(rows, draws, labels)
+            loss.backward()  # type: ignore[no-untyped-call]
+            return loss.detach()
         # The loss is a mean over the images of which anything is known.
         known = (~torch.isnan(labels)).any(dim=1).to(torch.float32)
-        parts = zip(*(whole.chunk(self.parts) for whole in (rows, draws, labels, known)), strict=True)
+        split = (whole.tensor_split(pieces) for whole in (rows, draws, labels, known))
+        first = self.team.rank * self.parts
+        mine = list(zip(*split, strict=True))[first : first + self.parts]
         total = torch.zeros_like(self.loss)
-        for some_rows, some_draws, some_labels, counted in parts:
+        for number, (*piece, counted) in enumerate(mine, 1):
             share = counted.sum() / known.sum().clamp(min=1)
-            total += self._part(some_rows, some_draws, some_labels, share)
+            with self._sent(number == self.parts):
+                loss = self._loss(*piece) * share
+                # A team's gradients are averaged, and are to be added up.
+                (loss * self.team.size).backward()
+            total += loss.detach()
+        if self.team.size > 1:
+            dist.all_reduce(total)
         return total
 
-    def _part(self, rows: Tensor, draws: Tensor, labels: Tensor, share: Tensor | None = None) -> Tensor:
+    def _loss(self, rows: Tensor, draws: Tensor, labels: Tensor) -> Tensor:
         images = self.steps.augment(to_float(self.train.pixels[rows]), self.config.augmentation, draws)
         with autocast(self.device, self.config.precision):
-            logits = self.network.logits(self._features(images), self.roles)
-        loss = self.steps.loss(logits, labels)
-        if share is not None:
-            loss = loss * share
-        loss.backward()  # type: ignore[no-untyped-call]
-        return loss.detach()
+            if self._shared is None:
+                logits = self.network.logits(self._features(images), self.roles)
+            else:
+                logits = self._shared(images, self.roles)
+        return self.steps.loss(logits, labels)
+
+    def _sent(self, last: bool) -> AbstractContextManager[None]:
+        """Return a context in which a team's gradients are exchanged with the ``last`` part only."""
+        return nullcontext() if self._shared is None or last else self._shared.no_sync()
 
 
 def make_optimiser(network: Network, roles: Sequence[str], config: StageConfig) -> torch.optim.AdamW:
@@ -188,15 +213,18 @@ def make_optimiser(network: Network, roles: Sequence[str], config: StageConfig) 
     heads = [network.heads[role] for role in roles]
     parameters = [p for module in (network.trunk, *heads) for p in module.parameters()]
     device = parameters[0].device
-    return torch.optim.AdamW(
+    optimiser = torch.optim.AdamW(
         [
             {"params": [p for p in parameters if p.ndim > 1], "weight_decay": config.weight_decay},
             {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
         ],
-        lr=torch.tensor(config.learning_rate, dtype=_exact(device), device=device),
+        lr=config.learning_rate,
         fused=True,
         capturable=device.type == "cuda",
     )
+    for group in optimiser.param_groups:
+        group["lr"] = torch.tensor(config.learning_rate, dtype=_exact(device), device=device)
+    return optimiser
 
 
 def _exact(device: torch.device) -> torch.dtype:

@@ -28,6 +28,7 @@ from cxrbench.trace.records import (
     read_trace,
     write_trace,
 )
+from cxrbench.trace.tolerances import EXACT, tolerance
 
 CPU = {"type": "cpu", "name": "x86_64 AVX512", "threads": "1", "torch": "2.15.0"}
 OTHER_CPU = {**CPU, "name": "x86_64 AVX2"}
@@ -356,3 +357,12 @@ def test_every_label_has_its_own_fingerprint() -> None:
 def test_damaged_fingerprints_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r".+"):
         unpacked(text, np.uint32)
+
+
+def test_the_same_bits_are_asked_for_where_they_are_promised():
+    cpu, gpu = {"type": "cpu", "name": "AVX2"}, {"type": "cuda", "name": "H100"}
+    same = {**gpu, "deterministic": "yes"}
+    float32 = frozenset({"float32"})
+    assert tolerance(cpu, cpu, float32) is tolerance(same, same, float32) is EXACT
+    for now, before in ((gpu, gpu), (same, gpu), (cpu, same)):
+        assert tolerance(now, before, float32) is not EXACT

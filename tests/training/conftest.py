@@ -35,6 +35,12 @@ def easy() -> Iterator[ModuleType]:
 
 
 @pytest.fixture(scope="session")
+def team_stage() -> Iterator[ModuleType]:
+    """Return ``team_stage.py`` as a module."""
+    yield from loaded("team_stage")
+
+
+@pytest.fixture(scope="session")
 def _tape_module() -> Iterator[ModuleType]:
     yield from loaded("tape")
 

@@ -11,6 +11,7 @@ from cxrbench.training.device import (
     choose_device,
     choose_precision,
     describe_device,
+    deterministic,
     fast_kernels,
     synchronise,
 )
@@ -82,6 +83,24 @@ def test_on_the_cpu_no_kernel_setting_is_touched_and_there_is_nothing_to_wait_fo
     with fast_kernels(CPU):
         assert torch.backends.cudnn.benchmark == before
     synchronise(CPU)
+
+
+def test_where_the_same_bits_are_wanted_a_gpu_searches_no_kernels_and_all_is_put_back() -> None:
+    cuda = torch.device("cuda")
+    for wanted in (True, False):
+        with deterministic(cuda, wanted), fast_kernels(cuda):
+            assert torch.are_deterministic_algorithms_enabled() == wanted
+            assert torch.backends.cudnn.deterministic == wanted
+            assert torch.backends.cudnn.benchmark != wanted
+        assert not torch.are_deterministic_algorithms_enabled()
+        assert not torch.backends.cudnn.deterministic
+    with deterministic(CPU, True):
+        assert not torch.are_deterministic_algorithms_enabled()
+
+
+def test_multiplication_in_tf32_stays_as_it_was_set() -> None:
+    with torch.backends.cudnn.flags(enabled=True, allow_tf32=False), fast_kernels(torch.device("cuda")):
+        assert not torch.backends.cudnn.allow_tf32
 
 
 def test_on_a_gpu_the_kernel_search_is_on_only_inside() -> None:

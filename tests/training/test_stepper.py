@@ -12,6 +12,9 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from cxrbench.errors import TrainingError
 from cxrbench.training import loop
@@ -19,7 +22,7 @@ from cxrbench.training.augment import DRAWS, augment, draw
 from cxrbench.training.checkpoints import load_tensors
 from cxrbench.training.compiling import pays_back
 from cxrbench.training.config import Augmentation, StageConfig
-from cxrbench.training.data import pool
+from cxrbench.training.data import DeviceImages, pool
 from cxrbench.training.graphed import WARM_UP, Step
 from cxrbench.training.loop import learning_rate
 from cxrbench.training.network import Network
@@ -174,6 +177,43 @@ def test_a_stage_that_is_replayed_ends_like_one_that_is_not_also_after_a_break(
     for name in ("best.safetensors", "kept.safetensors"):
         one, other = (load_tensors(stage.path.with_name(name))[0] for stage in (whole, resumed))
         assert all(torch.equal(one[key], other[key]) for key in one)
+
+
+class Host(TorchDispatchMode):
+    """Notes which operations of a step have anything on the host."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.operations: list[str] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        tensors = [leaf for leaf in tree_leaves((args, kwargs, out)) if isinstance(leaf, Tensor)]
+        if any(tensor.device.type == "cpu" for tensor in tensors):
+            self.operations.append(str(func))
+        return out
+
+
+@pytest.mark.filterwarnings("ignore:CUDA is not available")
+def test_a_step_on_a_gpu_asks_nothing_of_the_host(easy: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Up to the loss, on tensors that have a device and no content: a number asked for is an error there."""
+    cuda, host = torch.device("cuda", 0), Host()
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        with cuda:
+            network = Network(easy.TINY, {"covid": 1}, seed=0).train()
+            train = DeviceImages(torch.zeros(32, 1, 32, 32, dtype=torch.uint8), torch.zeros(32, 1))
+        optimiser = make_optimiser(network, ["covid"], easy.config())
+        stepper = Stepper(network, optimiser, train, ["covid"], easy.config(precision="bfloat16"))
+        stepper.begin(*plan())
+        # Neither has a stand-in for a GPU.
+        monkeypatch.setattr(Tensor, "backward", lambda _: None)
+        monkeypatch.setattr(optimiser, "step", lambda: None)
+        with host:
+            stepper.take()
+            stepper.parts = 2
+            stepper.take()
+        assert stepper.total.device == cuda
+    assert host.operations == []
 
 
 # -- memory that is too small
