@@ -15,11 +15,15 @@ have it.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
+from threadpoolctl import threadpool_limits
 
 from cxrbench.leaks.fingerprint import SIDE, Float, detail, fingerprints, normalised
 from cxrbench.leaks.registration import Placement, Placer, inverse, polish, warp
@@ -44,7 +48,8 @@ _NEAREST = 2
 _COARSE_SIDE, _FINE_SIDE = 24, 64
 _ZOOMS, _SHIFT = (0.93, 1.07), 0.7
 """How an image is zoomed and shifted (in coarse pixels) for the first step, besides as it is."""
-_BLOCK = 2048
+_FIRST_BLOCK, _BLOCK, _AT_ONCE = 64, 1024, 512
+"""How many images of a source are compared at a time, at first and at most, and with how many."""
 
 Pixels = npt.NDArray[np.uint8]
 Rows = npt.NDArray[np.int64]
@@ -89,12 +94,14 @@ class Images:
 
     def fingerprints(self, side: int) -> Float:
         """Return all fingerprints, (m, side * side)."""
-        return np.concatenate([*self.blocks(side), np.zeros((0, side * side), dtype=np.float32)])
+        blocks = [slice(start, start + _BLOCK) for start in range(0, len(self), _BLOCK)]
+        with ThreadPoolExecutor(_cores()) as pool:
+            prints = pool.map(lambda block: self.of(block, side), blocks)
+            return np.concatenate([*prints, np.zeros((0, side * side), dtype=np.float32)])
 
-    def blocks(self, side: int) -> Iterator[Float]:
-        """Yield the fingerprints, some rows at a time."""
-        for start in range(0, len(self.rows), _BLOCK):
-            yield fingerprints(self.pixels[self.rows[start : start + _BLOCK]], side)
+    def of(self, some: slice, side: int) -> Float:
+        """Return the fingerprints of some rows."""
+        return fingerprints(self.pixels[self.rows[some]], side)
 
 
 def search(images: Images, sources: Sequence[Images], threshold: float = THRESHOLD) -> tuple[Match, ...]:
@@ -148,7 +155,7 @@ class _Candidates:
     product: Float
     mirrored: npt.NDArray[np.bool_]
 
-    def __getitem__(self, chosen: npt.NDArray[np.bool_] | Rows) -> _Candidates:
+    def __getitem__(self, chosen: npt.NDArray[np.bool_] | Rows | slice) -> _Candidates:
         return _Candidates(
             self.image[chosen],
             self.source[chosen],
@@ -189,31 +196,63 @@ class _Candidates:
 
 
 def _nearest(coarse: Float, sources: Sequence[Images]) -> _Candidates:
-    """Take the first step: compare every pair in every view, a block at a time."""
+    """Take the first step: compare every pair in every view, a block of the sources at a time per core."""
     empty = np.zeros(0, dtype=np.int64)
     found = _Candidates(empty, empty, empty, np.zeros(0, dtype=np.float32), np.zeros(0, dtype=np.bool_))
     views = [_parity(view) for view in _views(coarse)]
+    blocks = []
     for number, source in enumerate(sources):
-        start = 0
-        for block in source.blocks(_COARSE_SIDE):
-            other_even, other_odd = _parity(block)
-            for even, odd in views:
-                for first in range(0, len(coarse), _BLOCK):
-                    part = slice(first, first + _BLOCK)
-                    alike, opposed = even[part] @ other_even.T, odd[part] @ other_odd.T
-                    for mirrored, product in ((False, alike + opposed), (True, alike - opposed)):
-                        row, column = np.nonzero(np.abs(product) >= found.floor(len(coarse))[part, None])
-                        found = found.joined(
-                            _Candidates(
-                                row + first,
-                                np.full(len(row), number),
-                                column + start,
-                                product[row, column],
-                                np.full(len(row), mirrored),
-                            )
-                        )
-            start += len(block)
+        edges = [0]
+        # Small ones first: the more is found, the less is let through.
+        while edges[-1] < len(source):
+            edges.append(min(len(source), edges[-1] + min(_BLOCK, _FIRST_BLOCK + edges[-1])))
+        blocks += [(number, start, end) for start, end in pairwise(edges)]
+
+    def compare(block: tuple[int, int, int]) -> _Candidates:
+        number, start, end = block
+        other = _parity(sources[number].of(slice(start, end), _COARSE_SIDE))
+        # What others find meanwhile only raises it: no pair is lost by an older one.
+        floor, mine = found.floor(len(coarse)), found[:0]
+        for even, odd in views:
+            near = [
+                _near(even[first : first + _AT_ONCE], odd[first : first + _AT_ONCE], other, floor, first)
+                for first in range(0, len(coarse), _AT_ONCE)
+            ]
+            image, column, product, mirrored = (np.concatenate(parts) for parts in zip(*near, strict=True))
+            source = np.full(len(image), number)
+            mine = mine.joined(_Candidates(image, source, column + start, product, mirrored))
+            floor = np.maximum(floor, mine.floor(len(coarse)))
+        return mine
+
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(_cores()) as pool:
+        for more in pool.map(compare, blocks):
+            found = found.joined(more)
     return found
+
+
+def _near(
+    even: Float, odd: Float, other: tuple[Float, Float], floor: Float, first: int
+) -> tuple[Rows, Rows, Float, npt.NDArray[np.bool_]]:
+    """Return the images, from ``first`` on, and others whose product reaches the image's ``floor``.
+
+    With each pair its product, and whether the image is mirrored.
+    """
+    alike, opposed = even @ other[0].T, odd @ other[1].T
+    # The larger of |a + b| and |a - b|. Few pairs get beyond it.
+    larger = np.abs(alike)
+    larger += np.abs(opposed)
+    row, column = np.nonzero(larger >= floor[first : first + len(even), None])
+    alike, opposed = alike[row, column], opposed[row, column]
+    product = np.concatenate([alike + opposed, alike - opposed])
+    mirrored = np.repeat([False, True], len(row))
+    row, column = np.tile(row + first, 2), np.tile(column, 2)
+    near = np.abs(product) >= floor[row]
+    return row[near], column[near], product[near], mirrored[near]
+
+
+def _cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _views(coarse: Float) -> Iterator[Float]:

@@ -252,3 +252,18 @@ def test_an_image_without_detail_correlates_with_nothing() -> None:
     assert correlation_at(one, blank, np.zeros(4)) == 0.0
     value, _ = Placer(blank).place(one[None])
     assert value[0] == pytest.approx(0.0)
+
+
+@pytest.mark.parametrize("cores", [1, 4])
+def test_the_number_of_cores_changes_nothing(cores: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    chance = np.random.default_rng(1)
+    films = chance.integers(0, 256, (3000, 40, 40), dtype=np.uint8)
+    tested = np.concatenate([films[[5, 2500]], chance.integers(0, 256, (6, 40, 40), dtype=np.uint8)])
+    monkeypatch.setattr("cxrbench.leaks.duplicates._cores", lambda: cores)
+    found = search(Images(tested, np.arange(8)), [Images(films, np.arange(3000))])
+    assert [(match.a, match.b) for match in found] == [(0, 5), (1, 2500)]
+
+
+def test_empty_images_match_nothing() -> None:
+    flat = np.zeros((3, 64, 64), dtype=np.uint8)
+    assert search(Images(flat, np.arange(3)), [Images(flat, np.arange(3))]) == ()
