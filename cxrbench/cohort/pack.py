@@ -352,7 +352,8 @@ def _images(
 
     if workers is None:
         workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    chunks = [positions[start : start + CHUNK] for start in range(0, len(positions), CHUNK)]
+    chunk_size = getattr(source, "batch", CHUNK)
+    chunks = [positions[start : start + chunk_size] for start in range(0, len(positions), chunk_size)]
     if isinstance(source, BatchSource):
         for chunk in chunks:
             try:

@@ -214,6 +214,13 @@ def test_a_source_of_batches_is_read_in_batches(tmp_path: Path) -> None:
     np.testing.assert_array_equal(made.pixels, expected(list(range(10, 600)), 4))
 
 
+def test_a_source_says_how_many_it_reads_best_at_once(tmp_path: Path) -> None:
+    source = Batches()
+    source.batch = 250
+    pack(cohort_of(600, source), 4, tmp_path)
+    assert source.batches == [250, 250, 100]
+
+
 def test_progress_counts_every_image(tmp_path: Path) -> None:
     seen: list[int] = []
     pack(cohort_of(5, Memory(bad={2: "x"})), 4, tmp_path, on_bad="leave-out", progress=seen.append)

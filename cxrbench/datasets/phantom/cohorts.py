@@ -138,6 +138,11 @@ class PhantomPixels:
     noise_scale: float = 1.0
     device: str = "cpu"
 
+    @property
+    def batch(self) -> int:
+        """How many images are best read at once: so many that a GPU is kept busy."""
+        return 256 if self.device == "cpu" else 4096
+
     def read(self, index: int, size: int) -> npt.NDArray[np.uint8]:
         """Return image ``index`` as (size, size) uint8, bright where dense."""
         return np.asarray(self.read_batch([index], size)[0])

@@ -6,10 +6,11 @@ attenuation of its own. Places are drawn per patient; images of one patient show
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -245,31 +246,44 @@ DRAW: Mapping[str, Callable[[Scene], Lesion]] = {
 """How each finding is drawn, by name."""
 
 
+def present(severity: npt.NDArray[np.float32], device: torch.device) -> list[tuple[str, Tensor, Tensor]]:
+    """Return each finding that any image has: its name, those images' rows, and how severe it is there.
+
+    severity: (n, 15), a column each of ``DRAWN``. All that is returned goes to the device at once, since each
+    transfer makes the host wait for what it has asked for before.
+    """
+    columns, rows = np.nonzero(severity.T > 0)
+    counts = np.bincount(columns, minlength=len(DRAWN)).tolist()
+    index = torch.from_numpy(rows).to(device).split_with_sizes(counts)
+    amount = torch.from_numpy(severity[rows, columns].astype(np.float32)).to(device).split_with_sizes(counts)
+    return [found for found in zip(DRAWN, index, amount, strict=True) if len(found[1])]
+
+
 def attenuation(
-    f: Frame, chest: Chest, p: Parameters, patient: Tensor, severity: np.ndarray, air_weight: float
+    f: Frame,
+    chest: Chest,
+    p: Parameters,
+    patient: Tensor,
+    findings: Sequence[tuple[str, Tensor, Tensor]],
+    air_weight: float,
 ) -> Tensor:
     """Return the attenuation of n chests with their findings, (n, size, size).
 
     Parameters
     ----------
-    severity: (n, 15), a column each of ``DRAWN``.
+    findings: of :func:`present`.
     air_weight: attenuation that a fully aerated lung takes away.
     """
     clear = torch.ones_like(f.x)
     added = torch.zeros_like(f.x)
     kept = torch.ones_like(f.x)
-    for column, name in enumerate(DRAWN):
-        rows = np.flatnonzero(severity[:, column] > 0)
-        if not len(rows):
-            continue
-        index = torch.from_numpy(rows).to(f.x.device)
-        amount = torch.from_numpy(severity[rows, column].astype(np.float32)).to(f.x.device).view(-1, 1, 1)
+    for name, index, amount in findings:
         scene = Scene(
             f.take(index),
             chest.lung.index_select(0, index),
             p.take(index),
             patient.index_select(1, index),
-            amount,
+            amount.view(-1, 1, 1),
         )
         lesion = DRAW[name](scene)
         if lesion.cloud is not None:

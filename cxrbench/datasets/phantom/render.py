@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -13,13 +14,14 @@ from torch import Tensor
 from cxrbench.datasets.phantom.anatomy import AIR, draw_anatomy, make_chest, make_frame
 from cxrbench.datasets.phantom.config import ImagingConfig
 from cxrbench.datasets.phantom.fields import Parameters, key_halves
-from cxrbench.datasets.phantom.findings import attenuation, draw_places
+from cxrbench.datasets.phantom.findings import attenuation, draw_places, present
 from cxrbench.datasets.phantom.imaging import add_devices, draw_imaging, expose, finish
 from cxrbench.datasets.phantom.keys import Draws, Floats
 from cxrbench.datasets.phantom.latents import Latents
 
-_PIXELS_AT_ONCE = {"cpu": 2**15, "cuda": 2**24}
-"""Images are drawn in groups of about so many pixels: what a core's cache holds, what keeps a GPU busy."""
+_PIXELS_AT_ONCE = {"cpu": 2**15, "cuda": 2**25}
+"""Images are drawn in groups of about so many pixels: what a core's cache holds; on a GPU so many that they
+take longer than the host needs to ask for the 2,000 operations."""
 
 _DRAWN_AT_ONCE = 512
 """Parameters are drawn for so many images at once; numpy's cost for a few is that for many."""
@@ -48,8 +50,21 @@ def render(
     -------
     (n, size, size) uint8, bright where the body is dense.
     """
+    films = draw(latents, imaging, size, noise_scale=noise_scale, device=device)
+    return np.asarray(films.cpu().numpy(), dtype=np.uint8)
+
+
+def draw(
+    latents: Latents,
+    imaging: ImagingConfig,
+    size: int,
+    *,
+    noise_scale: float = 1.0,
+    device: str | torch.device = "cpu",
+) -> Tensor:
+    """Return what :func:`render` does, as a tensor that stays on the device."""
     where = torch.device(device)
-    out = np.empty((len(latents), size, size), np.uint8)
+    out = torch.empty((len(latents), size, size), dtype=torch.uint8, device=where)
     group = max(1, _PIXELS_AT_ONCE.get(where.type, 2**20) // (size * size))
     block = group * max(1, _DRAWN_AT_ONCE // group)
     # A group is too small for torch to part between cores; so the groups are parted instead.
@@ -57,10 +72,10 @@ def render(
         for first in range(0, len(latents), block):
             part = latents.take(np.arange(first, min(first + block, len(latents))))
             p, leads = _parameters(part, imaging, noise_scale, where)
-            draw = partial(_group, part, p, leads, size, where)
-            groups = [slice(start, start + group) for start in range(0, len(part), group)]
-            for rows, films in zip(groups, pool.map(draw, groups), strict=True):
-                out[first : first + len(part)][rows] = films
+            films = out[first : first + len(part)]
+            draw_group = partial(_group, films, part, p, leads, size, where)
+            # The results are nothing, and tell of errors.
+            list(pool.map(draw_group, [slice(i, i + group) for i in range(0, len(part), group)]))
     return out
 
 
@@ -74,19 +89,18 @@ def lungs(latents: Latents, imaging: ImagingConfig, size: int) -> npt.NDArray[np
 
 
 def _group(
-    part: Latents, p: Parameters, leads: Floats, size: int, device: torch.device, rows: slice
-) -> npt.NDArray[np.uint8]:
-    """Draw the images ``rows`` of ``part``, whose parameters are ``p``."""
+    films: Tensor, part: Latents, p: Parameters, leads: Floats, size: int, device: torch.device, rows: slice
+) -> None:
+    """Draw the images ``rows`` of ``part``, whose parameters are ``p``, into ``films``."""
     with torch.no_grad():
-        film = _film(
+        films[rows] = _film(
             p.between(rows),
             key_halves(part.patient_key[rows], device),
             key_halves(part.image_key[rows], device),
-            part.severity[rows],
+            present(part.severity[rows], device),
             np.flatnonzero(leads[rows]),
             size,
         )
-        return np.asarray(film.cpu().numpy(), dtype=np.uint8)
 
 
 def _parameters(
@@ -108,13 +122,13 @@ def _film(
     p: Parameters,
     patient: Tensor,
     image: Tensor,
-    severity: npt.NDArray[np.float32],
+    findings: Sequence[tuple[str, Tensor, Tensor]],
     with_devices: npt.NDArray[np.int64],
     size: int,
 ) -> Tensor:
     """Return (n, size, size) uint8."""
     frame = make_frame(p, size, image.device)
     chest = make_chest(frame, p, patient, image)
-    total = attenuation(frame, chest, p, patient, severity, AIR)
+    total = attenuation(frame, chest, p, patient, findings, AIR)
     add_devices(total, frame, p, with_devices)
     return finish(expose(total.clamp_(min=0.0), p, image), p)
