@@ -19,6 +19,27 @@ def pytest_configure(config):
         )
 
 
+def pytest_terminal_summary(terminalreporter):
+    """Show every speed that has a peer next to the peer's."""
+    found = [dict(report.user_properties) for report in terminalreporter.stats.get("passed", ())]
+    rows = [row for row in found if "times_the_peer" in row]
+    if not rows:
+        return
+    import torch
+    import torchvision
+
+    terminalreporter.section("speed next to a peer, images per second")
+    terminalreporter.write_line(f"{'':<52}{'ours':>9}{'peer':>9}  times [spread]")
+    for row in rows:
+        spread = row.get("times_the_peer_spread", ())
+        shown = f" [{spread[0]:.2f}, {spread[1]:.2f}]" if spread else ""
+        terminalreporter.write_line(
+            f"{row['what']:<52}{row['images_per_second']:>9,.1f}{row['peer_images_per_second']:>9,.1f}"
+            f"  {row['times_the_peer']:.2f}{shown}"
+        )
+    terminalreporter.write_line(f"torch {torch.__version__}, torchvision {torchvision.__version__}")
+
+
 @pytest.fixture
 def timed(benchmark, request):
     """Return ``timed(function, images, rounds, **facts)``: the last result of timed calls.

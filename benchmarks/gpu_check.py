@@ -1,8 +1,9 @@
 """What only a GPU can show: that it computes what the CPU does, how fast, the phantom on it, a calibration.
 
-Called by ``gpu_check.sh``. Each part writes ``PART.json`` when it is done; one that fails writes its error,
-and the next is begun. Times are medians with their quartiles; a GPU's are taken with its own events, or by
-``torch.utils.benchmark``, which waits for it.
+Called by ``gpu_check.sh``. Each part is a file ``PART.json`` of rows, written again after every row; a row
+that fails leaves its error. Called again with the same folder, it goes on: what is there is not done again,
+what failed or was left out for want of time is. Times are medians with quartiles, by
+``torch.utils.benchmark``, which waits for the GPU; the plain loop's are taken with the GPU's own events.
 """
 
 from __future__ import annotations
@@ -13,266 +14,320 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tomlkit
 import torch
+from peers import PlainTraining, classifier
 from scipy.stats import spearmanr
-from torch import nn
+from shared_statistics import with_shared_statistics
 from torch.utils.benchmark import Timer
-from torch.utils.data import DataLoader, Dataset
-from torchvision.models import densenet121
-from torchvision.transforms import v2
 
 from cxrbench.datasets.phantom import PhantomConfig, phantom_cohort
 from cxrbench.files import write_text_atomic
+from cxrbench.leaks.duplicates import Images, search
 from cxrbench.study.predictions import predict_images
-from cxrbench.study.profile import profile_text
 from cxrbench.study.speed import speed_images
 from cxrbench.training.augment import draw
-from cxrbench.training.config import Augmentation, Precision, StageConfig
-from cxrbench.training.data import DeviceImages, LabelledImages
-from cxrbench.training.device import choose_precision, describe_device, fast_kernels
-from cxrbench.training.graphed import recorder
+from cxrbench.training.config import Precision, StageConfig
+from cxrbench.training.data import LabelledImages
+from cxrbench.training.device import choose_precision, describe_device, deterministic, fast_kernels
+from cxrbench.training.graphed import Replay, recorder
 from cxrbench.training.network import Network
-from cxrbench.training.predict import predict_logits
+from cxrbench.training.predict import autocast, predict_logits, to_float
 from cxrbench.training.seeds import generator
 from cxrbench.training.stepper import Stepper, make_optimiser
 
-ROLE = "covid"
+ROLE, NETWORK = "covid", "densenet121"
 CPU = torch.device("cpu")
+
+Row = tuple[str, Callable[[], Any]]
+"""A row's name, and what finds its content."""
 
 
 @dataclass(frozen=True)
 class Size:
-    """How large everything is: ``batch`` images of ``image`` px, so many ``steps`` and ``seconds`` each.
+    """How large everything is: images of ``image`` px in ``batches``, so many ``steps`` and ``seconds`` each.
 
-    cohorts: images of the three roles in the calibration.
+    batch: what is compared and held against the plain loop. films: of the leak audit, trained on and tested.
+    seeds: of the calibration, one after another as long as there is time.
     """
 
     image: int
+    batches: tuple[int, ...]
     batch: int
+    latencies: tuple[int, ...]
     steps: int
     seconds: float
     compared: int
     loader_images: int
     workers: int
     phantoms: int
+    films: tuple[int, int]
     profile: str
-    cohorts: tuple[int, int, int]
+    seeds: tuple[int, ...]
 
 
-LARGE = Size(224, 64, 8, 5.0, 256, 4096, 12, 4096, "phantom-gpu", (12_000, 4_000, 1_060))
-SMALL = Size(32, 8, 2, 0.2, 16, 32, 0, 8, "phantom-small", (40, 40, 60))
+LARGE = Size(
+    image=224,
+    batches=(16, 32, 64, 128, 256),
+    batch=64,
+    latencies=(1, 16, 256, 1024),
+    steps=20,
+    seconds=4.0,
+    compared=256,
+    loader_images=4096,
+    workers=16,
+    phantoms=8192,
+    films=(140_000, 4_000),
+    profile="phantom-gpu",
+    seeds=tuple(range(100, 120)),
+)
+SMALL = Size(32, (4, 8), 8, (1, 4), 6, 0.1, 16, 16, 0, 8, (300, 20), "phantom-small", (0, 1))
 
 
-def device_facts(device: torch.device, size: Size) -> dict[str, Any]:
+def stepper(
+    device: torch.device,
+    size: Size,
+    batch: int,
+    precision: Precision,
+    *,
+    recorded: bool = True,
+    compiled: bool = False,
+    shared: bool = False,
+) -> Callable[[], torch.Tensor]:
+    """Return a function that takes ``size.steps`` of the study's steps, and returns their losses' sum."""
+    config = StageConfig(batch_size=batch, precision=precision)
+    images = speed_images(batch, size.image, ROLE, device)
+    network = Network(NETWORK, {ROLE: 1}, seed=0).to(device, memory_format=torch.channels_last)
+    network.train()
+    if shared:
+        with_shared_statistics(network.trunk)
+    by = recorder(device) if recorded else None
+    optimiser = make_optimiser(network, [ROLE], config)
+    taker = Stepper(network, optimiser, images, [ROLE], config, by=by, compiled=compiled)
+    order = torch.arange(batch).expand(size.steps, -1)
+    draws = draw(order.numel(), generator("gpu check")).view(*order.shape, -1)
+
+    def steps() -> torch.Tensor:
+        taker.begin(order, draws, [config.learning_rate] * size.steps)
+        for _ in range(size.steps):
+            taker.take()
+        if recorded and device.type == "cuda" and taker.refused:
+            raise RuntimeError(f"the step was not recorded: {taker.refused}")
+        return taker.total
+
+    return steps
+
+
+def facts(device: torch.device, size: Size) -> Iterator[Row]:
     """What ran where."""
-    facts: dict[str, Any] = {
-        "torch": torch.__version__,
-        "cuda": torch.version.cuda,
-        "bfloat16": choose_precision("auto", device) == "bfloat16",
-        "image_size": size.image,
-        "batch": size.batch,
-        "cpu_threads": torch.get_num_threads(),
-    }
+    yield "torch", lambda: {"torch": torch.__version__, "cuda": torch.version.cuda}
+    yield "bfloat16", lambda: choose_precision("auto", device) == "bfloat16"
+    yield "image size", lambda: size.image
     if device.type == "cuda":
-        facts["memory_gib"] = torch.cuda.get_device_properties(device).total_memory / 2**30
-    return facts
+        yield "memory, GiB", lambda: torch.cuda.get_device_properties(device).total_memory / 2**30
 
 
-def correctness(device: torch.device, size: Size) -> dict[str, Any]:
+def correctness(device: torch.device, size: Size) -> Iterator[Row]:
     """The same network on the same images here and on the CPU; then the same steps of training."""
     images = speed_images(size.compared, size.image, ROLE, CPU)
-    reference = Network("densenet121", {ROLE: 1}, seed=0)
-    expected = predict_logits(reference, images.pixels, [ROLE], "float32")
-    found: dict[str, Any] = {"images": size.compared, "logits": {}}
-    # Float32 on a GPU multiplies with the mantissa of TF32, unless told not to.
-    for name, precision, tf32 in (
-        ("float32 without TF32", "float32", False),
-        ("float32", "float32", True),
-        ("bfloat16", "bfloat16", True),
-    ):
-        network = Network("densenet121", {ROLE: 1}, seed=0).to(device, memory_format=torch.channels_last)
+
+    def logits(place: torch.device, precision: Precision, tf32: bool) -> Any:
+        network = Network(NETWORK, {ROLE: 1}, seed=0).to(place, memory_format=torch.channels_last)
         with torch.backends.cudnn.flags(enabled=True, allow_tf32=tf32):
-            logits = predict_logits(network, images.pixels.to(device), [ROLE], precision)
-        found["logits"][name] = {
-            "largest difference": float(np.abs(logits - expected).max()),
-            "standard deviation of the logits": float(expected.std()),
-            "rank correlation": float(spearmanr(logits[:, 0], expected[:, 0]).statistic),
+            return predict_logits(network, images.pixels.to(place), [ROLE], precision)
+
+    expected: list[Any] = []
+
+    def against(precision: Precision, tf32: bool) -> dict[str, float]:
+        if not expected:
+            expected.append(logits(CPU, "float32", False))
+        found = logits(device, precision, tf32)
+        return {
+            "largest difference": float(np.abs(found - expected[0]).max()),
+            "standard deviation of the logits": float(expected[0].std()),
+            "rank correlation": float(spearmanr(found[:, 0], expected[0][:, 0]).statistic),
         }
-    losses = {
-        name: _losses(place, size, precision)
-        for name, place, precision in (
-            ("cpu float32", CPU, "float32"),
-            ("here float32", device, "float32"),
-            ("here bfloat16", device, "bfloat16"),
-        )
-    }
-    found["losses"] = losses
-    plain = np.array(losses["cpu float32"])
-    found["largest difference of a loss"] = {
-        name: float(np.abs(np.array(values) - plain).max()) for name, values in losses.items()
-    }
-    return found
+
+    # Float32 on a GPU multiplies with the mantissa of TF32, unless told not to.
+    yield "logits, float32 without TF32", partial(against, "float32", False)
+    yield "logits, float32", partial(against, "float32", True)
+    yield "logits, bfloat16", partial(against, "bfloat16", True)
+
+    def loss(place: torch.device, precision: Precision, **options: bool) -> float:
+        return float(stepper(place, size, 16, precision, **options)()) / size.steps
+
+    yield "mean loss of the first steps, cpu float32", partial(loss, CPU, "float32")
+    yield "mean loss of the first steps, plain float32", partial(loss, device, "float32", recorded=False)
+    yield "mean loss of the first steps, recorded float32", partial(loss, device, "float32")
+    yield "mean loss of the first steps, recorded bfloat16", partial(loss, device, "bfloat16")
 
 
-def _losses(device: torch.device, size: Size, precision: Precision) -> list[float]:
-    step = _stepper(device, size, precision)
-    return [float(step()) for _ in range(size.steps)]
+def training_speed(device: torch.device, size: Size) -> Iterator[Row]:
+    """Our step, plain and recorded, by batch, next to a plain loop with a DataLoader of many workers."""
+
+    def row(batch: int, **options: Any) -> dict[str, float]:
+        started = time.perf_counter()
+        with fast_kernels(device):
+            steps = stepper(device, size, batch, "bfloat16", **options)
+            float(steps())
+            first = time.perf_counter() - started
+            found = timed(steps, size, batch * size.steps)
+        return {**found, "first_call_seconds": first, **memory(device)}
+
+    yield f"recorded, batch {size.batch}", partial(row, size.batch)
+    yield f"plain loop, {size.workers} workers, batch {size.batch}", partial(plain_loop, device, size)
+    for batch in size.batches:
+        if batch != size.batch:
+            yield f"recorded, batch {batch}", partial(row, batch)
+    yield f"not recorded, batch {size.batch}", partial(row, size.batch, recorded=False)
+
+    def same() -> dict[str, float]:
+        with deterministic(device, True):
+            return row(size.batch)
+
+    yield f"deterministic, batch {size.batch}", same
 
 
-def _stepper(device: torch.device, size: Size, precision: Precision) -> Callable[[], torch.Tensor]:
-    """Return a function that takes one of the study's training steps."""
-    config = StageConfig(batch_size=size.batch, precision=precision)
-    images = speed_images(size.batch, size.image, ROLE, device)
-    network = Network("densenet121", {ROLE: 1}, seed=0).to(device, memory_format=torch.channels_last)
-    network.train()
-    optimiser = make_optimiser(network, [ROLE], config)
-    stepper = Stepper(network, optimiser, images, [ROLE], config, by=recorder(device))
-    order = torch.arange(size.batch).expand(1, -1)
-    draws = draw(size.batch, generator("gpu check"))[None]
+def compiled_speed(device: torch.device, size: Size) -> Iterator[Row]:
+    """The same with the trunk through torch.compile: what it takes to compile, and what it saves."""
 
-    def step() -> torch.Tensor:
-        stepper.begin(order, draws, [config.learning_rate])
-        stepper.take()
-        return stepper.loss
+    def row(batch: int, **options: bool) -> dict[str, float]:
+        with fast_kernels(device):
+            steps = stepper(device, size, batch, "bfloat16", compiled=True, **options)
+            started = time.perf_counter()
+            float(steps())
+            first = time.perf_counter() - started
+            return {**timed(steps, size, batch * size.steps), "first_call_seconds": first, **memory(device)}
 
-    return step
+    # On a CPU it takes minutes and shows nothing of a GPU.
+    if device.type == "cuda":
+        yield f"compiled and recorded, batch {size.batch}", partial(row, size.batch)
+        yield f"the same with shared statistics, batch {size.batch}", partial(row, size.batch, shared=True)
 
 
-def training_speed(device: torch.device, size: Size) -> dict[str, Any]:
-    """Our step, next to a plain loop with a DataLoader, with images and augmentation of the same kind."""
-    found = {}
-    with fast_kernels(device):
-        for precision in ("bfloat16", "float32"):
-            found[f"cxrbench, {precision}"] = _timed(_stepper(device, size, precision), size)
-    found["plain loop, bfloat16"] = _plain_loop(device, size)
-    return found
+def inference_speed(device: torch.device, size: Size) -> Iterator[Row]:
+    """The function that a study predicts with, from the host's memory to it; then latency, on the device."""
+    network = Network(NETWORK, {ROLE: 1}, seed=0).to(device, memory_format=torch.channels_last).eval()
+
+    def study(precision: Precision) -> dict[str, float]:
+        made = speed_images(4 * max(size.latencies), size.image, ROLE, CPU)
+        images = LabelledImages(made.pixels[:, 0].numpy(), made.labels.numpy())
+        return timed(lambda: predict_images(ROLE, network, images, device, precision), size, len(images))
+
+    def latency(batch: int, recorded: bool) -> dict[str, float]:
+        pixels = speed_images(batch, size.image, ROLE, device).pixels
+        out = torch.zeros(batch, 1, device=device)
+
+        @torch.inference_mode()
+        def forward() -> None:
+            with autocast(device, "bfloat16"):
+                out.copy_(network(to_float(pixels), [ROLE]))
+
+        call = partial(Replay(recorder(device) if recorded else None), forward)
+        with fast_kernels(device):
+            for _ in range(5):
+                call()
+            return timed(call, size, batch)
+
+    for precision in ("bfloat16", "float32"):
+        yield f"a study's predictions, {precision}", partial(study, precision)
+    for batch in size.latencies:
+        yield f"recorded, batch {batch}", partial(latency, batch, True)
+        yield f"not recorded, batch {batch}", partial(latency, batch, False)
 
 
-def inference_speed(device: torch.device, size: Size) -> dict[str, Any]:
-    """The function that a study predicts with, from the host's memory to the host's memory."""
-    made: DeviceImages = speed_images(4 * size.batch, size.image, ROLE, CPU)
-    images = LabelledImages(made.pixels[:, 0].numpy(), made.labels.numpy())
-    network = Network("densenet121", {ROLE: 1}, seed=0).to(device, memory_format=torch.channels_last)
-    return {
-        f"cxrbench, {precision}": _timed(
-            lambda precision=precision: predict_images(ROLE, network, images, device, precision), size, 4
-        )
-        for precision in ("bfloat16", "float32")
-    }
-
-
-def phantom(device: torch.device, size: Size) -> dict[str, Any]:
+def phantom(device: torch.device, size: Size) -> Iterator[Row]:
     """Phantoms drawn here and on the CPU: how fast, and how far apart."""
     config = PhantomConfig.from_mapping({"findings": {"n_images": size.phantoms}})
-    drawn, found = {}, {}
     few = range(min(16, size.phantoms))
-    for name, place, count in (("here", device, size.phantoms), ("cpu", CPU, len(few))):
+
+    def drawn(place: torch.device, rows: Sequence[int]) -> Any:
         pixels = phantom_cohort("findings", config, seed=1, device=str(place)).pixels
-        drawn[name] = pixels.read_batch(few, size.image).astype(np.int16)
+        return pixels.read_batch(rows, size.image)
+
+    def speed(place: torch.device, count: int) -> dict[str, float]:
+        drawn(place, few)
         started = time.perf_counter()
         # Comes back as an array of the host's, so nothing is left to wait for.
-        pixels.read_batch(range(count), size.image)
-        found[name] = {"images_per_second": count / (time.perf_counter() - started), "images": count}
-    apart = np.abs(drawn["here"] - drawn["cpu"])
-    found["difference"] = {"largest": int(apart.max()), "share of pixels": float((apart > 0).mean())}
-    return found
+        drawn(place, range(count))
+        return {"images_per_second": count / (time.perf_counter() - started), "images": count}
+
+    def difference() -> dict[str, float]:
+        apart = np.abs(drawn(device, few).astype(np.int16) - drawn(CPU, few).astype(np.int16))
+        return {"largest": int(apart.max()), "share of pixels": float((apart > 0).mean())}
+
+    yield "difference", difference
+    yield "here", partial(speed, device, size.phantoms)
+    yield "cpu", partial(speed, CPU, len(few))
 
 
-def calibration(device: torch.device, size: Size, out: Path, seconds: float) -> dict[str, Any]:
-    """A calibration of two seeds, as far as it gets in time; the next call with the same folder goes on."""
-    document: Any = tomlkit.parse(profile_text(size.profile))
-    for role, images in zip(("findings", "pneumonia", "covid"), size.cohorts, strict=True):
-        document["roles"][role]["options"]["n_images"] = images
-    document["study"]["name"] = "gpu-check"
-    document["study"]["image_size"] = size.image
-    profile = out / "gpu-check.toml"
-    write_text_atomic(profile, tomlkit.dumps(document))
-    command = ["cxrbench", "calibrate", str(profile), "--seeds", "0,1", "--out", str(out)]
-    command += ["--scheme", "control", "--scheme", "sequential"]
-    command += ["--gpu"] if device.type == "cuda" else []
-    called = [sys.executable, "-c", "from cxrbench.cli import main; main()", *command[1:]]
-    started = time.perf_counter()
-    try:
-        done = subprocess.run(called, capture_output=True, text=True, timeout=seconds, check=False)
-    except subprocess.TimeoutExpired:
-        # What is finished is kept in the folder.
-        return {"finished": False, "seconds": time.perf_counter() - started, "command": " ".join(command)}
-    if done.returncode:
-        raise RuntimeError(done.stderr[-2000:])
-    content = json.loads((out / "calibration.json").read_text())
-    return {
-        "finished": True,
-        "seconds": time.perf_counter() - started,
-        "command": " ".join(command),
-        "schemes": content["schemes"],
-    }
+def leak_audit(device: torch.device, size: Size) -> Iterator[Row]:  # noqa: ARG001
+    """The search for copies among films that are made up, at 64 px, on this machine's cores."""
+
+    def audited() -> dict[str, float]:
+        trained, tested = size.films
+        chance = np.random.default_rng(0)
+        films = chance.integers(0, 256, (min(trained, 4096), 64, 64), dtype=np.uint8)
+        images = Images(films, np.arange(trained) % len(films))
+        others = Images(chance.integers(0, 256, (tested, 64, 64), dtype=np.uint8), np.arange(tested))
+        started = time.perf_counter()
+        found = search(others, [images])
+        return {
+            "seconds": time.perf_counter() - started,
+            "trained": trained,
+            "tested": tested,
+            "found": len(found),
+        }
+
+    yield "copies of noise", audited
 
 
-class _Pictures(Dataset):
-    """Images in memory, each augmented on its own on the CPU, as most training scripts do it."""
+def calibration(device: torch.device, size: Size, out: Path, seconds: Callable[[], float]) -> Iterator[Row]:
+    """The profile's schemes, one more seed at a time: what a next call finds is kept."""
 
-    def __init__(self, size: Size) -> None:
-        made = speed_images(size.loader_images, size.image, ROLE, CPU)
-        self._pixels, self._labels = made.pixels, made.labels
-        ranges = Augmentation()
-        shift = (ranges.translation, ranges.translation)
-        self._move = v2.Compose(
-            [
-                v2.RandomHorizontalFlip(ranges.flip),
-                v2.RandomAffine(ranges.rotation, shift, (1 - ranges.scale, 1 + ranges.scale)),
-                v2.ColorJitter(ranges.brightness, ranges.contrast),
-                v2.ToDtype(torch.float32, scale=True),
-            ]
-        )
+    def seeds(count: int) -> dict[str, Any]:
+        command = ["cxrbench", "calibrate", size.profile, "--out", str(out)]
+        command += ["--seeds", ",".join(map(str, size.seeds[:count]))]
+        command += ["--gpu"] if device.type == "cuda" else ["--scheme", "control", "--scheme", "sequential"]
+        called = [sys.executable, "-c", "from cxrbench.cli import main; main()", *command[1:]]
+        started = time.perf_counter()
+        done = subprocess.run(called, capture_output=True, text=True, timeout=seconds(), check=False)
+        if done.returncode:
+            raise RuntimeError(done.stderr[-2000:])
+        content = json.loads((out / "calibration.json").read_text())
+        took = time.perf_counter() - started
+        return {"seconds": took, "command": " ".join(command), "schemes": content["schemes"]}
 
-    def __len__(self) -> int:
-        return len(self._pixels)
-
-    def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
-        return self._move(self._pixels[index].expand(3, -1, -1)), self._labels[index]
+    # A spread needs two.
+    for count in range(2, len(size.seeds) + 1):
+        yield f"{count} seeds", partial(seeds, count)
 
 
-def _plain_loop(device: torch.device, size: Size) -> dict[str, float]:
-    loader = DataLoader(
-        _Pictures(size),
-        size.batch,
-        shuffle=True,
-        drop_last=True,
-        num_workers=size.workers,
-        pin_memory=device.type == "cuda",
-        persistent_workers=size.workers > 0,
-    )
-    network = densenet121(weights=None, num_classes=1).to(device, memory_format=torch.channels_last).train()
-    optimiser = torch.optim.AdamW(network.parameters(), fused=True)
-    loss_of = nn.BCEWithLogitsLoss()
-
-    def epoch() -> list[float]:
-        """Return the seconds from one batch's end to the next one's."""
-        ends = []
-        for images, labels in loader:
-            images = images.to(device, non_blocking=True, memory_format=torch.channels_last)
-            with torch.autocast(device.type, torch.bfloat16):
-                loss = loss_of(network(images), labels.to(device, non_blocking=True))
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            optimiser.step()
-            ends.append(_now(device))
-        return _between(ends)
-
+def plain_loop(device: torch.device, size: Size) -> dict[str, float]:
+    """A plain loop with mixed precision, image by image from a DataLoader."""
+    images = speed_images(size.loader_images, size.image, ROLE, CPU)
+    model = classifier(NETWORK, device)
+    plain = PlainTraining(model, images.pixels, images.labels, device, size.batch, "bfloat16", size.workers)
+    an_epoch = size.loader_images // size.batch
     with fast_kernels(device):
-        epoch()
-        return _spread(epoch(), size.batch)
+        for _ in range(an_epoch):
+            plain.step()
+        ends = []
+        for _ in range(an_epoch + 1):
+            plain.step()
+            ends.append(now(device))
+        return spread(between(ends), size.batch)
 
 
-def _now(device: torch.device) -> Any:
+def now(device: torch.device) -> Any:
+    """Return the time as the device has it."""
     if device.type != "cuda":
         return time.perf_counter()
     event = torch.cuda.Event(enable_timing=True)
@@ -280,21 +335,22 @@ def _now(device: torch.device) -> Any:
     return event
 
 
-def _between(ends: list[Any]) -> list[float]:
+def between(ends: list[Any]) -> list[float]:
+    """Return the seconds from one of :func:`now`'s to the next."""
     if isinstance(ends[0], float):
         return [b - a for a, b in pairwise(ends)]
     torch.cuda.synchronize()
     return [a.elapsed_time(b) / 1000 for a, b in pairwise(ends)]
 
 
-def _timed(call: Callable[[], object], size: Size, batches: int = 1) -> dict[str, float]:
-    for _ in range(2):
-        call()
+def timed(call: Callable[[], object], size: Size, images: int) -> dict[str, float]:
+    """Return the speed of ``call``, which does so many ``images``."""
     timer = Timer("call()", globals={"call": call}, num_threads=torch.get_num_threads())
-    return _spread(timer.blocked_autorange(min_run_time=size.seconds).times, batches * size.batch)
+    return spread(timer.blocked_autorange(min_run_time=size.seconds).times, images)
 
 
-def _spread(seconds: list[float], images: int) -> dict[str, float]:
+def spread(seconds: Sequence[float], images: int) -> dict[str, float]:
+    """Return median and quartiles."""
     low, middle, high = np.quantile(seconds, (0.25, 0.5, 0.75))
     return {
         "images_per_second": images / middle,
@@ -304,42 +360,71 @@ def _spread(seconds: list[float], images: int) -> dict[str, float]:
     }
 
 
+def memory(device: torch.device) -> dict[str, float]:
+    """Return the most memory that was in use since the last time."""
+    if device.type != "cuda":
+        return {}
+    most = torch.cuda.max_memory_allocated(device) / 2**30
+    torch.cuda.reset_peak_memory_stats(device)
+    return {"memory_gib": most}
+
+
+def kept(path: Path) -> dict[str, Any]:
+    """Return the rows of an earlier call that need not be found again."""
+    if not path.exists():
+        return {}
+    rows = json.loads(path.read_text())["rows"]
+    return {name: row for name, row in rows.items() if not _unfinished(row)}
+
+
+def _unfinished(row: object) -> bool:
+    return isinstance(row, dict) and bool({"error", "left out"} & set(row))
+
+
 def main() -> int:
-    """Run every part; return 1 where one failed."""
+    """Find every row; return 1 where one failed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--cpu", action="store_true", help="everything in small, on the CPU")
-    parser.add_argument(
-        "--minutes", type=float, default=9.0, help="no part is begun, or goes on, after these"
-    )
+    parser.add_argument("--minutes", type=float, default=9.0, help="no row is begun, or goes on, after these")
     options = parser.parse_args()
-    end = time.monotonic() + 60 * options.minutes
-    device, size = (CPU, SMALL) if options.cpu else (torch.device("cuda"), LARGE)
     if not options.cpu and not torch.cuda.is_available():
         print("CUDA is missing; --cpu tries it in small without", file=sys.stderr)
         return 2
-    parts: dict[str, Callable[[], dict[str, Any]]] = {
-        "device": lambda: device_facts(device, size),
-        "correctness": lambda: correctness(device, size),
-        "training-speed": lambda: training_speed(device, size),
-        "inference-speed": lambda: inference_speed(device, size),
-        "phantom": lambda: phantom(device, size),
-        "calibration": lambda: calibration(device, size, options.out / "calibration", end - time.monotonic()),
+    end = time.monotonic() + 60 * options.minutes
+    device, size = (CPU, SMALL) if options.cpu else (torch.device("cuda"), LARGE)
+    options.out.mkdir(parents=True, exist_ok=True)
+    seeds = options.out / "calibration"
+    # The most important first; compiling takes minutes.
+    parts: dict[str, Iterator[Row]] = {
+        "device": facts(device, size),
+        "correctness": correctness(device, size),
+        "training-speed": training_speed(device, size),
+        "inference-speed": inference_speed(device, size),
+        "phantom": phantom(device, size),
+        "leak-audit": leak_audit(device, size),
+        "compiled-speed": compiled_speed(device, size),
+        "calibration": calibration(device, size, seeds, lambda: end - time.monotonic()),
     }
     failed = False
-    for name, part in parts.items():
-        started = time.monotonic()
-        if started > end:
-            result: dict[str, Any] = {"left out": "no time was left"}
-        else:
+    for part, rows in parts.items():
+        path = options.out / f"{part}.json"
+        found = kept(path)
+        for name, find in rows:
+            if name in found:
+                continue
+            began = time.monotonic()
             try:
-                result = part()
+                found[name] = find() if began < end else {"left out": "no time was left"}
+            except subprocess.TimeoutExpired:
+                found[name] = {"left out": "time ran out; what is finished is kept"}
             except Exception:
-                failed, result = True, {"error": traceback.format_exc()}
-        took = time.monotonic() - started
-        content = {"part": name, **describe_device(device), "part_seconds": took, "result": result}
-        write_text_atomic(options.out / f"{name}.json", json.dumps(content, indent=2))
-        print(f"{name}: {'failed' if 'error' in result else 'done'} in {took:.0f} s", flush=True)
+                failed, found[name] = True, {"error": traceback.format_exc()}
+            content = {"part": part, **describe_device(device), "rows": found}
+            write_text_atomic(path, json.dumps(content, indent=2))
+            row = found[name]
+            state = ("failed" if "error" in row else "left out") if _unfinished(row) else "done"
+            print(f"{part}, {name}: {state} in {time.monotonic() - began:.0f} s", flush=True)
     return int(failed)
 
 

@@ -4,7 +4,8 @@
 #   OUT=results benchmarks/gpu_check.sh          # on the GPU
 #   OUT=results benchmarks/gpu_check.sh --cpu    # the same in small on the CPU: does it run?
 #
-# Each part writes its JSON file into $OUT as soon as it is done; exit code 1 where one failed.
+# Results are written into $OUT as they come, and called again with the same $OUT it goes on where it stopped;
+# exit code 1 where something failed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 exec python benchmarks/gpu_check.py --out "${OUT:?set OUT to the folder for the results}" "$@"

@@ -15,33 +15,61 @@ pytestmark = pytest.mark.slow
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "gpu_check.sh"
 
 
-def test_every_part_writes_its_result(tmp_path):
-    done = subprocess.run(
-        ["bash", str(SCRIPT), "--cpu"],
-        env={**os.environ, "OUT": str(tmp_path)},
+def called(folder, *options):
+    return subprocess.run(
+        ["bash", str(SCRIPT), "--cpu", *options],
+        env={**os.environ, "OUT": str(folder)},
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+def rows_of(folder):
+    return {path.stem: json.loads(path.read_text())["rows"] for path in folder.glob("*.json")}
+
+
+def test_every_part_writes_its_rows(tmp_path):
+    done = called(tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
-    found = {path.stem: json.loads(path.read_text())["result"] for path in tmp_path.glob("*.json")}
+    found = rows_of(tmp_path)
     assert set(found) == {
         "device",
         "correctness",
         "training-speed",
         "inference-speed",
         "phantom",
+        "leak-audit",
         "calibration",
     }
-    assert not any("error" in result for result in found.values())
     # What is held against the CPU here is the CPU.
-    logits = found["correctness"]["logits"]
-    assert logits["float32"]["largest difference"] < 1e-5 < logits["bfloat16"]["largest difference"]
-    assert found["correctness"]["largest difference of a loss"]["here float32"] == 0
+    same = found["correctness"]
+    assert (
+        same["logits, float32"]["largest difference"] < 1e-5 < same["logits, bfloat16"]["largest difference"]
+    )
+    losses = [same[f"mean loss of the first steps, {how} float32"] for how in ("cpu", "plain", "recorded")]
+    assert losses[0] == losses[1] == losses[2]
     assert found["phantom"]["difference"]["largest"] == 0
-    for part in ("training-speed", "inference-speed"):
-        for speed in found[part].values():
-            low, high = speed["images_per_second_quartiles"]
-            assert 0 < low <= speed["images_per_second"] <= high < math.inf
-    assert found["calibration"]["finished"]
-    assert [scheme["scheme"] for scheme in found["calibration"]["schemes"]] == ["control", "sequential"]
+    speeds = [row for part in ("training-speed", "inference-speed") for row in found[part].values()]
+    assert len(speeds) == 5 + 6
+    for speed in speeds:
+        low, high = speed["images_per_second_quartiles"]
+        assert 0 < low <= speed["images_per_second"] <= high < math.inf
+    assert [scheme["scheme"] for scheme in found["calibration"]["2 seeds"]["schemes"]] == [
+        "control",
+        "sequential",
+    ]
+
+
+def test_it_goes_on_where_it_stopped(tmp_path):
+    kept = {"part": "device", "rows": {"torch": "as it was", "image size": {"error": "…"}, "bfloat16": True}}
+    (tmp_path / "device.json").write_text(json.dumps(kept))
+    done = called(tmp_path, "--minutes", "0")
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = rows_of(tmp_path)
+    assert found["device"] == {
+        "torch": "as it was",
+        "image size": {"left out": "no time was left"},
+        "bfloat16": True,
+    }
+    assert found["correctness"]["logits, float32"] == {"left out": "no time was left"}
