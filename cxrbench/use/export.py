@@ -90,6 +90,7 @@ def export(trained: TrainedNetwork, out: Path, formats: Sequence[str]) -> Export
         mean=_three(network.mean),
         std=_three(network.std),
         temperature=temperature,
+        **reading(trained),
     )
     scorer = Scorer(network, trained.role, temperature).eval()
     images = _images(trained.size)
@@ -118,6 +119,20 @@ def export(trained: TrainedNetwork, out: Path, formats: Sequence[str]) -> Export
     except OSError as error:
         raise CxrbenchError(f"{error.filename or out}: cannot be written: {error.strerror}") from None
     return Exported(facts, {name: out / FORMATS[name] for name in formats}, differences)
+
+
+def reading(trained: TrainedNetwork) -> dict[str, str]:
+    """Return what is to be done to an image besides what the defaults say."""
+    found = {}
+    if trained.crop:
+        found["crop"] = f"dark and white borders are cut off, then {Preprocessing.crop}"
+    if trained.moments is not None:
+        mean, sd = trained.moments
+        found["values"] = (
+            f"{Preprocessing.values}; then a grey value v becomes 255 (m + s (v - {mean:.4f}) / {sd:.4f}), "
+            "rounded and cut off at 0 and 255, where m and s are the averages of mean and std over channels"
+        )
+    return found
 
 
 def _three(channels: torch.Tensor) -> tuple[float, float, float]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import tiny_study
@@ -12,6 +14,7 @@ from cxrbench.study.normalise import level_table, moments
 from cxrbench.study.prepare import prepare
 from cxrbench.study.progress import Silent
 from cxrbench.study.stages import depends_on
+from cxrbench.use.export import reading
 from cxrbench.use.trained import find_trained
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -79,3 +82,11 @@ def test_a_study_writes_them_down_and_scores_new_images_the_same(tmp_path, run_t
 def test_another_word_is_refused():
     with pytest.raises(ProfileError, match="normalisation must be 'network' or 'role'"):
         tiny_study.profile({"study.normalisation": "none"})
+
+
+def test_what_is_handed_on_says_how_images_are_read():
+    plain = SimpleNamespace(crop=False, moments=None)
+    assert reading(plain) == {}
+    other = reading(SimpleNamespace(crop=True, moments=(138.5, 62.25)))
+    assert "borders are cut off, then the middle square" in other["crop"]
+    assert "(v - 138.5000) / 62.2500" in other["values"]
