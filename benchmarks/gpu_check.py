@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tomlkit
 import torch
 from peers import PlainTraining, classifier
 from scipy.stats import spearmanr
@@ -32,6 +33,7 @@ from cxrbench.datasets.phantom import PhantomConfig, phantom_cohort
 from cxrbench.files import write_text_atomic
 from cxrbench.leaks.duplicates import Images, search
 from cxrbench.study.predictions import predict_images
+from cxrbench.study.profile import profile_text
 from cxrbench.study.speed import speed_images
 from cxrbench.training.augment import draw
 from cxrbench.training.config import Precision, StageConfig
@@ -55,7 +57,8 @@ class Size:
     """How large everything is: images of ``image`` px in ``batches``, so many ``steps`` and ``seconds`` each.
 
     batch: what is compared and held against the plain loop. films: of the leak audit, trained on and tested.
-    seeds: of the calibration, one after another as long as there is time.
+    seeds: of the calibration, one after another as long as there is time. cohorts: images of its roles, where
+    not the profile's.
     """
 
     image: int
@@ -71,6 +74,7 @@ class Size:
     films: tuple[int, int]
     profile: str
     seeds: tuple[int, ...]
+    cohorts: tuple[int, int, int] | None = None
 
 
 LARGE = Size(
@@ -88,7 +92,7 @@ LARGE = Size(
     profile="phantom-gpu",
     seeds=tuple(range(100, 120)),
 )
-SMALL = Size(32, (4, 8), 8, (1, 4), 6, 0.1, 16, 16, 0, 8, (300, 20), "phantom-small", (0, 1))
+SMALL = Size(32, (4, 8), 8, (1, 4), 4, 0.1, 16, 16, 0, 8, (300, 20), "phantom-small", (0, 1), (40, 40, 60))
 
 
 def stepper(
@@ -293,7 +297,7 @@ def calibration(device: torch.device, size: Size, out: Path, seconds: Callable[[
     """The profile's schemes, one more seed at a time: what a next call finds is kept."""
 
     def seeds(count: int) -> dict[str, Any]:
-        command = ["cxrbench", "calibrate", size.profile, "--out", str(out)]
+        command = ["cxrbench", "calibrate", calibrated(size, out), "--out", str(out)]
         command += ["--seeds", ",".join(map(str, size.seeds[:count]))]
         command += ["--gpu"] if device.type == "cuda" else ["--scheme", "control", "--scheme", "sequential"]
         called = [sys.executable, "-c", "from cxrbench.cli import main; main()", *command[1:]]
@@ -308,6 +312,20 @@ def calibration(device: torch.device, size: Size, out: Path, seconds: Callable[[
     # A spread needs two.
     for count in range(2, len(size.seeds) + 1):
         yield f"{count} seeds", partial(seeds, count)
+
+
+def calibrated(size: Size, out: Path) -> str:
+    """Return the profile that is calibrated, made smaller where it is to be."""
+    if size.cohorts is None:
+        return size.profile
+    document: Any = tomlkit.parse(profile_text(size.profile))
+    for role, images in zip(("findings", "pneumonia", "covid"), size.cohorts, strict=True):
+        document["roles"][role]["options"]["n_images"] = images
+    document["study"]["name"] = "gpu-check"
+    document["study"]["image_size"] = size.image
+    path = out.with_name("gpu-check.toml")
+    write_text_atomic(path, tomlkit.dumps(document))
+    return str(path)
 
 
 def plain_loop(device: torch.device, size: Size) -> dict[str, float]:
