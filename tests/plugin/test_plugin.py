@@ -110,9 +110,23 @@ def test_schemes_pairs_and_network_are_those_of_the_options_and_the_profile(outs
     )
 
 
+def test_claims_are_those_that_the_chosen_schemes_can_be_held_against(outside):
+    outside.makepyfile(
+        "def test_claim(cxr_claim): assert str(cxr_claim) == f'{cxr_claim.better}-beats-{cxr_claim.worse}'"
+    )
+    paths = run(outside, "--cxr-profile", "phantom-small", "--cxr-schemes", "paths", "-v")
+    assert paths.parseoutcomes() == {"passed": 6}
+    paths.stdout.fnmatch_lines(["*test_claim?findings-beats-pooled-findings? PASSED*"])
+    six = run(outside, "--cxr-profile", "phantom-small", "-v")
+    six.stdout.fnmatch_lines(["*test_claim?sequential-beats-pooled-all? PASSED*"])
+    none = run(outside, "--cxr-profile", "outside.toml", "--cxr-scheme", "control", "--cxr-scheme", "again")
+    assert none.parseoutcomes() == {"skipped": 1}
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["--cxr-schemes", "path"], "*no set of schemes 'path'; did you mean 'paths'*"),
         (["--cxr-profile", "phantm"], "*no profile 'phantm'; did you mean 'phantom'*"),
         (["--cxr-scheme", "contrl"], "*no scheme 'contrl'; did you mean 'control'*"),
         (["--cxr-seeds", "one"], "*--cxr-seeds takes whole numbers*"),
