@@ -154,8 +154,9 @@ def in_small(words: tuple[str, ...]) -> list[str]:
                     next(rest)
             else:
                 kept.append(word)
-        small = [] if "mine.toml" in words else ["--profile", "tiny.toml"]
-        small += [] if "--scheme" in words else ["--scheme", "control"]
+        profile = "three.toml" if any("pneumonia" in word for word in words) else "tiny.toml"
+        small = [] if "mine.toml" in words else ["--profile", profile]
+        small += [] if "--scheme" in words else ["--scheme", "control", "--scheme", "findings"]
         found = [*kept, *small, "--quiet", "--no-report"]
     return found
 
@@ -164,9 +165,9 @@ def in_small(words: tuple[str, ...]) -> list[str]:
 def place(tmp_path, tiny, monkeypatch) -> Path:
     """Return a folder that holds, in small, what the documentation's commands name."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("CXRBENCH_PATIENT_KEY", "secret")
     roles = ("findings", "pneumonia", "covid")
-    (tmp_path / "tiny.toml").write_text(tiny_study.profile_text(roles=roles))
+    (tmp_path / "tiny.toml").write_text(tiny_study.profile_text())
+    (tmp_path / "three.toml").write_text(tiny_study.profile_text(roles=roles))
     (tmp_path / "mine.toml").write_text(tiny_study.profile_text({"stages.default.batch_size": 32}))
     for name in ("study", "results", "study-of-my-branch", "study-a", "study-b"):
         shutil.copytree(tiny.out, name)
@@ -191,11 +192,14 @@ def place(tmp_path, tiny, monkeypatch) -> Path:
 @pytest.mark.parametrize(
     "page", [page for page in PAGES if any(line in OURS for line in LINES[page])], ids=lambda p: p.stem
 )
-def test_the_commands_of_a_page_run_in_small(page):
+def test_the_commands_of_a_page_run_in_small(page, monkeypatch):
     for name in ("baselines/main", "baseline"):
         result = CliRunner().invoke(main, ["baseline", "save", name, "--study", "study"])
         assert result.exit_code == 0, result.output
     for line in LINES[page]:
+        if line.words[0] == "export":
+            name, _, value = line.words[1].partition("=")
+            monkeypatch.setenv(name, value)
         if line.words[0] == "sed":
             _, _, change, name = line.words
             _, old, new, _ = change.split("/")

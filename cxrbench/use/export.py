@@ -43,7 +43,8 @@ class Preprocessing:
 
     size: of the square, px. mean, std: of the three channels of a grey image in [0, 1], by which the state
     dict's input is normalised; the other files do that themselves, from uint8. temperature: what the logit is
-    divided by for the calibrated score; 1 where none was fitted.
+    divided by for the calibrated score; 1 where none was fitted. levels: what each of the 256 grey values
+    becomes before all that, which again only the state dict leaves to you; None where they stay.
     """
 
     network: Annotated[str, Field(min_length=1)]
@@ -53,6 +54,7 @@ class Preprocessing:
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     temperature: Annotated[float, Field(gt=0)]
+    levels: Annotated[tuple[int, ...], Field(min_length=256, max_length=256)] | None = None
     polarity: str = "bright where the body is dense (as MONOCHROME2; MONOCHROME1 is inverted)"
     crop: str = "the middle square of the shorter side"
     resize: str = "bilinear, antialiased (Pillow)"
@@ -90,11 +92,14 @@ def export(trained: TrainedNetwork, out: Path, formats: Sequence[str]) -> Export
         mean=_three(network.mean),
         std=_three(network.std),
         temperature=temperature,
+        levels=None if trained.levels is None else tuple(map(int, trained.levels)),
         **reading(trained),
     )
-    scorer = Scorer(network, trained.role, temperature).eval()
+    levels = None if trained.levels is None else torch.from_numpy(trained.levels)
+    scorer = Scorer(network, trained.role, temperature, levels).eval()
     images = _images(trained.size)
-    logits = predict_logits(network, images, [trained.role], "float32")[:, 0]
+    seen = images if levels is None else levels[images.long()]
+    logits = predict_logits(network, seen, [trained.role], "float32")[:, 0]
     expected = 1 / (1 + np.exp(-logits.astype(np.float64)))
     about = json.dumps(plain(facts))
     writers: dict[str, Callable[[Path], npt.NDArray[np.float32]]] = {
@@ -128,9 +133,10 @@ def reading(trained: TrainedNetwork) -> dict[str, str]:
         found["crop"] = f"dark and white borders are cut off, then {Preprocessing.crop}"
     if trained.moments is not None:
         mean, sd = trained.moments
-        found["values"] = (
-            f"{Preprocessing.values}; then a grey value v becomes 255 (m + s (v - {mean:.4f}) / {sd:.4f}), "
-            "rounded and cut off at 0 and 255, where m and s are the averages of mean and std over channels"
+        found["state_dict_input"] = (
+            f"{Preprocessing.state_dict_input.replace('grey', 'levels[grey]')}, where levels[v] is "
+            f"255 (m + s (v - {mean:.4f}) / {sd:.4f}), rounded and cut off at 0 and 255, and m and s are the "
+            "averages of mean and std over channels"
         )
     return found
 
@@ -161,7 +167,7 @@ def _state_dict(
         scores: npt.NDArray[np.float32] = scorer(images)[1].detach().numpy()
         return scores
     model.load_state_dict(safetensors.torch.load_file(path), strict=True)
-    grey = to_float(images)
+    grey = to_float(images if scorer.levels is None else scorer.levels[images.long()])
     mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (facts.mean, facts.std))
     with torch.inference_mode():
         logits: torch.Tensor = model.eval()((grey - mean) / std)[:, 0]

@@ -17,7 +17,6 @@ from cxrbench.errors import CxrbenchError
 from cxrbench.files import write_text_atomic
 from cxrbench.radiograph import picture_faults
 from cxrbench.statistics.temperature import at_temperature
-from cxrbench.study.normalise import level_table
 from cxrbench.study.predictions import predict_images
 from cxrbench.training.data import LabelledImages
 from cxrbench.use.trained import TrainedNetwork
@@ -72,9 +71,8 @@ def score(
         }
         labels = table[[trained.label]].to_numpy(dtype=np.float32)
         pixels = np.array(packed.pixels)
-        if trained.moments is not None:
-            kind = network.architecture
-            pixels = level_table(trained.moments, kind.mean, kind.std)[pixels]
+        if trained.levels is not None:
+            pixels = trained.levels[pixels]
         images = LabelledImages(pixels, labels)
     scores, seconds = predict_images(trained.role, network, images, device, trained.precision)
     calibrated = at_temperature(scores, trained.temperature.temperature) if trained.temperature else None

@@ -23,14 +23,19 @@ class Scorer(nn.Module):
     network: the trained network, on the CPU.
     role: whose one label is scored.
     temperature: that of the calibrated score.
+    levels: what each grey value becomes first, uint8 (256,); None where it stays.
     """
 
-    def __init__(self, network: Network, role: str, temperature: float) -> None:
+    def __init__(self, network: Network, role: str, temperature: float, levels: Tensor | None = None) -> None:
         super().__init__()
         self.network, self.role, self.temperature = network, role, temperature
+        self.levels: Tensor | None
+        self.register_buffer("levels", levels)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return logit, score and calibrated score, (n,) float32, of uint8 ``images`` (n, 1, size, size)."""
+        if self.levels is not None:
+            images = self.levels[images.long()]
         logit = self.network.heads[self.role](self.network.features(to_float(images)))[:, 0]
         return logit, torch.sigmoid(logit), torch.sigmoid(logit / self.temperature)
 

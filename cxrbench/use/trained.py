@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from cxrbench.errors import CxrbenchError, RecordError
@@ -15,7 +17,7 @@ from cxrbench.files import digest
 from cxrbench.records import read_record
 from cxrbench.schemes import StageRun, make_plan, parse
 from cxrbench.study.finished import FinishedStudy
-from cxrbench.study.normalise import Moments
+from cxrbench.study.normalise import Moments, level_table
 from cxrbench.study.predictions import PredictionFile, prediction_path
 from cxrbench.study.results import RESULTS, SchemeResult, SeedResult, StageResult
 from cxrbench.study.temperatures import Temperature, keep_temperature, kept_temperature
@@ -71,6 +73,14 @@ class TrainedNetwork:
     moments: Moments | None = None
     crop: bool = False
     notes: tuple[str, ...] = ()
+
+    @property
+    def levels(self) -> npt.NDArray[np.uint8] | None:
+        """What each grey value becomes before the network sees it, (256,); None where it stays."""
+        if self.moments is None:
+            return None
+        kind = architecture(self.network)
+        return level_table(self.moments, kind.mean, kind.std)
 
     @property
     def synthetic(self) -> bool | None:

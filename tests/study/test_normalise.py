@@ -89,4 +89,5 @@ def test_what_is_handed_on_says_how_images_are_read():
     assert reading(plain) == {}
     other = reading(SimpleNamespace(crop=True, moments=(138.5, 62.25)))
     assert "borders are cut off, then the middle square" in other["crop"]
-    assert "(v - 138.5000) / 62.2500" in other["values"]
+    assert "(levels[grey] / 255 - mean) / std" in other["state_dict_input"]
+    assert "(v - 138.5000) / 62.2500" in other["state_dict_input"]

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 import safetensors.torch
+import tiny_study
 import torch
 import torchvision
 from click.testing import CliRunner
@@ -15,6 +17,8 @@ from cxrbench.cli import main
 from cxrbench.cohort.table import FilePixels
 from cxrbench.records import read_record
 from cxrbench.statistics.predictions import read_predictions
+from cxrbench.study.progress import Silent
+from cxrbench.study.run import run_study
 from cxrbench.training.network import Network
 from cxrbench.use.export import Preprocessing
 from cxrbench.use.scorer import published_model, published_state
@@ -131,3 +135,36 @@ def test_other_networks_fit_their_publishers_model(name):
         expected = network(images, ["covid"])
         found = model.eval()((images - network.mean) / network.std)
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_normalisation_and_cropping_of_the_study_are_those_of_its_files(films, tmp_path):
+    covid = {**films.changes["roles.covid"], "crop": True}
+    changes = {**films.changes, "study.normalisation": "role", "study.seeds": [0], "roles.covid": covid}
+    study = run_study(
+        tiny_study.profile(changes),
+        tmp_path / "study",
+        data_root=films.folder,
+        schemes=("control",),
+        devices=(torch.device("cpu"),),
+        progress=Silent(),
+    )
+    own = read_predictions(study.folder / "predictions/seed-0/test/control.csv")
+    result = export(study.folder, "--out", tmp_path, "--format", "torch", "--format", "state-dict")
+    assert result.exit_code == 0, result.output
+    facts = read_record(tmp_path / "preprocessing.json", Preprocessing)
+    assert facts.levels
+    assert list(facts.levels) != list(range(256))
+    assert "borders" in facts.crop
+    source = FilePixels(films.folder, tuple(own.image_ids), crop=True)
+    pixels = np.stack([source.read(row, 32) for row in range(len(own.labels))])
+    _, scores, _ = torch.export.load(tmp_path / "model.pt2").module()(torch.from_numpy(pixels)[:, None])
+    np.testing.assert_allclose(scores.detach().numpy(), own.scores["control"], atol=1e-5)
+    pd.DataFrame({"path": own.image_ids}).to_csv(films.folder / "normalised.csv", index=False)
+    arguments = ["predict", study.folder, films.folder / "normalised.csv", "--ids", "plain"]
+    out = tmp_path / "s.csv"
+    result = CliRunner().invoke(main, [*map(str, arguments), "--out", str(out)])
+    (films.folder / "normalised.csv").unlink()
+    assert result.exit_code == 0, result.output
+    expected = pd.read_csv(study.folder / "predictions/seed-0/test/control.csv", dtype=str)["score"]
+    assert pd.read_csv(out, dtype=str)["score"].tolist() == expected.tolist()
