@@ -117,7 +117,10 @@ def read_predictions(path: Path | str, columns: Columns | None = None) -> Predic
     if twice:
         raise StatisticsError(f"{path}: {columns.image} appears more than once: {name_rows(twice, 'image')}")
     _refuse_control_characters(image_ids, f"{path}: {columns.image}")
-    labels = _numbers(table[columns.label].replace(_TRUTH), image_ids, f"{path}: {columns.label}")
+    written = table[columns.label].astype(object)
+    # Cells of Parquet may be lists, which cannot be looked up.
+    told = written.map(lambda cell: _TRUTH.get(cell, cell) if isinstance(cell, str) else cell)
+    labels = _numbers(told, image_ids, f"{path}: {columns.label}")
     _refuse((labels != 0) & (labels != 1), labels, image_ids, f"{path}: {columns.label} must be 0 or 1")
     truth = labels == 1
     scores = {}
@@ -322,7 +325,8 @@ def _refuse(
 ) -> None:
     rows = np.flatnonzero(wrong)
     if rows.size:
-        found = f", found {values[rows[0]]!s}" if str(values[rows[0]]) else ""
+        text = visible(str(values[rows[0]]))
+        found = f", found {text[:60]}{'...' if len(text) > 60 else ''}" if str(values[rows[0]]) else ""
         raise StatisticsError(f"{what}{found} in {name_rows(image_ids[rows].tolist(), 'image')}")
 
 

@@ -73,9 +73,11 @@ def test_the_cases_of_the_tests_are_some_of_all():
 def test_a_write_that_fails_is_one_line_and_the_study_goes_on(tmp_path, kind):
     rows = program("disk", tmp_path, kind, 12, 15)["rows"]
     assert len(rows) == 3
+    assert any(row["code"] == 2 for row in rows)
     for row in rows:
-        assert (row["code"], row["in_one_line"]) == (2, True), row
-        assert "OUT" in row["said"]
+        # A folder that is there already need not be made.
+        finished = kind == "read-only" and row["code"] == 0
+        assert finished or ((row["code"], row["in_one_line"]) == (2, True) and "OUT" in row["said"]), row
         assert (row["went_on"], row["identical"], row["left"], row["left_by_the_failure"]) == (
             True,
             True,

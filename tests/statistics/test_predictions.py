@@ -217,6 +217,23 @@ def test_missing_values_in_parquet_are_named(tmp_path):
         read_predictions(tmp_path / "scores.parquet")
 
 
+@pytest.mark.parametrize("column", ["image_id", "patient_id", "label", "score"])
+@pytest.mark.parametrize("cell", [[1, 2], [], {"a": 1}, "\r", "\u2028", "9" * 400 + "x"])
+def test_a_cell_that_is_no_number_or_name_is_refused_in_one_short_line(column, cell, tmp_path):
+    pytest.importorskip("pyarrow")
+    rows = {"image_id": ["a", "b"], "patient_id": ["p", "q"], "label": [0, 1], "score": [0.1, 0.2]}
+    path = tmp_path / "odd.parquet"
+    pd.DataFrame({**rows, column: [cell, cell]}).to_parquet(path)
+    if column == "patient_id" and cell in ([1, 2], [], {"a": 1}, "9" * 400 + "x"):
+        # Any text names a patient.
+        assert len(set(read_predictions(path).patients)) == 1
+        return
+    with pytest.raises(StatisticsError) as raised:
+        read_predictions(path)
+    assert len(str(raised.value).splitlines()) == 1
+    assert column == "image_id" or len(str(raised.value)) < len(str(path)) + 200
+
+
 def test_a_broken_parquet_file_is_refused_in_one_line(tmp_path):
     (tmp_path / "scores.parquet").write_bytes(b"PAR1 but not really")
     with pytest.raises(StatisticsError, match="not a readable Parquet file") as caught:
