@@ -1,37 +1,94 @@
-"""Train, validation and test parts of a cohort: by patient, stratified, and written down with a hash."""
+"""The split of a cohort: the part of every image, by patient, and written down with a hash.
+
+Two kinds, one record and one file. A plain split has the parts :data:`PARTS`. A cross-validation has folds,
+numbered from 1: fold k tests on part k, validates on part k + 1 (the last on the first) and trains on the
+rest, so that every image is tested exactly once and validates exactly once.
+"""
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from cxrbench.cohort.grouping import (
-    by_image,
-    check_images,
-    grouped_folds,
-    named,
-    need_patients,
-    refuse_shared,
-    strata,
-)
-from cxrbench.cohort.splitfile import read_rows, refuse_other, rows_hash, write_rows
-from cxrbench.errors import CohortError
+from cxrbench.errors import CohortError, LeakError
+from cxrbench.files import canonical_json, digest, write_text_atomic
+from cxrbench.text import first_of
 
 PARTS = ("train", "validation", "test")
-COLUMNS = ("image_id", "patient_id", "part")
-FORMAT = "cxrbench split, format 2"
-_FINEST = 20
-"""Fractions are met to the nearest a/K with K up to this many folds (or 1/fraction, where that is more)."""
+FEWEST = 3
+"""Folds: with two, one tested and one for validation, none would be left to train on."""
+
+_COLUMNS = ["image_id", "patient_id", "part"]
+_FORMAT = "# cxrbench split, format 2"
+
+
+@dataclass(frozen=True)
+class Division:
+    """How a cohort is to be divided.
+
+    Parameters
+    ----------
+    dataset: name of the data set, for messages and the file.
+    labels: label columns to stratify by.
+    seed: what the patients are shuffled with.
+    fractions: of images in train, validation and test, met as nearly as whole patients allow. They add up to
+        1; validation and test may be 0. Empty where there are folds.
+    folds: how many folds of about the same size, at least :data:`FEWEST`; 0 for a plain split.
+
+    Raises
+    ------
+    CohortError: impossible fractions, too few folds, or no label.
+    """
+
+    dataset: str
+    labels: tuple[str, ...]
+    seed: int
+    fractions: tuple[float, ...] = ()
+    folds: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.labels:
+            raise CohortError(f"{self.where}: no label to stratify by")
+        if self.folds and (self.folds < FEWEST or self.fractions):
+            raise CohortError(
+                f"{self.where}: cross-validation needs at least {FEWEST} folds and no fractions, not "
+                f"{self.folds} and {self.fractions}"
+            )
+        if self.folds:
+            return
+        if len(self.fractions) != 3 or not all(math.isfinite(f) and f >= 0 for f in self.fractions):
+            raise CohortError(
+                "fractions must be three numbers from 0 to 1 (train, validation, test), not "
+                f"{tuple(self.fractions)}"
+            )
+        if self.fractions[0] == 0:
+            raise CohortError("the train fraction is 0; nothing would be trained on")
+        if abs(sum(self.fractions) - 1) > 1e-6:
+            raise CohortError(
+                f"fractions of train, validation and test must add up to 1, not {sum(self.fractions):.6g}"
+            )
+
+    @property
+    def where(self) -> str:
+        """How a message begins."""
+        return f"split of {self.dataset!r}"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What parts are called."""
+        return tuple(str(fold) for fold in range(1, self.folds + 1)) or PARTS
 
 
 @dataclass(frozen=True)
@@ -40,137 +97,77 @@ class Split:
 
     Parameters
     ----------
-    dataset: name of the data set.
+    division: how it was asked for.
     image_ids: all images of the cohort, in ascending order.
     patient_ids: the patient of each image.
-    parts: the part of each image, one of :data:`PARTS`.
-    seed: what the patients were shuffled with.
-    fractions: of train, validation and test, as asked for.
-    labels: what the parts were stratified by.
-    fold: (number, of how many) where the split is one of a cross-validation, numbered from 1.
+    parts: the part of each image: one of :data:`PARTS`, or the number of the fold that tests it.
 
     Raises
     ------
-    CohortError: an image appears twice, or a part has another name.
+    CohortError: an image appears twice, a part has another name, or a fold is empty.
     LeakError: a patient is in two parts.
     """
 
-    dataset: str
+    division: Division
     image_ids: tuple[str, ...]
     patient_ids: tuple[str, ...]
     parts: tuple[str, ...]
-    seed: int
-    fractions: tuple[float, float, float]
-    labels: tuple[str, ...]
-    fold: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
-        where = f"split of {self.dataset!r}"
-        check_images(self.image_ids, self.patient_ids, self.parts, where)
-        unknown = sorted(set(self.parts) - set(PARTS))
+        where, known = self.division.where, self.division.names
+        if not len(self.image_ids) == len(self.patient_ids) == len(self.parts):
+            raise CohortError(
+                f"{where}: {len(self.image_ids)} images, {len(self.patient_ids)} patients, "
+                f"{len(self.parts)} parts: not of one length"
+            )
+        twice = [image for image, count in Counter(self.image_ids).items() if count > 1]
+        if twice:
+            raise CohortError(f"{where}: {named('image', twice)} in it twice")
+        if any(a > b for a, b in pairwise(self.image_ids)):
+            raise CohortError(f"{where}: images are not in ascending order of image_id")
+        unknown = sorted(set(self.parts) - set(known))
         if unknown:
-            raise CohortError(f"{where}: part {unknown[0]!r} is not one of {', '.join(PARTS)}")
+            raise CohortError(f"{where}: part {unknown[0]!r} is not one of {', '.join(known)}")
+        empty = sorted(set(known) - set(self.parts)) if self.division.folds else []
+        if empty:
+            raise CohortError(f"{where}: no image is in fold {empty[0]}")
         refuse_shared(self.patient_ids, self.parts, where)
 
     @cached_property
     def hash(self) -> str:
         """SHA-256 of the content (image, patient and part of every row), 64 hex digits."""
-        return rows_hash(list(zip(self.image_ids, self.patient_ids, self.parts, strict=True)))
+        return digest(self._rows)
 
-    @cached_property
-    def assignment(self) -> dict[str, str]:
-        """image_id -> part."""
-        return dict(zip(self.image_ids, self.parts, strict=True))
+    @property
+    def turns(self) -> Sequence[int | None]:
+        """The trainings that test with it: the folds' numbers, or None alone for a plain split."""
+        return range(1, self.division.folds + 1) or [None]
 
-    def images(self, part: str) -> tuple[str, ...]:
-        """Return the image_ids of a part, ascending."""
-        _check_part(part)
-        return tuple(i for i, p in zip(self.image_ids, self.parts, strict=True) if p == part)
-
-    def mask(self, table: pd.DataFrame, part: str) -> npt.NDArray[np.bool_]:
-        """Return for each row of ``table`` whether it is in ``part``.
+    def parts_of(self, table: pd.DataFrame, fold: int | None = None) -> npt.NDArray[np.object_]:
+        """Return the part of each row of ``table``, one of :data:`PARTS`: in ``fold``, where there are folds.
 
         Raises
         ------
-        CohortError: the table has images that the split does not know.
+        CohortError: the table has images that the split does not know, or there is no such fold.
         """
-        _check_part(part)
-        found = table["image_id"].astype(str).map(self.assignment)
-        unknown = table.loc[found.isna(), "image_id"].astype(str).tolist()
+        where = self.division.where
+        if fold not in self.turns:
+            raise CohortError(f"{where}: no fold {fold}; they are numbered 1 to {self.division.folds}")
+        ids = table["image_id"].astype(str)
+        part = ids.map(dict(zip(self.image_ids, self.parts, strict=True)))
+        unknown = ids[part.isna()].tolist()
         if unknown:
             raise CohortError(
-                f"split of {self.dataset!r}: {named('image', unknown)} not in the split; it was made for "
-                "another cohort"
+                f"{where}: {named('image', unknown)} not in the split; it was made for another cohort"
             )
-        return np.asarray(found == part, dtype=np.bool_)
+        if fold is not None:
+            used = {str(fold): "test", str(fold % self.division.folds + 1): "validation"}
+            part = part.map(lambda number: used.get(number, "train"))
+        return part.to_numpy(dtype=object)
 
-    def counts(self) -> dict[str, dict[str, int]]:
-        """Return part -> ``{"images": …, "patients": …}``."""
-        patients = {part: set[str]() for part in PARTS}
-        for patient, part in zip(self.patient_ids, self.parts, strict=True):
-            patients[part].add(patient)
-        images = Counter(self.parts)
-        return {part: {"images": images[part], "patients": len(patients[part])} for part in PARTS}
-
-
-def split_by_patient(
-    table: pd.DataFrame,
-    labels: Sequence[str],
-    fractions: Sequence[float],
-    seed: int,
-    official_test: frozenset[str] = frozenset(),
-    dataset: str = "",
-) -> Split:
-    """Split a cohort's images so that no patient is in two parts.
-
-    Parts are unions of folds of scikit-learn's ``StratifiedGroupKFold``: the test part first, then validation
-    out of the rest. An image's stratum is the rarest label that it carries (see :func:`strata`). Patients are
-    shuffled with ``seed`` after sorting, so the order of the table's rows does not matter.
-
-    Parameters
-    ----------
-    table: a cohort table; image_id, patient_id and ``labels`` are read.
-    labels: label columns to stratify by.
-    fractions: of images in train, validation and test, met as nearly as whole patients allow. They add up
-        to 1; validation and test may be 0.
-    seed: of the shuffling.
-    official_test: published test list. Its images that are in the table are the test part, and only train to
-        validation is then divided, in the proportion of ``fractions``.
-    dataset: name, for messages and the file.
-
-    Raises
-    ------
-    CohortError: fractions, columns or the number of patients make a split impossible.
-    LeakError: a patient has images both inside and outside ``official_test``; the patients are named.
-    """
-    shares = _check_fractions(fractions)
-    rows = by_image(table, labels, dataset)
-    where = f"split of {dataset!r}"
-    part = np.full(len(rows), "train", dtype=object)
-    if official_test:
-        official = rows["image_id"].isin(official_test).to_numpy()
-        if not official.any() and shares[2] > 0:
-            raise CohortError(
-                f"{where}: none of the {len(official_test)} images of the official test list is here; ask "
-                "for a test fraction of 0, or leave the official list out"
-            )
-        if official.all():
-            raise CohortError(
-                f"{where}: every image is in the official test list; nothing is left to train on"
-            )
-        part[official] = "test"
-        refuse_shared(rows["patient_id"], part, f"{where} by the official test list")
-    elif shares[2] > 0:
-        needed = 1 + sum(share > 0 for share in shares[1:])
-        need_patients(rows, needed, where)
-        part[_take(rows, labels, shares[2], seed)] = "test"
-    if shares[1] > 0:
-        rest = np.flatnonzero(part != "test")
-        remaining = rows.iloc[rest].reset_index(drop=True)
-        need_patients(remaining, 2, where)
-        share = shares[1] / (shares[0] + shares[1])
-        part[rest[_take(remaining, labels, share, seed)]] = "validation"
-    return _split(rows, part, dataset, seed, shares, labels)
+    @property
+    def _rows(self) -> list[tuple[str, str, str]]:
+        return list(zip(self.image_ids, self.patient_ids, self.parts, strict=True))
 
 
 def check_split(split: Split, table: pd.DataFrame, labels: Sequence[str] = ()) -> None:
@@ -178,47 +175,43 @@ def check_split(split: Split, table: pd.DataFrame, labels: Sequence[str] = ()) -
 
     Parameters
     ----------
-    labels: label columns; every part that has images must hold both a 1 and a 0 of each.
+    labels: label columns; in every fold, every part that has images must hold both a 1 and a 0 of each.
 
     Raises
     ------
     LeakError: by the table's patients, a patient is in two parts; the patients are named.
     CohortError: images without a part, or a part with one class only.
     """
-    where = f"split of {split.dataset!r}"
-    if split.fold is not None:
-        where += f", fold {split.fold[0]} of {split.fold[1]}"
-    part = np.full(len(table), "", dtype=object)
-    for name in PARTS:
-        part[split.mask(table, name)] = name
-    refuse_shared(table["patient_id"].astype(str), part, where)
-    for label in labels:
-        if label not in table.columns:
-            raise CohortError(f"{where}: the table has no label column {label!r}")
-        values = table[label].to_numpy(dtype=np.float64)
-        for name in PARTS:
-            inside = values[part == name]
-            positive, negative = int((inside == 1).sum()), int((inside == 0).sum())
-            if len(inside) and not (positive and negative):
-                raise CohortError(
-                    f"{where}: in the {name} part {label!r} is 1 for {positive} and 0 for {negative} of "
-                    f"{len(inside)} images; an AUC needs both: use another seed, other fractions or more "
-                    "patients"
-                )
+    for fold in split.turns:
+        part = split.parts_of(table, fold)
+        where = split.division.where + (f", fold {fold} of {split.division.folds}" if fold else "")
+        refuse_shared(table["patient_id"].astype(str), part, where)
+        for label in labels:
+            if label not in table.columns:
+                raise CohortError(f"{where}: the table has no label column {label!r}")
+            values = table[label].to_numpy(dtype=np.float64)
+            for name in PARTS:
+                inside = values[part == name]
+                positive, negative = int((inside == 1).sum()), int((inside == 0).sum())
+                if len(inside) and not (positive and negative):
+                    raise CohortError(
+                        f"{where}: in the {name} part {label!r} is 1 for {positive} and 0 for {negative} of "
+                        f"{len(inside)} images; an AUC needs both: use another seed, other fractions or more "
+                        "patients"
+                    )
 
 
 def save_split(split: Split, path: Path | str) -> None:
     """Write a split as CSV (image_id, patient_id, part) under two comment lines, all or nothing.
 
-    The first line names the format, the second holds the parameters, the hash and a seal as JSON.
+    The first line names the format, the second holds the division, the hash and a seal (the SHA-256 of both)
+    as JSON, so that a file that was changed is not taken for what was written.
     """
-    write_rows(
-        path,
-        FORMAT,
-        _parameters(split),
-        COLUMNS,
-        list(zip(split.image_ids, split.patient_ids, split.parts, strict=True)),
-    )
+    out = io.StringIO(newline="")
+    header = {**vars(split.division), "hash": split.hash}
+    out.write(f"{_FORMAT}\n# {canonical_json({**header, 'seal': digest(header)})}\n")
+    csv.writer(out, lineterminator="\n").writerows([_COLUMNS, *split._rows])
+    write_text_atomic(path, out.getvalue())
 
 
 def load_split(path: Path | str) -> Split:
@@ -229,158 +222,58 @@ def load_split(path: Path | str) -> Split:
     CohortError: no such file, not a split file, or it was changed after it was written.
     LeakError: a patient is in two parts.
     """
-
-    def split(header: Mapping[str, Any], columns: Sequence[tuple[str, ...]]) -> Split:
-        image_ids, patient_ids, parts = columns
-        train, validation, test = (float(fraction) for fraction in header["fractions"])
-        fold = header["fold"]
-        return Split(
+    try:
+        text = Path(path).read_bytes().decode(errors="surrogateescape")
+    except FileNotFoundError:
+        raise CohortError(f"{path}: no such split file") from None
+    except OSError as error:
+        raise CohortError(f"{path}: the split file cannot be read: {error}") from None
+    first, second, body = (*text.split("\n", 2), "", "")[:3]
+    if first != _FORMAT:
+        raise CohortError(f"{path}: not a split file of this version (its first line should be '{_FORMAT}')")
+    try:
+        header = json.loads(second.removeprefix("# "))
+        sealed = header.pop("seal")
+        intact = digest(header) == sealed
+        columns, *rows = csv.reader(io.StringIO(body, newline=""), strict=True)
+        if columns != _COLUMNS:
+            raise ValueError("column names")
+        division = Division(
             dataset=str(header["dataset"]),
-            image_ids=image_ids,
-            patient_ids=patient_ids,
-            parts=parts,
-            seed=int(header["seed"]),
-            fractions=(train, validation, test),
             labels=tuple(str(label) for label in header["labels"]),
-            fold=None if fold is None else (int(fold[0]), int(fold[1])),
+            seed=int(header["seed"]),
+            fractions=tuple(float(fraction) for fraction in header["fractions"]),
+            folds=int(header["folds"]),
         )
-
-    return read_rows(path, FORMAT, COLUMNS, split)
-
-
-def load_or_make(
-    path: Path | str,
-    table: pd.DataFrame,
-    labels: Sequence[str],
-    fractions: Sequence[float],
-    seed: int,
-    official_test: frozenset[str] = frozenset(),
-    dataset: str = "",
-) -> Split:
-    """Return the split stored at ``path`` if it was made from the same, or make one and store it.
-
-    The parameters are those of :func:`split_by_patient`.
-
-    Raises
-    ------
-    CohortError: the stored split is of other images, patients or parameters (the message says which), or is
-        damaged.
-    LeakError: as :func:`split_by_patient`.
-    """
-    path = Path(path)
-    if not path.exists():
-        split = split_by_patient(table, labels, fractions, seed, official_test, dataset)
-        save_split(split, path)
-        return split
-    split = load_split(path)
-    rows = by_image(table, labels, dataset)
-    asked = {
-        "dataset": dataset,
-        "fold": None,
-        "fractions": list(_check_fractions(fractions)),
-        "labels": list(labels),
-        "seed": seed,
-    }
-    further = []
-    gone = set(split.image_ids) - set(rows["image_id"])
-    new = set(rows["image_id"]) - set(split.image_ids)
-    if gone or new:
-        further.append(f"images ({len(gone)} of the split are gone, {len(new)} are new)")
-    elif split.patient_ids != tuple(rows["patient_id"]):
-        further.append("the patients of the images")
-    elif official_test and set(split.images("test")) != official_test & set(split.image_ids):
-        further.append("the official test list")
-    refuse_other(path, _parameters(split), asked, further)
+        split = Split(division, *(zip(*rows, strict=True) if rows else [(), (), ()]))
+        expected = str(header["hash"])
+    except CohortError as error:
+        raise type(error)(f"{path}: {error}") from None
+    except (ArithmeticError, ValueError, LookupError, TypeError, AttributeError, RecursionError, csv.Error):
+        raise CohortError(
+            f"{path}: the split file is damaged; restore it, or delete it to make a new split"
+        ) from None
+    if split.hash != expected or not intact:
+        what = "header does not match its seal" if split.hash == expected else "rows do not match their hash"
+        raise CohortError(
+            f"{path}: the split file was changed after it was written (its {what}); restore it, or delete it "
+            "to make a new split"
+        )
     return split
 
 
-def _parameters(split: Split) -> dict[str, object]:
-    return {
-        "dataset": split.dataset,
-        "fold": None if split.fold is None else list(split.fold),
-        "fractions": list(split.fractions),
-        "labels": list(split.labels),
-        "seed": split.seed,
-    }
+def refuse_shared(patients: Iterable[str], parts: Iterable[str], where: str) -> None:
+    """Raise a LeakError that names the patients who are in more than one of ``parts``."""
+    first: dict[str, str] = {}
+    shared: dict[str, None] = {}
+    for patient, part in zip(patients, parts, strict=True):
+        if first.setdefault(patient, part) != part:
+            shared[patient] = None
+    if shared:
+        raise LeakError(f"{where}: {named('patient', sorted(shared))} in more than one part")
 
 
-def _split(
-    rows: pd.DataFrame,
-    part: npt.NDArray[np.object_],
-    dataset: str,
-    seed: int,
-    fractions: tuple[float, float, float],
-    labels: Sequence[str],
-    fold: tuple[int, int] | None = None,
-) -> Split:
-    return Split(
-        dataset=dataset,
-        image_ids=tuple(rows["image_id"]),
-        patient_ids=tuple(rows["patient_id"]),
-        parts=tuple(part),
-        seed=seed,
-        fractions=fractions,
-        labels=tuple(labels),
-        fold=fold,
-    )
-
-
-def _take(rows: pd.DataFrame, labels: Sequence[str], fraction: float, seed: int) -> npt.NDArray[np.bool_]:
-    """Return which rows make up ``fraction`` of the images: whole patients, strata in proportion."""
-    patients = rows["patient_id"].nunique()
-    finest = min(patients, max(_FINEST, math.ceil(1 / fraction)))
-    ratio = Fraction(fraction).limit_denominator(finest)
-    wanted, k = ratio.numerator, ratio.denominator
-    if not 0 < wanted < k:
-        wanted, k = (1 if wanted == 0 else finest - 1), finest
-    fold = grouped_folds(rows, labels, k, seed)
-    return np.isin(fold, _choose(rows, labels, fold, wanted, k))
-
-
-def _choose(
-    rows: pd.DataFrame, labels: Sequence[str], fold: npt.NDArray[np.int64], wanted: int, k: int
-) -> list[int]:
-    """Choose ``wanted`` of ``k`` folds that together come nearest to their share of each stratum's patients.
-
-    With plenty of patients the folds are all alike. With few, only this gives each part its positives.
-    """
-    kinds, stratum = np.unique(strata(rows, labels), return_inverse=True)
-    patient = pd.factorize(rows["patient_id"])[0]
-    # (folds, strata + 1): patients of each stratum in each fold, and all its images.
-    content = np.zeros((k, len(kinds) + 1))
-    for fold_of, stratum_of, _ in np.unique(np.stack([fold, stratum, patient], axis=1), axis=0):
-        content[fold_of, stratum_of] += 1
-    content[:, -1] = np.bincount(fold, minlength=k)
-    total = content.sum(axis=0)
-    chosen: list[int] = []
-    for count in range(1, wanted + 1):
-        target = total * (count / k)
-        if count == wanted:
-            # A stratum that two patients have should be on both sides.
-            target = np.where(total >= 2, np.maximum(target, 1.0), target)
-        inside = content[chosen].sum(axis=0)
-        distance = {
-            f: float((np.abs(inside + content[f] - target) / total).sum())
-            for f in range(k)
-            if f not in chosen
-        }
-        chosen.append(min(distance, key=lambda f: (distance[f], f)))
-    return chosen
-
-
-def _check_fractions(fractions: Sequence[float]) -> tuple[float, float, float]:
-    values = tuple(float(f) for f in fractions)
-    if len(values) != 3 or not all(math.isfinite(f) and f >= 0 for f in values):
-        raise CohortError(
-            f"fractions must be three numbers from 0 to 1 (train, validation, test), not {values}"
-        )
-    if values[0] == 0:
-        raise CohortError("the train fraction is 0; nothing would be trained on")
-    if abs(sum(values) - 1) > 1e-6:
-        raise CohortError(f"fractions of train, validation and test must add up to 1, not {sum(values):.6g}")
-    return values[0], values[1], values[2]
-
-
-def _check_part(part: str) -> None:
-    if part not in PARTS:
-        raise CohortError(f"no part {part!r}; the parts are {', '.join(PARTS)}")
+def named(noun: str, names: Sequence[str]) -> str:
+    """Return ``2 images (a, b) are`` or ``1 image (a) is``."""
+    one = len(names) == 1
+    return f"{len(names)} {noun}{'' if one else 's'} ({first_of(names)}) {'is' if one else 'are'}"

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from cxrbench.cohort.folds import Folds, load_or_make_folds
+from cxrbench.cohort.divide import load_or_divide
 from cxrbench.cohort.pack import PIXELS, Pack, pack
-from cxrbench.cohort.split import PARTS, Split, check_split, load_or_make, load_split
+from cxrbench.cohort.split import PARTS, Division, Split, check_split, load_split
 from cxrbench.cohort.table import Cohort
 from cxrbench.errors import CohortError, ProfileError
 from cxrbench.files import digest
@@ -56,7 +56,7 @@ Rows = npt.NDArray[np.int64]
 class RoleData:
     """One cohort's packed images and the rows of each part: of its split, or of one fold of its target's.
 
-    split_hash: of the whole assignment of images to parts or folds. folds: how many there are; 0 for a split.
+    split_hash: of all images' parts or folds. folds: how many there are; 0 for a split.
     dropped: images of train and validation that the leak audit left out. odd: pictures that
     may not be radiographs, by fault. moments: those that its grey values are normalised by, None where the
     network's are enough; levels: the table that does it.
@@ -249,26 +249,20 @@ def _role(
     """Return the role's data, once, or once per fold where it is cross-validated."""
     settings = profile.roles[role]
     cohort, packed, odd = _packed(profile, role, out, data_root, progress, device)
-    if settings.folds:
-        folds = _folds(profile, role, cohort, packed, out)
-        splits, split_hash = [folds.split(fold + 1) for fold in range(folds.k)], folds.hash
-    else:
-        splits = [_split(profile, role, cohort, packed, out)]
-        split_hash = splits[0].hash
+    split = _split(profile, role, cohort, packed, out)
     if role == profile.target:
-        for split in splits:
-            check_split(split, packed.table, packed.labels)
+        check_split(split, packed.table, packed.labels)
     return tuple(
         RoleData(
             settings,
             cohort,
             packed,
-            {part: np.flatnonzero(split.mask(packed.table, part)) for part in PARTS},
-            split_hash,
+            {part: np.flatnonzero(parts == part) for part in PARTS},
+            split.hash,
             settings.folds,
             odd=odd,
         )
-        for split in splits
+        for parts in (split.parts_of(packed.table, fold) for fold in split.turns)
     )
 
 
@@ -323,54 +317,39 @@ def _odd_pictures(role: str, packed: Pack, progress: StudyProgress) -> Mapping[s
     return Counter(fault for found in faults for fault in found)
 
 
-def _folds(profile: Profile, role: str, cohort: Cohort, packed: Pack, out: Path) -> Folds:
+def _split(profile: Profile, role: str, cohort: Cohort, packed: Pack, out: Path) -> Split:
     settings = profile.roles[role]
-    if cohort.official_test:
+    if settings.split:
+        split = load_split(Path(settings.split))
+        if split.division.folds:
+            raise ProfileError(
+                f"profile {profile.name!r}: role {role!r}: {settings.split} holds folds; a stored split must "
+                "have the parts train, validation and test"
+            )
+        check_split(split, packed.table)
+        return split
+    if settings.folds and cohort.official_test:
         raise ProfileError(
             f"profile {profile.name!r}: role {role!r} has 'folds', and {cohort.dataset!r} has an official "
             f"test list of {len(cohort.official_test)} images, which cross-validation would train on: give "
             "'validation' instead of 'folds' to test on that list, or take the list out of the data set"
         )
-    asked = {**_asked(profile, role, packed), "folds": settings.folds}
-    return load_or_make_folds(
-        out / "splits" / f"{role}-{digest(asked)[:12]}.csv",
-        packed.table,
-        packed.labels,
-        settings.folds,
-        profile.data_seed,
-        dataset=cohort.dataset,
-    )
-
-
-def _asked(profile: Profile, role: str, packed: Pack) -> dict[str, object]:
-    """Return what a split is made of, for its file's name: other data or another seed gets its own file."""
-    return {
-        "images": digest(sorted(zip(packed.table["image_id"], packed.table["patient_id"], strict=True))),
-        "labels": list(packed.labels),
-        "fractions": list(profile.roles[role].fractions),
-        "seed": profile.data_seed,
-    }
-
-
-def _split(profile: Profile, role: str, cohort: Cohort, packed: Pack, out: Path) -> Split:
-    settings = profile.roles[role]
-    if settings.split:
-        split = load_split(Path(settings.split))
-        check_split(split, packed.table)
-        return split
     official = cohort.official_test & set(packed.table["image_id"])
-    if settings.test == 0 and role == profile.target and not official:
+    if not settings.folds and settings.test == 0 and role == profile.target and not official:
         raise ProfileError(
             f"profile {profile.name!r}: role {role!r} is tested, but 'test' is 0 and {cohort.dataset!r} has "
             "no official test list"
         )
-    asked = {**_asked(profile, role, packed), "official": sorted(official)}
-    return load_or_make(
-        out / "splits" / f"{role}-{digest(asked)[:12]}.csv",
-        packed.table,
+    division = Division(
+        cohort.dataset,
         packed.labels,
-        settings.fractions,
         profile.data_seed,
-        official_test=frozenset(official),
-        dataset=cohort.dataset,
+        () if settings.folds else settings.fractions,
+        settings.folds,
+    )
+    # Other data or another seed gets its own file.
+    images = sorted(zip(packed.table["image_id"], packed.table["patient_id"], strict=True))
+    made_of = digest([images, division, official])
+    return load_or_divide(
+        out / "splits" / f"{role}-{made_of[:12]}.csv", packed.table, division, frozenset(official)
     )

@@ -20,7 +20,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
-from cxrbench.cohort.folds import FEWEST
+from cxrbench.cohort.split import FEWEST
 from cxrbench.cohort.table import UNCERTAIN, VIEWS
 from cxrbench.datasets import adapter, check_options
 from cxrbench.errors import DatasetError, ProfileError, SchemeError

@@ -26,9 +26,9 @@ import numpy as np
 import tiny_study
 from mutations import damaged_bytes, damaged_csv, damaged_json, largest_memory
 
-from cxrbench.cohort.folds import folds_by_patient, load_folds, save_folds
+from cxrbench.cohort.divide import divide
 from cxrbench.cohort.pack import PIXELS, TABLE, pack
-from cxrbench.cohort.split import load_split
+from cxrbench.cohort.split import Division, load_split, save_split
 from cxrbench.errors import CxrbenchError
 from cxrbench.files import write_bytes_atomic
 from cxrbench.gate.baseline import RECORD, load_baseline, save_baseline
@@ -110,10 +110,10 @@ def _splits(out: Path, folder: Path) -> list[Target]:
     split = next((out / "splits").glob("covid-*.csv"))
     folds = folder / "folds.csv"
     table = role_cohort(tiny_study.profile(), "covid", None).table
-    save_folds(folds_by_patient(table, ["COVID-19"], 3, 0), folds)
+    save_split(divide(table, Division("phantom", ("COVID-19",), 0, folds=3)), folds)
     return [
-        Target(f"split: {name}", path, damage, lambda _, load=load, path=path: load(path))
-        for name, path, load in (("parts", split, load_split), ("folds", folds, load_folds))
+        Target(f"split: {name}", path, damage, lambda _, path=path: load_split(path))
+        for name, path in (("parts", split), ("folds", folds))
         for damage in (_rows, _header)
     ]
 

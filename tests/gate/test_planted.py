@@ -21,7 +21,7 @@ import tiny_study
 import torch
 from PIL import Image
 
-from cxrbench.cohort.split import Split, save_split
+from cxrbench.cohort.split import Division, Split, save_split
 from cxrbench.gate.rules import gate
 from cxrbench.study.prepare import RoleData
 from cxrbench.study.progress import Silent
@@ -82,13 +82,10 @@ def data_root(tmp_path_factory):
     table = pd.DataFrame(rows)
     table.to_csv(root / "manifest.csv", index=False)
     split = Split(
-        dataset="manifest",
+        Division("manifest", ("positive",), seed=0, fractions=(0.3, 0.1, 0.6)),
         image_ids=tuple(table["path"]),
         patient_ids=tuple(table["patient_id"]),
         parts=tuple(parts),
-        seed=0,
-        fractions=(0.3, 0.1, 0.6),
-        labels=("positive",),
     )
     save_split(split, root.parent / "split.csv")
     return root.parent

@@ -13,6 +13,7 @@ from PIL import Image
 from sklearn.metrics import roc_auc_score
 from tiny_study import MANIFEST, profile_text
 
+from cxrbench.cohort.split import Division, Split, save_split
 from cxrbench.errors import LeakError, ProfileError, TrainingError
 from cxrbench.report import write_report
 from cxrbench.statistics.operating import thresholds
@@ -102,7 +103,7 @@ def test_the_joined_file_holds_every_image_once_as_its_fold_scored_it(crossed, s
 
 
 def test_an_image_is_scored_by_the_network_of_its_fold_which_validated_on_the_next(crossed):
-    fold_of = folds_file(crossed).set_index("image_id")["fold"].astype(int)
+    fold_of = folds_file(crossed).set_index("image_id")["part"].astype(int)
     tested = predictions(crossed, "control").set_index("image_id")["fold"]
     validated = predictions(crossed, "control", "validation").set_index("image_id")["fold"]
     assert (tested == fold_of[tested.index]).all()
@@ -213,6 +214,14 @@ def test_an_official_test_list_is_not_trained_on(text, tmp_path):
     profile = parse_profile(text.replace("n_test_images = 0", "n_test_images = 60"), "crossed.toml")
     with pytest.raises(ProfileError, match=r"'folds'.*official test list of 60 images.*give 'validation'"):
         study(profile, tmp_path, ("control",))
+
+
+def test_stored_folds_are_no_stored_split(tmp_path):
+    folds = Division("phantom", ("COVID-19",), 0, folds=3)
+    save_split(Split(folds, ("a", "b", "c"), ("1", "2", "3"), ("1", "2", "3")), tmp_path / "folds.csv")
+    changes = {"roles.covid.split": (tmp_path / "folds.csv").as_posix()}
+    with pytest.raises(ProfileError, match=r"'covid': .*folds.csv holds folds"):
+        study(tiny_study.profile(changes), tmp_path, ("control",))
 
 
 # Leaks.
