@@ -104,6 +104,9 @@ def doubt(
     """
     joined = join_predictions(curves)
     table = covariates.set_index("image_id").loc[list(joined.image_ids)].reset_index(drop=True)
+    # An archive's typing errors are no reason to stop a study that has been trained.
+    numbers = table.select_dtypes("number")
+    table = table.assign(**numbers.where(np.isfinite(numbers) & (numbers >= 0)))
     told = {
         kind: list(columns)
         for kind, columns in KINDS.items()

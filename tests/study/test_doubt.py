@@ -85,6 +85,13 @@ def test_subgroups_are_compared_with_the_control_and_adjusted_together(found):
     assert all(pair.difference > 0.2 for pair in pairs if pair.by == "view")
 
 
+def test_an_age_that_cannot_be_is_not_known(covariates):
+    wrong = covariates.assign(age=covariates["age"].where(covariates.index % 7 != 0, -3.0))
+    control = predictions("control", LABELS + np.random.default_rng(8).normal(size=N))
+    (age,) = [s for s in doubt({"control": control}, wrong, "0" * 64, None).shortcuts if s.name == "age"]
+    assert age.unknown == sum(covariates.index % 7 == 0)
+
+
 def test_a_study_keeps_what_it_knows_of_its_test_images(tiny):
     kept = tiny.results.doubt
     table = read_covariates(tiny.out, kept.sha256)
