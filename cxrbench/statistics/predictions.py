@@ -270,7 +270,8 @@ def _read_table(path: Path) -> pd.DataFrame:
             table = pd.read_parquet(path)
         except ImportError:
             raise StatisticsError(f"{path}: Parquet needs pyarrow: pip install 'cxrbench[parquet]'") from None
-        except (OSError, ValueError) as error:
+        # pyarrow raises exceptions of its own, of no common kind, for a damaged file.
+        except Exception as error:
             raise StatisticsError(f"{path}: not a readable Parquet file: {complaint(error)}") from None
         # An id that is the table's index is a column like any other.
         return table.reset_index() if any(name is not None for name in table.index.names) else table

@@ -244,7 +244,7 @@ def main(folder: Path, names: list[str]) -> None:
             {
                 "case": name,
                 "outcome": what_came(name, ended, identical),
-                "said": (said or [""])[0].replace(f"{out}/", ""),
+                "said": (said or [""])[0].replace(f"{out}/", "").replace(str(out), "OUT"),
                 "left": left(out) if ended.code == 0 else [],
             }
         )
