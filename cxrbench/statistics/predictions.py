@@ -268,6 +268,9 @@ def _read_table(path: Path) -> pd.DataFrame:
     if path.suffix.lower() in _PARQUET:
         try:
             table = pd.read_parquet(path)
+            # Text that is not UTF-8 is noticed only where it is looked at.
+            for column in table.columns:
+                table[column].astype(object)
         except ImportError:
             raise StatisticsError(f"{path}: Parquet needs pyarrow: pip install 'cxrbench[parquet]'") from None
         # pyarrow raises exceptions of its own, of no common kind, for a damaged file.
