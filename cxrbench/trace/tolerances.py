@@ -34,12 +34,12 @@ class Tolerance:
 
 
 FLOAT32 = Tolerance(
-    losses=(1e-5, 1e-4, 2e-3),
-    gradients=(1e-4, 2e-3, 3e-2),
+    losses=(1e-5, 1e-3, 1e-2),
+    gradients=(3e-3, 2e-2),
     later_losses=(5e-2,),
     start=1e-5,
     later_trunk=1e-4,
-    later_logits=0.25,
+    later_logits=0.5,
     inputs=1e-5,
     reference=1e-3,
 )
