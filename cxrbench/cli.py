@@ -16,6 +16,7 @@ _COMMANDS = {
     "profiles": "cxrbench.commands.profiles",
     "data": "cxrbench.commands.data",
     "study": "cxrbench.commands.study",
+    "report": "cxrbench.commands.report",
     "calibrate": "cxrbench.commands.calibrate",
     "predict": "cxrbench.commands.predict",
     "export": "cxrbench.commands.export",

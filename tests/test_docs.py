@@ -20,5 +20,11 @@ def test_every_link_to_a_file_leads_to_one(page):
 
 
 def test_every_page_can_be_reached_from_the_readme():
-    links = set(LINK.findall((ROOT / "README.md").read_text(encoding="utf-8")))
-    assert {f"docs/{page.name}" for page in PAGES[1:]} <= links
+    reached, left = set(), [ROOT / "README.md"]
+    while left:
+        page = left.pop()
+        reached.add(page)
+        links = LINK.findall(page.read_text(encoding="utf-8"))
+        pages = {(page.parent / link).resolve() for link in links if link.endswith(".md")}
+        left += pages - reached - set(left)
+    assert set(PAGES) <= reached

@@ -188,6 +188,12 @@ def pack(
     return found
 
 
+def open_pack(directory: Path | str, key: str) -> Pack | None:
+    """Return the pack of that ``key`` in ``directory``; None where none is, or it was damaged or changed."""
+    found = (_read(path, key) for path in sorted(Path(directory).glob(f"*-{key[:16]}")))
+    return next((pack for pack in found if pack is not None), None)
+
+
 @dataclass(frozen=True)
 class _Recipe:
     """What a pack is made from, and its key."""

@@ -6,22 +6,27 @@ possible pneumonia", Radiology: Artificial Intelligence 2019; 26,684 labelled im
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from cxrbench.cohort.boxes import BOX_PLACES, format_boxes
 from cxrbench.cohort.table import Cohort
 from cxrbench.datasets.folder import FILE_MISSING, Selection, list_images, make_cohort
 from cxrbench.datasets.registry import register
 from cxrbench.datasets.tables import read_table, refuse_empty, refuse_rows
-from cxrbench.errors import DatasetError
+from cxrbench.errors import DatasetError, RadiographError
+from cxrbench.radiograph.header import read_header
+from cxrbench.text import complaint
 
 LABEL = "Lung Opacity"
 CLASSES = (LABEL, "No Lung Opacity / Not Normal", "Normal")
 BOXES_FILE = "stage_2_train_labels.csv"
 CLASSES_FILE = "stage_2_detailed_class_info.csv"
 IMAGES = "stage_2_train_images"
+_CORNERS = ("x", "y", "width", "height")
 
 _HINT = "download the challenge's stage 2 label files and put them next to stage_2_train_images/"
 
@@ -44,9 +49,9 @@ def load(root: Path) -> Cohort:
     """Read the RSNA challenge: ``stage_2_train_images/*.dcm`` and its two label files.
 
     One row per image: several boxes are one positive. The label is "Lung Opacity"; the column ``class`` keeps
-    the three classes and ``boxes`` the number of boxes. View, sex and age are in the DICOM headers, which are
-    not opened here, so they are missing. The challenge's ``patientId`` names an image: there is one per
-    patient id, whoever the patient was.
+    the three classes, ``boxes`` the number of boxes and ``box_places`` where they lie. View, sex and age are
+    missing: they are in the DICOM headers, of which only one is opened, for the films' size. The challenge's
+    ``patientId`` names an image: there is one per patient id, whoever the patient was.
 
     Raises
     ------
@@ -73,6 +78,7 @@ def load(root: Path) -> Cohort:
     if not here:
         raise DatasetError(f"{root}: no DICOM files in {IMAGES}/; unpack the images there")
     names = images.index.astype(str)
+    places, note = _box_places(root, boxes, here)
     selection = Selection(
         pd.DataFrame(
             {
@@ -83,6 +89,7 @@ def load(root: Path) -> Cohort:
                 LABEL: images["highest"].to_numpy(),
                 "class": images["class"].to_numpy(),
                 "boxes": images["boxes"].to_numpy(dtype=np.int64),
+                BOX_PLACES: [None if places is None else places.get(str(name), "") for name in names],
             }
         )
     )
@@ -94,7 +101,44 @@ def load(root: Path) -> Cohort:
         labels=(LABEL,),
         missing=missing["image_id"] + ".dcm",
         unlisted=sorted(set(here) - set(names + ".dcm")),
+        notes=note,
     )
+
+
+def _box_places(
+    root: Path, boxes: pd.DataFrame, here: Mapping[str, str]
+) -> tuple[dict[str, str] | None, tuple[str, ...]]:
+    """Return image -> where its boxes lie, as shares of the side of the square that a film is read as.
+
+    Each box is "left top right bottom"; several are separated by "; ". The label file gives pixels. All films
+    are published in one size, which the header of the first one with a box tells. Where it does not, or a box
+    reaches out of such a film, the places are not known: None, and a note.
+    """
+    marked = boxes[boxes["x"].notna()]
+    films = [here[f"{name}.dcm"] for name in marked["patientId"].unique() if f"{name}.dcm" in here]
+    if not films:
+        return {}, ()
+    if not set(_CORNERS) <= set(boxes.columns):
+        return None, (f"boxes: where they lie is not known (no columns {', '.join(_CORNERS)})",)
+    try:
+        header = read_header(root / films[0])
+        corners = marked[list(_CORNERS)].astype(np.float64)
+    except (RadiographError, ValueError) as error:
+        return None, (f"boxes: where they lie is not known ({complaint(error)})",)
+    side = min(header.width, header.height)
+    left = corners["x"] - (header.width - side) / 2
+    top = corners["y"] - (header.height - side) / 2
+    ends = pd.DataFrame(
+        {"left": left, "top": top, "right": left + corners["width"], "bottom": top + corners["height"]}
+    )
+    inside = (corners["x"] + corners["width"] <= header.width + 1) & (
+        corners["y"] + corners["height"] <= header.height + 1
+    )
+    if side == 0 or not inside.all():
+        size = f"{header.width} by {header.height} px"
+        return None, (f"boxes: where they lie is not known, since some reach out of a film of {size}",)
+    shares = (ends / side).groupby(marked["patientId"], sort=False)
+    return {str(name): format_boxes(of_film.to_numpy()) for name, of_film in shares}, ()
 
 
 def _check_agreement(root: Path, images: pd.DataFrame) -> None:

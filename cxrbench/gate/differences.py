@@ -16,10 +16,11 @@ def differences(now: Results, before: Results) -> list[str]:
     Any of them moves an AUC as a fault does; whether it was meant, the reader knows. What only one side has
     (a role, a stage, a scheme) is not in it.
     """
-    return [f"{what}: {a} now, {b} in the baseline" for what, a, b in _fields(now, before) if a != b]
+    return [f"{what}: {a} now, {b} in the baseline" for what, a, b in fields(now, before) if a != b]
 
 
-def _fields(now: Results, before: Results) -> Iterator[tuple[str, object, object]]:
+def fields(now: Results, before: Results) -> Iterator[tuple[str, object, object]]:
+    """Yield (what, now, before) of every field in which two studies may differ."""
     yield "training seeds", list(now.seeds), list(before.seeds)
     for name in ("network", "init", "image_size", "gate_margin", "calibrated"):
         yield name, getattr(now, name), getattr(before, name)

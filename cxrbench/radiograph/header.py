@@ -28,15 +28,18 @@ class Header:
     view: ``ViewPosition`` as written, such as ``"PA"``; None where unknown.
     sex: ``PatientSex`` as written; None where unknown.
     age: years, NaN where unknown.
+    width, height: pixels, 0 where unknown.
     """
 
     view: str | None = None
     sex: str | None = None
     age: float = math.nan
+    width: int = 0
+    height: int = 0
 
 
 def read_header(path: Path | str) -> Header:
-    """Read view, sex and age from a DICOM header; PNG and JPEG give an empty one.
+    """Read view, sex, age and size from a DICOM header; PNG and JPEG give an empty one.
 
     Values that break the DICOM rules, such as an age of ``77`` in place of ``077Y``, are read where they can
     be understood.
@@ -57,10 +60,11 @@ def read_header(path: Path | str) -> Header:
             view, sex, age = (
                 str(dataset.get(name) or "").strip() for name in ("ViewPosition", "PatientSex", "PatientAge")
             )
+            width, height = (int(dataset.get(name) or 0) for name in ("Columns", "Rows"))
         # As in decoding: pydicom raises whatever a broken file leads it to.
         except Exception as error:
             raise RadiographError(path, "its DICOM header is damaged or cut short") from error
-    return Header(view or None, sex or None, age_in_years(age))
+    return Header(view or None, sex or None, age_in_years(age), width, height)
 
 
 def read_shape(path: Path | str) -> tuple[int, int]:

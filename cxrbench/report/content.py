@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from cxrbench.report.text import count, decimal, p_value
-from cxrbench.text import one_line, plural
+from cxrbench.report.text import count, decimal, interval, p_value
+from cxrbench.text import first_of, one_line, plural
 
 if TYPE_CHECKING:
     from cxrbench.statistics.records import Omnibus
@@ -30,6 +30,37 @@ REAL_BANNER = (
 def banner(results: Results) -> str:
     """Return what a reader must know before any number."""
     return SYNTHETIC_BANNER if results.synthetic else REAL_BANNER
+
+
+def answer(results: Results) -> str:
+    """Return which scheme is best, and whether that is sure, in one sentence."""
+    best = max(results.schemes, key=lambda scheme: scheme.auc)
+    mean = "mean AUC" if len(results.seeds) > 1 else "AUC"
+    number = f"{decimal(best.auc)} {interval(best.ci_low, best.ci_high)}"
+    others = [name for name in results.names if name != best.name]
+    if not others:
+        return (
+            f"Only {best.name} was run ({mean} {number}), so nothing says whether another scheme is better."
+        )
+    p_values = {name: results.difference(best.name, name).p_adjusted for name in others}
+    tied = [name for name, p in p_values.items() if p >= LEVEL]
+    beaten = [name for name in others if name not in tied]
+    said = f"{best.name} has the highest {mean}, {number}"
+    if not tied:
+        how = f"Holm-adjusted p at most {p_value(max(p_values.values()))}"
+        against = f"each of the {len(others)} others" if len(others) > 1 else others[0]
+        if len(results.seeds) > 1:
+            return f"{said}, and that is sure: it is better than {against} ({how})."
+        return (
+            f"{said}, and of these trained networks that is sure: it is better than {against} ({how}); what "
+            "another training seed would give, one seed cannot say."
+        )
+    better = f"it is better than {first_of(beaten)}, and" if beaten else "it"
+    against = "any other scheme" if not beaten and len(others) > 1 else first_of(tied, " or ")
+    return (
+        f"{said}, but whether it is best is not sure: {better} cannot be told from {against} "
+        f"(Holm-adjusted p {p_value(min(p_values[name] for name in tied))} or more)."
+    )
 
 
 def clustered(results: Results) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from cxrbench.report.content import (
     SYNTHETIC,
+    answer,
     banner,
     column_notes,
     has_control,
@@ -33,7 +34,8 @@ def summary(results: Results) -> str:
     Names, titles and sentences are escaped, and absolute paths in them are cut to the file's name.
     """
     cleaned = without_paths(results)
-    blocks = [f"# {escaped(cleaned.title)}", f"> {escaped(banner(cleaned))}", _schemes(cleaned)]
+    blocks = [f"# {escaped(cleaned.title)}", f"> {escaped(banner(cleaned))}"]
+    blocks += [f"**{escaped(answer(cleaned))}**", _schemes(cleaned)]
     blocks.append(bullets([*column_notes(cleaned), f"test part: {sample_text(cleaned)}"]))
     blocks.append("## Verdicts")
     blocks.append(bullets([f"{scheme.name}: {scheme.verdict.sentence}" for scheme in cleaned.schemes]))

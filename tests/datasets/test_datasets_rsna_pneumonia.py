@@ -3,8 +3,10 @@
 import shutil
 
 import pandas as pd
+import pydicom
 import pytest
 
+from cxrbench.cohort.boxes import BOX_PLACES, parse_boxes
 from cxrbench.datasets import load
 from cxrbench.errors import DatasetError
 
@@ -20,6 +22,42 @@ def test_several_boxes_are_one_positive_image(fixtures):
     assert table["Lung Opacity"].tolist() == [1, 0, 0, 0, 1, 0, 0, 1]
     assert table["boxes"].tolist() == [2, 0, 0, 0, 1, 0, 0, 3]
     assert table.loc[0, "path"] == f"stage_2_train_images/{FIRST}.dcm"
+
+
+def _larger(root, side):
+    """Make every film of ``root`` of ``side`` px: the made ones are smaller than the boxes' pixels say."""
+    for path in (root / "stage_2_train_images").iterdir():
+        film = pydicom.dcmread(path)
+        film.Rows, film.Columns = side, side + 24
+        film.save_as(path)
+
+
+def test_boxes_lie_where_the_square_that_is_read_shows_them(copied):
+    root = copied("rsna-pneumonia")
+    _larger(root, 1000)
+    table = load("rsna-pneumonia", root).table
+    # x 160 and 360, y 150, 210 wide and 380 high; of 1024 columns the middle 1000 are read.
+    first, second = parse_boxes(table.loc[0, BOX_PLACES])
+    assert first == pytest.approx((0.148, 0.15, 0.358, 0.53))
+    assert second == pytest.approx((0.348, 0.15, 0.558, 0.53))
+    assert [len(parse_boxes(text)) for text in table[BOX_PLACES]] == table["boxes"].tolist()
+    assert table.loc[1, BOX_PLACES] == ""
+
+
+def test_boxes_that_reach_out_of_their_film_have_no_known_place(fixtures):
+    cohort = load("rsna-pneumonia", fixtures / "rsna-pneumonia")
+    assert cohort.table[BOX_PLACES].isna().all()
+    (note,) = cohort.notes
+    assert "some reach out of a film of" in note
+
+
+def test_a_list_without_places_has_boxes_without_places(copied, edited):
+    root = copied("rsna-pneumonia")
+    edited(root / BOXES, "y,width", "top,width")
+    cohort = load("rsna-pneumonia", root)
+    assert cohort.table["boxes"].tolist() == [2, 0, 0, 0, 1, 0, 0, 3]
+    assert cohort.table[BOX_PLACES].isna().all()
+    assert cohort.notes == ("boxes: where they lie is not known (no columns x, y, width, height)",)
 
 
 def test_the_three_classes_are_kept(fixtures):

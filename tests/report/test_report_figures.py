@@ -15,6 +15,7 @@ from cxrbench.errors import CxrbenchError
 from cxrbench.report.curves import read_curves
 from cxrbench.report.figures.forest import draw_forest
 from cxrbench.report.figures.pairs import draw_pairs
+from cxrbench.report.figures.plan import draw_plan, plan
 from cxrbench.report.figures.roc import draw_roc
 from cxrbench.report.figures.seeds import draw_seeds
 from cxrbench.report.figures.training import draw_training
@@ -26,10 +27,10 @@ MakeStudy = Callable[..., Any]
 @pytest.mark.parametrize(
     ("name", "figures"),
     [
-        ("six", {"forest", "roc", "pairs", "training"}),
-        ("seeds", {"forest", "seeds", "roc", "pairs", "training"}),
-        ("pair", {"forest", "roc", "training"}),
-        ("single", {"forest", "roc", "training"}),
+        ("six", {"forest", "roc", "pairs", "plan", "training"}),
+        ("seeds", {"forest", "seeds", "roc", "pairs", "plan", "training"}),
+        ("pair", {"forest", "roc", "plan", "training"}),
+        ("single", {"forest", "roc", "plan", "training"}),
     ],
 )
 def test_every_figure_is_a_picture_with_something_on_it(
@@ -51,7 +52,7 @@ def test_every_figure_is_a_picture_with_something_on_it(
 
 def test_forest_draws_every_interval_and_calibrated_and_other_targets(make_study: MakeStudy) -> None:
     (axes,) = draw_forest(make_study().results).axes
-    assert [label.get_text() for label in axes.get_yticklabels()][3] == "sequential"
+    assert [text.get_text() for text in axes.texts][6:8] == ["sequential", "0.857 [0.844, 0.870]"]
     intervals = [tuple(line.get_xdata()) for line in axes.lines if len(line.get_xdata()) == 2]
     assert (0.844, 0.870) in intervals
     bands = [(patch.get_x(), patch.get_x() + patch.get_width(), patch.get_hatch()) for patch in axes.patches]
@@ -81,10 +82,14 @@ def test_forest_draws_what_decides_below_the_interval(reports: dict[str, Any]) -
     low, high = axes.get_xlim()
     assert low < bars[min(bars)][0]
     assert high > bars[max(bars)][1]
-    texts = [text.get_text() for text in axes.texts]
-    assert texts[0] == "0.757 [0.741, 0.773]\ndecides: [0.724, 0.790]"
-    assert texts[1] == "0.842 [0.829, 0.855]"
     assert "AUC ± reach: decides where drawn" in [text.get_text() for text in figure.legends[0].get_texts()]
+
+
+def test_the_forest_is_no_wider_than_a_telephone_can_show(make_study: MakeStudy) -> None:
+    figure = draw_forest(make_study().results)
+    # 360 of its pixels, 96 per inch: what is printed in 9 points is then 8 points high or more.
+    assert figure.get_figwidth() * 96 * 8 / 9 <= 360
+    assert min(text.get_fontsize() for text in figure.axes[0].texts) >= 9
 
 
 def test_forest_draws_no_reach_above_an_auc_of_one(make_study: MakeStudy) -> None:
@@ -144,6 +149,44 @@ def test_pairs_of_several_seeds_are_those_of_the_means(make_study: MakeStudy) ->
     assert texts[:2] == ["+0.085", "p <0.001"]
     assert "p 0.034" in texts
     assert sum(not patch.get_fill() for patch in axes.patches) == 11
+
+
+def _boxes(results: Any) -> dict[str, list[bool]]:
+    """Return what stands in the boxes of the plan -> whether each such box is marked as shared."""
+    found: dict[str, list[bool]] = {}
+    for text in draw_plan(results).axes[0].texts:
+        box = text.get_bbox_patch()
+        if box is not None:
+            found.setdefault(text.get_text(), []).append(box.get_linewidth() > 1)
+    return found
+
+
+def test_the_plan_draws_each_stage_run_once_and_marks_the_shared_one(make_study: MakeStudy) -> None:
+    results = make_study().results
+    assert _boxes(results) == {
+        "init": [False],
+        "covid": [False] * 5,
+        "findings": [True],
+        "pneumonia": [False] * 2,
+        "findings +\npneumonia": [False],
+        "findings +\npneumonia +\ncovid": [False],
+    }
+    texts = [text.get_text() for text in draw_plan(results).axes[0].texts]
+    assert "sequential  0.857" in texts
+    figure = plan(results, {})
+    assert "11 stage runs; 10 stage runs had to be trained" in figure.caption
+    assert "init > findings is shared by findings, sequential" in figure.alt
+
+
+def test_a_scheme_that_others_go_on_from_is_named_in_the_plan(make_study: MakeStudy) -> None:
+    results = make_study(names=("control", "findings")).results
+    first = replace(results.schemes[0], notation="init > findings")
+    changed = replace(results, schemes=(first, results.schemes[1]))
+    texts = {text.get_text(): text for text in draw_plan(changed).axes[0].texts}
+    assert _boxes(changed) == {"init": [False], "findings": [True], "covid": [False]}
+    name, box = texts["control  0.757"], texts["findings"]
+    assert name.get_position()[0] == box.get_position()[0]
+    assert name.get_position()[1] > box.get_position()[1]
 
 
 def test_training_marks_the_epoch_that_was_kept(make_study: MakeStudy) -> None:

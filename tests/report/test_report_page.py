@@ -13,6 +13,7 @@ import pytest
 
 from cxrbench.errors import CxrbenchError
 from cxrbench.report import write_report
+from cxrbench.report.content import answer
 from cxrbench.report.figures import ReportFigure
 from cxrbench.report.page import page
 from cxrbench.statistics.records import MarginTest
@@ -144,10 +145,49 @@ def test_what_was_left_out_is_reported(reports: dict[str, Any]) -> None:
         "950",
         left_out,
         "7: not a DICOM file",
+        "none",
         "3",
     ] in rows
     assert ["covid", "test", "1,060", "475", "COVID-19 801"] in rows
     assert ["findings", "test"] not in [row[:2] for row in rows]
+
+
+def test_the_best_scheme_and_how_sure_that_is_is_said_before_any_table(reports: dict[str, Any]) -> None:
+    head = reports["six"].html.split("<h2>")[0]
+    assert (
+        "sequential has the highest AUC, 0.857 [0.844, 0.870], but whether it is best is not sure: it is "
+        "better than control, pneumonia, pooled-all, and cannot be told from findings or pooled-supplement "
+        "(Holm-adjusted p 0.110 or more)." in head
+    )
+    assert "Only control was run (AUC 0.757 [0.741, 0.773])" in reports["single"].html
+
+
+def test_a_lead_over_all_others_is_sure_of_seeds_and_of_one_seed_only_for_its_networks(
+    make_study: MakeStudy,
+) -> None:
+    one = answer(make_study(names=("control", "sequential")).results)
+    assert "of these trained networks that is sure: it is better than control (Holm-adjusted p at most" in one
+    assert "one seed cannot say" in one
+    several = answer(make_study(names=("control", "findings", "pneumonia"), seeds=(0, 1)).results)
+    assert several == (
+        "findings has the highest mean AUC, 0.842 [0.829, 0.855], and that is sure: it is better than each "
+        "of the 2 others (Holm-adjusted p at most <0.001)."
+    )
+
+
+def test_a_lead_over_none_is_said_to_be_none(make_study: MakeStudy) -> None:
+    results = make_study(names=("control", "findings", "pneumonia")).results
+    alike = tuple(replace(pair, p_value=0.4, p_adjusted=0.9) for pair in results.pairs)
+    assert "it cannot be told from any other scheme (Holm-adjusted p 0.900 or more)" in answer(
+        replace(results, pairs=alike)
+    )
+
+
+def test_reasons_of_verdicts_are_folded_away(reports: dict[str, Any]) -> None:
+    html = reports["six"].html
+    folded = re.findall(r"<details>.*?</details>", html, re.DOTALL)
+    assert any("AUC 0.842 [0.829, 0.855] against at least 0.860" in text for text in folded)
+    assert "<details open" not in html
 
 
 def test_what_the_images_are_is_said_before_any_number(reports: dict[str, Any]) -> None:
@@ -237,7 +277,7 @@ def test_figures_of_an_earlier_report_do_not_stay(reports: dict[str, Any], tmp_p
     study = reports["single"].study
     assert write_report(study, tmp_path) == tmp_path / "index.html"
     names = {path.name for path in (tmp_path / "figures").iterdir()}
-    assert names == {"forest.png", "roc.png", "training.png", "mine.png"}
+    assert names == {"forest.png", "roc.png", "plan.png", "training.png", "mine.png"}
 
 
 def test_a_report_that_cannot_be_written_says_where(reports: dict[str, Any], tmp_path: Path) -> None:

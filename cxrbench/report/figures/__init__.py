@@ -12,6 +12,7 @@ from cxrbench.report.curves import Curves
 from cxrbench.report.figures.figure import ReportFigure
 from cxrbench.report.figures.forest import forest
 from cxrbench.report.figures.pairs import pairs
+from cxrbench.report.figures.plan import plan
 from cxrbench.report.figures.roc import roc
 from cxrbench.report.figures.seeds import seeds
 from cxrbench.report.figures.training import training
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["NAMES", "ReportFigure", "draw_figures"]
 
-_MAKE = {"forest": forest, "seeds": seeds, "roc": roc, "pairs": pairs, "training": training}
+_MAKE = {"forest": forest, "seeds": seeds, "roc": roc, "pairs": pairs, "plan": plan, "training": training}
 NAMES = tuple(_MAKE)
 
 

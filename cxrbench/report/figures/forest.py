@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
+from matplotlib.ticker import MaxNLocator
 
 from cxrbench.report.content import CONTROL, clustered, reach_interval, reaches_text, sample_text
 from cxrbench.report.curves import Curves
@@ -25,6 +26,8 @@ _REACH_CAPTION = (
 _HATCH = "/////"
 _BELOW = 0.23
 """How far below a row's middle the reach is drawn: within the target's band, clear of the interval."""
+_ABOVE = 0.4
+"""How far above it the name and the numbers stand."""
 
 
 def forest(results: Results, curves: Curves) -> ReportFigure:  # noqa: ARG001
@@ -51,11 +54,12 @@ def draw_forest(results: Results) -> Figure:
     Where a target carries a calibration's spread, AUC ± its reach, which then decides, is a thin bar below.
     """
     schemes = results.schemes
-    figure = new_figure(8, 1.5 + 0.42 * len(schemes))
+    # As wide as a telephone is, so that its letters can be read there and on paper.
+    figure = new_figure(4.2, 1.3 + 0.56 * len(schemes) + 0.2 * len(_legend(results)))
     axes = figure.subplots()
-    rows = range(len(schemes))
     low, high = _limits(results)
     bands = [_band(scheme) for scheme in schemes]
+    across = axes.get_yaxis_transform()
     for row, (scheme, band) in enumerate(zip(schemes, bands, strict=True)):
         if band is not None:
             axes.add_patch(_target_patch(row, *band))
@@ -67,34 +71,22 @@ def draw_forest(results: Results) -> Figure:
         ends = reach_interval(scheme)
         if ends is not None:
             axes.plot(ends, [row + _BELOW] * 2, color=colour, linewidth=1, marker="|", markersize=5, zorder=3)
-        numbers = [f"{decimal(scheme.auc)} {interval(scheme.ci_low, scheme.ci_high)}"]
-        numbers += [f"decides: {interval(*ends)}"] if ends is not None else []
-        axes.text(
-            1.01,
-            row,
-            "\n".join(numbers),
-            transform=axes.get_yaxis_transform(),
-            va="center",
-            ha="left",
-            fontsize=SMALL,
-            color=INK,
-        )
+        numbers = f"{decimal(scheme.auc)} {interval(scheme.ci_low, scheme.ci_high)}"
+        for x, side, text in ((0, "left", scheme.name), (1, "right", numbers)):
+            axes.text(
+                x, row - _ABOVE, text, transform=across, va="center", ha=side, fontsize=SMALL + 1, color=INK
+            )
     if CONTROL in results.names and len(schemes) > 1:
         axes.axvline(results.scheme(CONTROL).auc, color=GREY, linewidth=0.8, linestyle=":", zorder=1)
     axes.set_xlim(low, high)
-    axes.set_ylim(len(schemes) - 0.4, -0.6)
-    axes.set_yticks(list(rows), results.names)
-    axes.set_xlabel("AUC on the test part", fontsize=SMALL)
+    axes.set_ylim(len(schemes) - 0.55, -0.65)
+    axes.set_yticks([])
+    axes.set_xlabel("AUC on the test part", fontsize=SMALL + 1)
     tidy(axes, grid="x")
-    axes.tick_params(axis="y", labelsize=SMALL + 1, length=0)
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=6))
+    axes.tick_params(axis="x", labelsize=SMALL + 1)
     axes.spines["left"].set_visible(False)
-    figure.legend(
-        handles=_legend(results),
-        loc="outside lower center",
-        ncols=3,
-        frameon=False,
-        fontsize=SMALL,
-    )
+    figure.legend(handles=_legend(results), loc="outside lower left", frameon=False, fontsize=SMALL + 1)
     return figure
 
 
@@ -120,9 +112,9 @@ def _limits(results: Results) -> tuple[float, float]:
 
 def _target_patch(row: int, low: float, high: float, calibrated: bool) -> Rectangle:
     return Rectangle(
-        (low, row - 0.32),
+        (low, row - 0.2),
         high - low,
-        0.64,
+        0.52,
         facecolor="#e8eef4" if calibrated else "white",
         edgecolor="#b5c4d3",
         hatch=None if calibrated else _HATCH,

@@ -1,0 +1,1 @@
+"""Where a trained network looks, and at what: activation maps, the pointing game, films of a study."""
