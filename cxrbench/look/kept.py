@@ -13,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from cxrbench.cohort.folds import load_folds
 from cxrbench.cohort.pack import Pack, open_pack
 from cxrbench.cohort.split import PARTS, load_split
 from cxrbench.datasets import adapter
@@ -82,16 +81,16 @@ def parts_of(study: FinishedStudy, role: str, pack: Pack) -> dict[str, Rows]:
     wanted = study.results.roles[role].split_hash
     for path in sorted((study.folder / "splits").glob(f"{role}-*.csv")):
         try:
-            if study.results.roles[role].folds:
-                if load_folds(path).hash == wanted:
-                    return {"test": np.arange(len(pack)).astype(np.int64)}
-            else:
-                split = load_split(path)
-                if split.hash == wanted:
-                    return {part: np.flatnonzero(split.mask(pack.table, part)) for part in PARTS}
+            split = load_split(path)
         except CxrbenchError:
-            # A split of other data, or a damaged one: not the one that the results name.
+            # A damaged one: not the one that the results name.
             continue
+        if split.hash != wanted:
+            continue
+        if split.division.folds:
+            return {"test": np.arange(len(pack)).astype(np.int64)}
+        parts = split.parts_of(pack.table)
+        return {part: np.flatnonzero(parts == part) for part in PARTS}
     raise Missing(f"the split of role {role} is not in the study's folder")
 
 
