@@ -33,11 +33,12 @@ def report_dir(pytestconfig, cxr_study_dir):
 
 
 @pytest.fixture(scope="module")
-def sensitivity(pytestconfig, request, cxr_profile, cxr_device, report_dir):
+def sensitivity(pytestconfig, request, cxr_profile, report_dir):
     """All faults, measured; written to the report's folder and shown."""
     from cxrbench.faults.records import as_json
     from cxrbench.faults.run import check_one_split, measure
     from cxrbench.files import write_text_atomic
+    from cxrbench.plugin import asked_in
     from cxrbench.report.faults import faults_markdown, faults_text
     from cxrbench.study.progress import Bars
 
@@ -47,16 +48,9 @@ def sensitivity(pytestconfig, request, cxr_profile, cxr_device, report_dir):
         pytest.skip(str(error))
     # Not before: a study that no fault can be planted into need not be trained.
     cxr_study = request.getfixturevalue("cxr_study")
-    data_root = pytestconfig.getoption("cxr_data_root")
     # Training takes minutes: its lines, and the table, are let through pytest's capturing.
     with pytestconfig.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
-        found = measure(
-            cxr_profile,
-            cxr_study,
-            data_root=Path(data_root) if data_root else None,
-            device=cxr_device,
-            progress=Bars(),
-        )
+        found = measure(cxr_profile, cxr_study, where=asked_in(pytestconfig).where(), progress=Bars())
         print(f"\n\n{faults_text(found)}\n")
     write_text_atomic(report_dir / "sensitivity.json", as_json(found))
     write_text_atomic(report_dir / "sensitivity.md", faults_markdown(found))

@@ -7,7 +7,7 @@ happens unless a test asks for a fixture of it.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from dataclasses import replace
+from dataclasses import fields
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pytest
 
 from cxrbench.errors import CxrbenchError
+from cxrbench.study.asked import Asked, argparse_option
 
 if TYPE_CHECKING:
     import torch
@@ -25,31 +26,11 @@ if TYPE_CHECKING:
     from cxrbench.study.profile import Profile
 
 OPTIONS: dict[str, dict[str, Any]] = {
-    "gpu": {"action": "store_true", "help": "train on the GPU; fails where CUDA is missing"},
-    "profile": {
-        "metavar": "NAME",
-        "help": "profile by name or .toml file (default: phantom; on the GPU, phantom-gpu)",
+    **{field.name.replace("_", "-"): argparse_option(field) for field in fields(Asked)},
+    "study-dir": {
+        "metavar": "DIR",
+        "help": "where the study is kept (default: .cxrbench/PROFILE, or PROFILE+NETWORK)",
     },
-    "data-root": {"metavar": "DIR", "help": "the folder that holds the real data sets"},
-    "scheme": {
-        "action": "append",
-        "default": [],
-        "help": "only this scheme, a name or NAME=NOTATION; may be repeated",
-    },
-    "schemes": {"metavar": "SET", "help": "a shipped set of schemes, six or paths, instead of the profile's"},
-    "seeds": {"metavar": "N[,N...]", "help": "training seeds instead of the profile's"},
-    "network": {
-        "metavar": "NAME",
-        "help": "a network by name, such as resnet18 or timm:NAME, instead of the profile's",
-    },
-    "jobs": {
-        "type": int,
-        "metavar": "N",
-        "help": "stages trained at a time on the CPU (default: one per thread, up to 4)",
-    },
-    "devices": {"metavar": "D[,D...]", "help": "train one stage at a time on each, such as cuda:0,cuda:1"},
-    "deterministic": {"action": "store_true", "help": "the same bits every time on a GPU too, more slowly"},
-    "study-dir": {"metavar": "DIR", "help": "where the study is kept (default: .cxrbench/PROFILE)"},
     "report-dir": {"metavar": "DIR", "help": "write the HTML report here"},
     "baseline": {"metavar": "DIR", "help": "hold the study against this baseline"},
     "allow-change": {
@@ -106,14 +87,18 @@ def cxr_profile(pytestconfig: pytest.Config) -> Profile:
 @pytest.fixture(scope="session")
 def cxr_device(pytestconfig: pytest.Config) -> torch.device:
     """The CPU, or the GPU with ``--gpu``, or the first of ``--devices``; without CUDA that fails."""
-    return _devices(pytestconfig)[0]
+    from cxrbench.study.executor import choose_devices
+
+    return (asked_in(pytestconfig).where().devices or choose_devices())[0]
 
 
 @pytest.fixture(scope="session")
-def cxr_study_dir(pytestconfig: pytest.Config, cxr_profile: Profile) -> Path:
+def cxr_study_dir(pytestconfig: pytest.Config) -> Path:
     """The folder that the session's study is kept in, from one session to the next."""
     chosen = _option(pytestconfig, "study-dir")
-    return Path(chosen) if chosen else pytestconfig.rootpath / ".cxrbench" / cxr_profile.name
+    return (
+        Path(chosen) if chosen else pytestconfig.rootpath / ".cxrbench" / asked_in(pytestconfig).folder_name()
+    )
 
 
 @pytest.fixture(scope="session")
@@ -143,24 +128,16 @@ def cxr_study(
 def _run_study(config: pytest.Config, profile: Profile, folder: Path) -> FinishedStudy:
     """Run the study and write its report where one is asked for."""
     from cxrbench.study.progress import Bars, Lines
-    from cxrbench.study.run import run_study
     from cxrbench.study.stopping import Stopped, stoppable
 
-    data_root, report_dir = _option(config, "data-root"), _option(config, "report-dir")
+    report_dir = _option(config, "report-dir")
     config.stash[UNFINISHED] = folder
     # Training takes minutes: its bars and lines are let through pytest's capturing.
     capture: Any = config.pluginmanager.getplugin("capturemanager")
     try:
         with capture.global_and_fixture_disabled(), stoppable():
-            study = run_study(
-                profile,
-                folder,
-                data_root=Path(data_root) if data_root else None,
-                schemes=tuple(_option(config, "scheme")),
-                devices=_devices(config),
-                # Bars would overwrite the line that xdist's controller writes to the same terminal.
-                progress=Lines() if _is_worker(config) else Bars(),
-            )
+            # Bars would overwrite the line that xdist's controller writes to the same terminal.
+            study = asked_in(config).run(profile, folder, Lines() if _is_worker(config) else Bars())
     except Stopped as stopped:
         pytest.exit(str(stopped), returncode=stopped.exit_code)
     del config.stash[UNFINISHED]
@@ -350,32 +327,14 @@ def _is_benchmark(item: pytest.Item) -> bool:
     return bool({"cxr_study", "cxr_device"} & set(getattr(item, "fixturenames", ())))
 
 
-def _devices(config: pytest.Config) -> tuple[torch.device, ...]:
-    from cxrbench.study.executor import choose_devices
-
-    return choose_devices(*(_option(config, name) for name in ("gpu", "jobs", "devices")))
+def asked_in(config: pytest.Config) -> Asked:
+    """Return the study that a session's options ask for."""
+    values = {field.name: getattr(config.option, _dest(field.name)) for field in fields(Asked)}
+    return Asked(**{**values, "scheme": tuple(values["scheme"])})
 
 
 def _profile(config: pytest.Config) -> Profile:
-    from cxrbench.study.profile import load_profile
-
-    name = _option(config, "profile") or ("phantom-gpu" if _option(config, "gpu") else "phantom")
-    seeds = _seeds(config)
     try:
-        profile = load_profile(name)
-        schemes = _option(config, "schemes")
-        profile = profile.with_schemes(schemes) if schemes else profile
-        profile = profile.with_seeds(seeds) if seeds else profile
-        network = _option(config, "network")
-        profile = profile.with_network(network) if network else profile
-        return replace(profile, deterministic=True) if _option(config, "deterministic") else profile
+        return asked_in(config).load()
     except CxrbenchError as error:
         raise pytest.UsageError(str(error)) from None
-
-
-def _seeds(config: pytest.Config) -> tuple[int, ...]:
-    text = _option(config, "seeds")
-    try:
-        return tuple(int(seed) for seed in text.split(",")) if text else ()
-    except ValueError:
-        raise pytest.UsageError("--cxr-seeds takes whole numbers with commas between them: 0,1,2") from None

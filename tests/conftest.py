@@ -26,6 +26,7 @@ from cxrbench.study.results import (
     Results,
 )
 from cxrbench.study.run import run_study
+from cxrbench.study.where import Where
 
 pytest_plugins = ["pytester"]
 
@@ -58,9 +59,8 @@ def run(profile: Profile, out: Path, schemes: tuple[str, ...] = (), log: Log | N
     return run_study(
         profile,
         out,
-        data_root=None,
         schemes=schemes,
-        devices=(torch.device("cpu"),),
+        where=Where(devices=(torch.device("cpu"),)),
         progress=log or Silent(),
     ).results
 

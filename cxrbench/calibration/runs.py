@@ -14,6 +14,7 @@ from cxrbench.study.profile import parse_profile
 from cxrbench.study.progress import Bars, Lines, StudyProgress
 from cxrbench.study.results import Results
 from cxrbench.study.run import run_study
+from cxrbench.study.where import Where
 from cxrbench.training.device import choose_device
 from cxrbench.training.loop import Progress
 
@@ -63,10 +64,8 @@ def _run(job: Job, progress: StudyProgress, device: torch.device) -> Iterator[Ro
         results = run_study(
             with_knobs(profile, knobs),
             request.out / "runs" / name / f"seed-{job.seed}",
-            store=request.out,
-            data_root=request.data_root,
             schemes=job.schemes,
-            devices=(device,),
+            where=Where(request.data_root, request.out, (device,)),
             progress=progress,
         ).results
         aucs = ", ".join(f"{scheme.name} {scheme.auc:.3f}" for scheme in results.schemes)

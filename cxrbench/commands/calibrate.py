@@ -10,7 +10,7 @@ import click
 from cxrbench.commands._errors import goes_on, user_errors
 from cxrbench.commands._paths import PLACE
 from cxrbench.commands._predictions import echo_json
-from cxrbench.commands._seeds import seeds as seeds_option
+from cxrbench.commands._study import seeds as seeds_option
 from cxrbench.errors import CxrbenchError
 
 _EXTRAS = {"matplotlib": "report", "tomlkit": "train", "torch": "train"}

@@ -46,6 +46,7 @@ from cxrbench.study.progress import StudyProgress
 from cxrbench.study.results import Results
 from cxrbench.study.stages import heads, initial, make_stage
 from cxrbench.study.tracing import images_trace
+from cxrbench.study.where import ANYWHERE, Where
 from cxrbench.trace.compare import compare_traces
 from cxrbench.trace.records import PredictionEntry, Trace
 from cxrbench.training.checkpoints import StageFolder, TrainedStage
@@ -76,8 +77,7 @@ def measure(
     profile: Profile,
     study: FinishedStudy,
     *,
-    data_root: Path | None,
-    device: torch.device,
+    where: Where = ANYWHERE,
     progress: StudyProgress,
     faults: Sequence[Fault] = FAULTS,
 ) -> Sensitivity:
@@ -86,7 +86,7 @@ def measure(
     Parameters
     ----------
     study: that of ``profile``, as :func:`cxrbench.study.run.run_study` returned it.
-    data_root: as for the study.
+    where: as for the study. Faulty stages are trained on the first device.
 
     Raises
     ------
@@ -96,13 +96,8 @@ def measure(
     check_one_split(profile)
     results = study.results
     scheme = results.scheme(chosen_scheme(results))
-    clean = study.trace()
-    if clean is None:
-        raise CxrbenchError(f"the study at {study.folder} has no trace; run it again")
     schemes = {fault.scheme or scheme.name for fault in faults} & set(results.names)
-    benches = {
-        name: _bench(profile, study, name, data_root, device, progress, clean) for name in sorted(schemes)
-    }
+    benches = {name: _bench(profile, study, name, where, progress) for name in sorted(schemes)}
     threads = results.device.get("threads")
     # As many as the study had: the last bits depend on it, and a fault is to be the only difference.
     with torch_threads(None if threads is None else int(threads)):
@@ -155,16 +150,17 @@ def _bench(
     profile: Profile,
     study: FinishedStudy,
     scheme: str,
-    data_root: Path | None,
-    device: torch.device,
+    where: Where,
     progress: StudyProgress,
-    trace: Trace,
 ) -> _Bench:
-    results, out = study.results, study.folder
+    results, out, trace = study.results, study.folder, study.trace()
+    if trace is None:
+        raise CxrbenchError(f"the study at {out} has no trace; run it again")
+    device = where.devices[0] if where.devices else torch.device("cpu")
     schemes = profile.select(tuple(f"{scheme.name}={scheme.notation}" for scheme in results.schemes))
     # All roles, as in the study: what the leak audit finds is read from its store and not searched again.
     roles = frozenset(role for one in schemes for role in one.roles)
-    turns = prepare(profile, roles, out, data_root, progress, str(device))
+    turns = prepare(profile, roles, out, where.data_root, progress, str(device))
     (prepared,) = turns
     plan = make_plan(schemes)
     keys = {(stage.run, stage.seed): stage.key for stage in results.stages}

@@ -158,15 +158,8 @@ class Graph:
 
     def _stage_task(self, turn: Turn, run: StageRun) -> Task:
         parent = turn.folders[run.parent] if run.parent else None
-        stage = make_stage(
-            self.profile,
-            run,
-            turn.prepared,
-            turn.seed,
-            turn.folders[run],
-            parent,
-            self.processes,
-        )
+        stage = make_stage(self.profile, run, turn.prepared, turn.seed, turn.folders[run], parent)
+        stage = replace(stage, processes=self.processes)
         return Task(
             key=stage.folder.key,
             after=parent.key if parent else None,

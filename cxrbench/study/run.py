@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-
-import torch
 
 from cxrbench.errors import CxrbenchError, RecordError
 from cxrbench.files import sweep
@@ -27,6 +25,7 @@ from cxrbench.study.progress import StudyProgress
 from cxrbench.study.results import RESULTS, load_results, save_results
 from cxrbench.study.team import team_places
 from cxrbench.study.tracing import study_trace
+from cxrbench.study.where import ANYWHERE, Where
 from cxrbench.text import complaint
 from cxrbench.trace.records import NAME as TRACE
 from cxrbench.trace.records import Trace, write_trace
@@ -38,12 +37,9 @@ def run_study(
     profile: Profile,
     out: Path,
     *,
-    data_root: Path | None,
-    schemes: tuple[str, ...],
+    schemes: tuple[str, ...] = (),
+    where: Where = ANYWHERE,
     progress: StudyProgress,
-    devices: Sequence[torch.device] | None = None,
-    cluster: str | None = None,
-    store: Path | None = None,
 ) -> FinishedStudy:
     """Run the study of ``profile`` under ``out`` and return it, finished.
 
@@ -51,37 +47,26 @@ def run_study(
     ----------
     out: packs, splits, checkpoints, predictions and ``results.json`` are written here. What is there already
         and depends on nothing that has changed is kept: a killed study goes on, a finished one costs seconds.
-    store: a folder for packs, splits, audits and checkpoints apart from ``out``, which several studies may
-        share, also at once.
-    data_root: the folder that holds the real data sets, where the profile needs any.
-    devices: where stages are trained, one at a time on each; a device may be listed several times. By default
-        the CPU, once per thread, up to four times (:func:`~cxrbench.study.executor.choose_devices`). With
-        more than one, each has its own process, and a script must guard its main module, as for all of
-        :mod:`multiprocessing`.
-    cluster: the address of a Dask scheduler, or its scheduler file: stages are trained on its workers, one at
-        a time on each. ``devices`` is then the one device that each worker uses, by default its CPU. The
-        workers must see ``out``, ``store`` and the profile's files under the paths that they have here.
     schemes: the schemes to run, names or NAME=NOTATION; all of the profile's where empty. Others that an
         earlier run left in ``out`` stay in the results, where nothing else differs.
+    where: the folder of the real data, where the profile needs any; the devices, by default the CPU.
 
     Raises
     ------
     CxrbenchError: the data, the profile or the training stop the study; the message says what to do.
     """
     started = time.perf_counter()
-    if cluster:
-        places = cluster_places(cluster, devices)
+    store = where.store or out
+    if where.cluster:
+        places = cluster_places(where.cluster, where.devices)
         # Its workers have working directories of their own.
-        out, store = out.absolute(), store and store.absolute()
+        out, store = out.absolute(), store.absolute()
         # Images are made ready on this machine, whose devices need not be the workers'.
         drawn_on = "cpu"
-    elif this_team().size > 1:
-        devices = devices or choose_devices()
-        places = team_places(devices[0], progress)
-        drawn_on = str(devices[0])
     else:
-        devices = devices or choose_devices()
-        places = local_places(devices, progress)
+        devices = where.devices or choose_devices()
+        in_team = this_team().size > 1
+        places = team_places(devices[0], progress) if in_team else local_places(devices, progress)
         drawn_on = str(devices[0])
     if profile.deterministic and places.description["type"] == "cuda":
         # Other bits than without, so it belongs to what bits depend on.
@@ -95,14 +80,13 @@ def run_study(
         for name in sorted({*roles, *profile.tests}):
             patient_key(profile.cohorts[name].dataset)
     plan = make_plan(chosen)
-    store = store or out
     with _disk_errors_in_words(out):
         for folder in (out, store):
             folder.mkdir(parents=True, exist_ok=True)
         sweep(out, deep=False)
         for kept in (out / "predictions", store / "splits", store / "audits", store / "stages"):
             sweep(kept)
-        prepared = prepare(profile, roles, store, data_root, progress, drawn_on)
+        prepared = prepare(profile, roles, store, where.data_root, progress, drawn_on)
         read = time.perf_counter()
         graph = Graph(
             profile, plan, prepared, places.description, places.count, store / "stages", out, progress

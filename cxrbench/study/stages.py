@@ -123,7 +123,6 @@ def make_stage(
     seed: int,
     folder: StageFolder,
     parent: StageFolder | None,
-    processes: int = 1,
 ) -> Stage:
     """Return ``run`` with one seed: its roles' training and validation images and the profile's settings."""
     roles = run.stage.roles
@@ -139,7 +138,6 @@ def make_stage(
         config=profile.stage_config(run.stage),
         selection=BestValidationAuc(profile.target),
         seed=seed,
-        processes=processes,
         deterministic=profile.deterministic,
     )
 

@@ -7,7 +7,6 @@ import pytest
 
 from cxrbench.commands import compare, evaluate, gate, power
 from cxrbench.commands._numbers import number
-from cxrbench.commands._seeds import seeds
 
 
 @pytest.mark.parametrize("text", ["0_05", "٠.٥", "１", "0x1", "1,5", "", "five"])
@@ -25,13 +24,3 @@ def test_every_option_of_these_commands_with_a_number_reads_it_so():
     for module in (compare, evaluate, gate, power):
         for option in module.command.params:
             assert option.type not in (click.FLOAT, click.INT), (module.__name__, option.name)
-
-
-@pytest.mark.parametrize("text", ["1_0", "１", "1.0", "1,,2", ""])
-def test_seeds_are_whole_numbers_as_a_person_writes_them(text):
-    with pytest.raises(click.BadParameter, match="whole numbers"):
-        seeds(None, None, text)
-
-
-def test_seeds_are_read():
-    assert seeds(None, None, "0, 1,-2") == (0, 1, -2)

@@ -24,6 +24,7 @@ from cxrbench.study.progress import Silent
 
 # pytester forgets what a run has imported, and numpy and torch cannot be imported twice.
 from cxrbench.study.run import run_study
+from cxrbench.study.where import Where
 
 pytestmark = pytest.mark.slow
 
@@ -61,7 +62,7 @@ class Log(Silent):
 def study(out, scheme, seeds=(0,)):
     profile = parse_profile(PROFILE, "small.toml").with_seeds(seeds)
     return profile, run_study(
-        profile, out, data_root=None, schemes=(scheme,), devices=(torch.device("cpu"),), progress=Silent()
+        profile, out, schemes=(scheme,), where=Where(devices=(torch.device("cpu"),)), progress=Silent()
     )
 
 
@@ -69,8 +70,7 @@ def measured(profile, finished, faults, log=None):
     return measure(
         profile,
         finished,
-        data_root=None,
-        device=torch.device("cpu"),
+        where=Where(devices=(torch.device("cpu"),)),
         progress=log or Silent(),
         faults=faults,
     )

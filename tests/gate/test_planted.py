@@ -27,6 +27,7 @@ from cxrbench.study.prepare import RoleData
 from cxrbench.study.progress import Silent
 from cxrbench.study.run import run_study
 from cxrbench.study.stages import Stage
+from cxrbench.study.where import Where
 from cxrbench.training.augment import augment
 from cxrbench.training.network import Network
 from cxrbench.training.steps import Steps
@@ -101,9 +102,8 @@ def study(data_root):
         return run_study(
             profile,
             out,
-            data_root=data_root,
             schemes=("direct",),
-            devices=(torch.device("cpu"),),
+            where=Where(data_root, devices=(torch.device("cpu"),)),
             progress=Silent(),
         )
 

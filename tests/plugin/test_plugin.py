@@ -84,6 +84,7 @@ def test_schemes_pairs_and_network_are_those_of_the_options_and_the_profile(outs
     outside.makepyfile(
         """
         def test_network(cxr_profile): assert cxr_profile.network == "timm:resnet18"
+        def test_folder(cxr_study_dir): assert cxr_study_dir.name.endswith("+timm+resnet18")
         def test_scheme(cxr_scheme): assert cxr_scheme in ("control", "again")
         def test_pair(cxr_pair): assert cxr_pair == ("control", "again")
         """
@@ -100,7 +101,7 @@ def test_schemes_pairs_and_network_are_those_of_the_options_and_the_profile(outs
         "timm:resnet18",
         "-v",
     )
-    assert result.parseoutcomes() == {"passed": 4}
+    assert result.parseoutcomes() == {"passed": 5}
     result.stdout.fnmatch_lines(
         [
             "*test_scheme?control? PASSED*",
@@ -129,10 +130,10 @@ def test_claims_are_those_that_the_chosen_schemes_can_be_held_against(outside):
         (["--cxr-schemes", "path"], "*no set of schemes 'path'; did you mean 'paths'*"),
         (["--cxr-profile", "phantm"], "*no profile 'phantm'; did you mean 'phantom'*"),
         (["--cxr-scheme", "contrl"], "*no scheme 'contrl'; did you mean 'control'*"),
-        (["--cxr-seeds", "one"], "*--cxr-seeds takes whole numbers*"),
+        (["--cxr-seeds", "one"], "*seeds: write whole numbers*"),
         (["--cxr-profile", "outside.toml", "--cxr-scheme", "findings"], "*'findings' needs role 'findings'*"),
         (["--cxr-profile", "latin.toml"], "*profile latin.toml: line 3 is not UTF-8*"),
-        (["--cxr-profile", "latin.toml", "--cxr-seeds", "one"], "*--cxr-seeds takes whole numbers*"),
+        (["--cxr-profile", "latin.toml", "--cxr-seeds", "one"], "*seeds: write whole numbers*"),
     ],
 )
 def test_a_mistaken_option_is_a_usage_error(outside, arguments, message):
@@ -150,6 +151,20 @@ def test_a_gpu_that_is_not_there_fails_and_does_not_skip(outside, monkeypatch):
     assert result.parseoutcomes() == {"errors": 1}
     result.stdout.fnmatch_lines(["*TrainingError: a GPU is asked for*"])
     assert result.ret == pytest.ExitCode.TESTS_FAILED
+
+
+def test_the_cluster_that_is_named_reaches_the_study(outside):
+    outside.makepyfile(
+        """
+        from cxrbench.plugin import asked_in
+
+        def test_it(pytestconfig):
+            where = asked_in(pytestconfig).where()
+            assert (where.cluster, where.devices) == ("scheduler.json", None)
+        """
+    )
+    options = ("--cxr-profile", "outside.toml", "--cxr-cluster", "scheduler.json")
+    assert outside.runpytest(*QUIET, *options).parseoutcomes() == {"passed": 1}
 
 
 def test_the_study_is_run_once_kept_and_ends_in_a_table(outside):

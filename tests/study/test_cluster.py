@@ -17,6 +17,7 @@ from cxrbench.study.executor import torch_threads
 from cxrbench.study.profile import parse_profile
 from cxrbench.study.progress import Silent
 from cxrbench.study.run import run_study
+from cxrbench.study.where import Where
 
 CPU = torch.device("cpu")
 
@@ -52,7 +53,11 @@ def test_a_study_on_two_workers_of_which_one_is_killed_gives_the_same_bytes(tmp_
     schemes = ("control", "findings")
     with torch_threads(1):
         here = run_study(
-            profile, tmp_path / "here", data_root=None, schemes=schemes, devices=(CPU,), progress=Silent()
+            profile,
+            tmp_path / "here",
+            schemes=schemes,
+            where=Where(devices=(CPU,)),
+            progress=Silent(),
         )
     there, stop = tmp_path / "there", threading.Event()
     with ThreadPoolExecutor(1) as pool:
@@ -62,9 +67,8 @@ def test_a_study_on_two_workers_of_which_one_is_killed_gives_the_same_bytes(tmp_
                 results = run_study(
                     profile,
                     there,
-                    data_root=None,
                     schemes=schemes,
-                    cluster=cluster.scheduler_address,
+                    where=Where(cluster=cluster.scheduler_address),
                     progress=Silent(),
                 ).results
         finally:

@@ -24,6 +24,7 @@ from cxrbench.study.profile import parse_profile
 from cxrbench.study.progress import Silent
 from cxrbench.study.results import load_results
 from cxrbench.study.run import run_study
+from cxrbench.study.where import Where
 from cxrbench.training.checkpoints import StageFolder
 
 SCHEMES = ("control", "findings")
@@ -65,9 +66,8 @@ def study(profile, out, schemes=SCHEMES, data_root=None, jobs=1):
     results = run_study(
         profile,
         out,
-        data_root=data_root,
         schemes=schemes,
-        devices=(torch.device("cpu"),) * jobs,
+        where=Where(data_root, devices=(torch.device("cpu"),) * jobs),
         progress=said,
     ).results
     return Crossed(profile, results, out, said.lines)

@@ -16,6 +16,7 @@ from cxrbench.study.profile import load_profile
 from cxrbench.study.progress import Silent
 from cxrbench.study.results import load_results
 from cxrbench.study.run import run_study
+from cxrbench.study.where import Where
 
 
 def test_the_key_is_the_users_where_there_is_one():
@@ -62,9 +63,7 @@ def test_a_missing_key_is_said_before_anything_is_read(tmp_path, monkeypatch):
         run_study(
             load_profile("paper"),
             tmp_path / "out",
-            data_root=tmp_path / "absent",
-            schemes=(),
-            devices=(torch.device("cpu"),),
+            where=Where(tmp_path / "absent", devices=(torch.device("cpu"),)),
             progress=Silent(),
         )
     assert not (tmp_path / "out").exists()
@@ -101,9 +100,8 @@ def hospital(tmp_path_factory):
     run_study(
         tiny_study.profile({**FILMS, "targets": None}),
         out,
-        data_root=root / "data",
         schemes=("findings",),
-        devices=(torch.device("cpu"),),
+        where=Where(root / "data", devices=(torch.device("cpu"),)),
         progress=Silent(),
     )
     yield out

@@ -17,6 +17,7 @@ from cxrbench.study.prepare import prepare
 from cxrbench.study.progress import Silent
 from cxrbench.study.results import load_results
 from cxrbench.study.run import run_study
+from cxrbench.study.where import Where
 
 
 def files(out, pattern):
@@ -166,11 +167,9 @@ def test_missing_initial_parameters_stop_the_study(tmp_path, run_tiny):
 
 def test_a_store_apart_takes_what_studies_share(tiny_profile, tmp_path):
     arguments = {
-        "data_root": None,
         "schemes": ("control",),
-        "devices": (torch.device("cpu"),),
+        "where": Where(store=tmp_path / "store", devices=(torch.device("cpu"),)),
         "progress": Silent(),
-        "store": tmp_path / "store",
     }
     first = run_study(tiny_profile, tmp_path / "a", **arguments)
     trained = {p: p.stat().st_mtime_ns for p in (tmp_path / "store").glob("stages/*/best.safetensors")}

@@ -15,6 +15,7 @@ from PIL import Image
 from cxrbench.study.finished import FinishedStudy
 from cxrbench.study.progress import Silent
 from cxrbench.study.run import run_study
+from cxrbench.study.where import Where
 
 FILMS = 40
 
@@ -61,9 +62,8 @@ def films(tmp_path_factory) -> Films:
     study = run_study(
         tiny_study.profile(changes),
         tmp_path_factory.mktemp("study"),
-        data_root=folder,
         schemes=("control",),
-        devices=(torch.device("cpu"),),
+        where=Where(folder, devices=(torch.device("cpu"),)),
         progress=Silent(),
     )
     return Films(folder, study, changes)

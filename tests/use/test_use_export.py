@@ -19,6 +19,7 @@ from cxrbench.records import read_record
 from cxrbench.statistics.predictions import read_predictions
 from cxrbench.study.progress import Silent
 from cxrbench.study.run import run_study
+from cxrbench.study.where import Where
 from cxrbench.training.network import Network
 from cxrbench.use.export import Preprocessing
 from cxrbench.use.scorer import published_model, published_state
@@ -144,9 +145,8 @@ def test_normalisation_and_cropping_of_the_study_are_those_of_its_files(films, t
     study = run_study(
         tiny_study.profile(changes),
         tmp_path / "study",
-        data_root=films.folder,
         schemes=("control",),
-        devices=(torch.device("cpu"),),
+        where=Where(films.folder, devices=(torch.device("cpu"),)),
         progress=Silent(),
     )
     own = read_predictions(study.folder / "predictions/seed-0/test/control.csv")

@@ -21,6 +21,7 @@ from cxrbench.statistics.temperature import at_temperature, fit_temperature
 from cxrbench.study.progress import Silent
 from cxrbench.study.run import run_study
 from cxrbench.study.temperatures import FILE, Temperature
+from cxrbench.study.where import Where
 from cxrbench.use.trained import find_trained
 
 
@@ -203,7 +204,7 @@ def test_each_fold_has_its_own_network_and_temperature(films, tmp_path):
     profile = tiny_study.profile({**films.changes, "study.seeds": [0], "roles.covid": covid})
     cpu = (torch.device("cpu"),)
     out = tmp_path / "study"
-    run_study(profile, out, data_root=films.folder, schemes=("control",), devices=cpu, progress=Silent())
+    run_study(profile, out, schemes=("control",), where=Where(films.folder, devices=cpu), progress=Silent())
     temperatures = set()
     for fold in (1, 2, 3):
         own = rows(out / f"predictions/seed-0/fold-{fold}/test/control.csv")

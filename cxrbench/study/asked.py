@@ -1,0 +1,139 @@
+"""A study as a person asks for it: the options that the command line and pytest share, and what they mean.
+
+Nothing heavy is imported at the top: ``cxrbench --help`` and every pytest session load this module.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import Field, dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cxrbench.errors import ProfileError
+from cxrbench.study.where import Where
+from cxrbench.text import visible
+
+if TYPE_CHECKING:
+    from cxrbench.study.finished import FinishedStudy
+    from cxrbench.study.profile import Profile
+    from cxrbench.study.progress import StudyProgress
+
+
+def _option(help: str, default: Any = None, metavar: str | None = None) -> Any:
+    return field(default=default, metadata={"help": help, "metavar": metavar})
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is asked for, in words; nothing is loaded or checked yet. Each field is an option."""
+
+    profile: str | None = _option(
+        "profile by name or .toml file (default: phantom; on the GPU, phantom-gpu)", metavar="NAME"
+    )
+    data_root: Path | None = _option(  # noqa: RUF009
+        "the folder that holds the real data sets", metavar="DIR"
+    )
+    scheme: tuple[str, ...] = _option("only this scheme, a name or NAME=NOTATION; may be repeated", ())
+    schemes: str | None = _option(
+        "a shipped set of schemes, six or paths, instead of the profile's", metavar="SET"
+    )
+    seeds: str | None = _option("training seeds instead of the profile's", metavar="N[,N...]")
+    network: str | None = _option(
+        "a network by name, such as resnet18 or timm:NAME, instead of the profile's", metavar="NAME"
+    )
+    gpu: bool = _option("train on the GPU; fails where CUDA is missing", default=False)
+    jobs: int | None = _option(
+        "stages trained at a time on the CPU, each in its own process (default: one per thread, up to 4)",
+        metavar="N",
+    )
+    devices: str | None = _option(
+        "train one stage at a time on each, such as cuda:0,cuda:1", metavar="D[,D...]"
+    )
+    cluster: str | None = _option(
+        "train on a Dask cluster: tcp://HOST:PORT, or its scheduler.json", metavar="ADDRESS"
+    )
+    deterministic: bool = _option("the same bits every time on a GPU too, more slowly", default=False)
+
+    def load(self) -> Profile:
+        """Return the profile with what is asked for instead of its own.
+
+        Raises
+        ------
+        CxrbenchError: there is no such profile, set of schemes or network, or seeds are not whole numbers.
+        """
+        from cxrbench.study.profile import load_profile
+
+        seeds = read_seeds(self.seeds)
+        profile = load_profile(self.profile or ("phantom-gpu" if self.gpu else "phantom"))
+        if self.schemes:
+            profile = profile.with_schemes(self.schemes)
+        if seeds:
+            profile = profile.with_seeds(seeds)
+        if self.deterministic:
+            profile = replace(profile, deterministic=True)
+        return profile.with_network(self.network) if self.network else profile
+
+    def where(self) -> Where:
+        """Return the folder and devices that are named.
+
+        Raises
+        ------
+        CxrbenchError: devices are named in two ways, or one is not here.
+        """
+        from cxrbench.study.executor import choose_devices
+
+        chosen = self.gpu or self.jobs is not None or self.devices
+        return Where(
+            data_root=self.data_root,
+            devices=choose_devices(self.gpu, self.jobs, self.devices) if chosen or not self.cluster else None,
+            cluster=self.cluster,
+        )
+
+    def run(self, profile: Profile, out: Path, progress: StudyProgress) -> FinishedStudy:
+        """Run the study of ``profile``, that of :meth:`load`, under ``out``."""
+        from cxrbench.study.run import run_study
+
+        return run_study(profile, out, schemes=self.scheme, where=self.where(), progress=progress)
+
+    def folder_name(self) -> str:
+        """Return the name of the study's folder: the profile's, and the network's where that is another.
+
+        So no study overwrites the predictions of one with another network.
+        """
+        profile = self.load()
+        if profile.network == replace(self, network=None).load().network:
+            return profile.name
+        return f"{profile.name}+{re.sub(r'[^A-Za-z0-9._-]', '+', profile.network)}"
+
+
+_TYPES: Mapping[str, type] = {"jobs": int, "data_root": Path}
+
+
+def argparse_option(option: Field[Any]) -> dict[str, Any]:
+    """Return what argparse takes for a field of :class:`Asked`."""
+    settings: dict[str, Any] = {"help": option.metadata["help"], "default": option.default}
+    if isinstance(option.default, bool):
+        return {**settings, "action": "store_true"}
+    if isinstance(option.default, tuple):
+        return {**settings, "action": "append", "default": []}
+    return {**settings, "metavar": option.metadata["metavar"], "type": _TYPES.get(option.name, str)}
+
+
+def read_seeds(text: str | None) -> tuple[int, ...]:
+    """Return the seeds in ``text``, such as ``0,1,2``; none where there is no text.
+
+    Raises
+    ------
+    ProfileError: they are not whole numbers with commas between them.
+    """
+    if text is None:
+        return ()
+    written = [seed.strip() for seed in text.split(",")]
+    # int() would take 1_0 for 10, and digits of other scripts.
+    if not all(seed.isascii() and seed.removeprefix("-").isdigit() for seed in written):
+        raise ProfileError(
+            f"seeds: write whole numbers with commas between them, such as 0,1,2, not {visible(text)}"
+        )
+    return tuple(int(seed) for seed in written)
