@@ -7,24 +7,66 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from cxrbench.commands._gathered import Command, gathered
 from cxrbench.commands._numbers import number, whole_number
 
 if TYPE_CHECKING:
-    from cxrbench.statistics import Columns, Comparison
-
-F = TypeVar("F", bound=Callable[..., Any])
+    from cxrbench.statistics import Columns, Comparison, Resampling
 
 RESAMPLES = 2000
 INTERVALS = ("newcombe", "logit", "wald")
 ADJUSTMENTS = ("holm", "bonferroni", "fdr_bh", "none")
 
 
-def prediction_options(function: F) -> F:
-    """Add the options that say how prediction files are read and how intervals are made."""
+@dataclass(frozen=True)
+class Reading:
+    """How prediction files are read, how intervals are made, and how the result is written."""
+
+    cluster: str | None
+    id_column: str
+    label_column: str
+    score_columns: tuple[str, ...]
+    patient_column: str
+    interval: Literal["newcombe", "logit", "wald"]
+    level: float
+    as_json: bool
+
+    @property
+    def columns(self) -> Columns:
+        """The columns' names; a cluster column must be there, a patient column need not."""
+        from cxrbench.statistics import Columns
+
+        patient, required = self.cluster or self.patient_column, self.cluster is not None
+        return Columns(self.id_column, self.label_column, self.score_columns, patient, required)
+
+
+@dataclass(frozen=True)
+class Extras:
+    """What is computed besides AUCs, for one curve or a pair."""
+
+    thresholds: tuple[float, ...]
+    specificities: tuple[float, ...]
+    net_benefits: tuple[float, ...]
+    bootstrap: int | None
+    seed: int
+
+    def resampling(self, level: float) -> Resampling | None:
+        """Return how the bootstrap is made, or None where nothing asks for one."""
+        from cxrbench.statistics import Resampling
+
+        if not (self.bootstrap or self.specificities):
+            return None
+        return Resampling(self.seed, self.bootstrap or RESAMPLES, level)
+
+
+def prediction_options(function: Command) -> Command:
+    """Add the options of :class:`Reading`, which arrive as ``reading``."""
+    function = gathered(Reading, "reading")(function)
     for option in reversed(
         [
             click.option(
@@ -73,10 +115,19 @@ def prediction_options(function: F) -> F:
     return function
 
 
-def more_options(function: F) -> F:
-    """Add the options of what is computed besides AUCs, for one curve or a pair."""
+def more_options(function: Command) -> Command:
+    """Add the options of :class:`Extras`, which arrive as ``extras``."""
+    function = gathered(Extras, "extras")(function)
     for option in reversed(
         [
+            click.option(
+                "--threshold",
+                "thresholds",
+                type=number,
+                multiple=True,
+                help="Add sensitivity and specificity at this score, for a pair with McNemar's tests; "
+                "repeatable.",
+            ),
             click.option(
                 "--specificity",
                 "specificities",
@@ -118,19 +169,6 @@ def resampled_numbers(specificities: tuple[float, ...]) -> dict[str, Callable[[A
         if value < 1:
             numbers[f"mean sensitivity from specificity {value:g}"] = partial(partial_auc, specificity=value)
     return numbers
-
-
-def make_columns(
-    id_column: str,
-    label_column: str,
-    score_columns: tuple[str, ...],
-    patient_column: str,
-    cluster: str | None,
-) -> Columns:
-    """Turn the options into column names; a cluster column must be there, a patient column need not."""
-    from cxrbench.statistics import Columns
-
-    return Columns(id_column, label_column, score_columns, cluster or patient_column, cluster is not None)
 
 
 def with_patients(comparison: Comparison, patients: int | None, column: str) -> Comparison:

@@ -5,25 +5,19 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import fields
-from typing import Any
 
 import click
 
+from cxrbench.commands._gathered import Command, gathered
 from cxrbench.commands._paths import PLACE
 from cxrbench.errors import ProfileError
 from cxrbench.study.asked import Asked, read_seeds
 
 
-def study_options(*left_out: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def study_options(*left_out: str) -> Callable[[Command], Command]:
     """Add ``--out``, ``--quiet`` and the fields of ``Asked``, which arrive as one argument, ``asked``."""
-    asked = [field for field in fields(Asked) if field.name not in left_out]
 
-    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-        @functools.wraps(function)
-        def gathered(**given: Any) -> Any:
-            values = {field.name: given.pop(field.name) for field in asked}
-            return function(asked=Asked(**values), **given)
-
+    def decorate(function: Command) -> Command:
         options = [
             click.option(
                 f"--{field.name.replace('_', '-')}",
@@ -34,7 +28,8 @@ def study_options(*left_out: str) -> Callable[[Callable[..., Any]], Callable[...
                 metavar=field.metadata["metavar"],
                 help=f"{field.metadata['help'][0].upper()}{field.metadata['help'][1:]}.",
             )
-            for field in asked
+            for field in fields(Asked)
+            if field.name not in left_out
         ]
         options.append(
             click.option(
@@ -45,7 +40,9 @@ def study_options(*left_out: str) -> Callable[[Callable[..., Any]], Callable[...
             )
         )
         options.append(click.option("--quiet", is_flag=True, help="No progress bars."))
-        return functools.reduce(lambda decorated, option: option(decorated), reversed(options), gathered)
+        return functools.reduce(
+            lambda to, option: option(to), reversed(options), gathered(Asked, "asked")(function)
+        )
 
     return decorate
 

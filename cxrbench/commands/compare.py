@@ -12,12 +12,12 @@ from cxrbench.commands._numbers import number
 from cxrbench.commands._paths import PLACE
 from cxrbench.commands._predictions import (
     ADJUSTMENTS,
-    RESAMPLES,
+    Extras,
+    Reading,
     curve_rows,
     echo_json,
     echo_sample,
     echo_table,
-    make_columns,
     more_options,
     prediction_options,
     resampled_numbers,
@@ -51,13 +51,6 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Compare two files with different test images. Files are otherwise joined on the image id.",
 )
-@click.option(
-    "--threshold",
-    "thresholds",
-    type=number,
-    multiple=True,
-    help="Add McNemar's test of the calls at this score, the same for both; repeatable.",
-)
 @more_options
 @prediction_options
 @user_errors
@@ -66,19 +59,8 @@ def command(
     adjust: Literal["holm", "bonferroni", "fdr_bh", "none"],
     margin: float | None,
     unpaired: bool,
-    thresholds: tuple[float, ...],
-    specificities: tuple[float, ...],
-    net_benefits: tuple[float, ...],
-    bootstrap: int | None,
-    seed: int,
-    cluster: str | None,
-    id_column: str,
-    label_column: str,
-    score_columns: tuple[str, ...],
-    patient_column: str,
-    interval: Literal["newcombe", "logit", "wald"],
-    level: float,
-    as_json: bool,
+    extras: Extras,
+    reading: Reading,
 ) -> None:
     """Compare the AUCs of PREDICTIONS: two or more files, or one file with several score columns.
 
@@ -87,12 +69,13 @@ def command(
     from cxrbench.errors import StatisticsError
     from cxrbench.statistics import compare_all, read_all
 
-    columns = make_columns(id_column, label_column, score_columns, patient_column, cluster)
+    columns, interval, level = reading.columns, reading.interval, reading.level
+    clustered = reading.cluster is not None
     more: list[dict[str, Any]] = []
     if unpaired:
-        if thresholds or specificities or net_benefits or bootstrap:
+        if extras.thresholds or extras.net_benefits or extras.resampling(level):
             raise StatisticsError("--unpaired: McNemar, net benefit and the bootstrap are paired tests")
-        whole = _unpaired(predictions, columns, cluster is not None, margin, interval, level)
+        whole = _unpaired(predictions, columns, clustered, margin, interval, level)
         whole = with_patients(whole, whole.n_patients, columns.patient)
     else:
         test = read_all(predictions, columns)
@@ -100,29 +83,29 @@ def command(
             raise StatisticsError(
                 "one curve has nothing to be compared with; give two files or score columns"
             )
+        groups = test.patients if clustered else None
         whole = compare_all(
             test.labels,
             test.scores,
-            test.patients if cluster else None,
+            groups,
             adjust,
             margin=margin,
             interval=interval,
             level=level,
         )
         whole = with_patients(whole, test.n_patients, columns.patient)
-        groups = test.patients if cluster else None
         for pair in whole.pairs:
             a, b = test.scores[pair.a], test.scores[pair.b]
             names = {"a": pair.a, "b": pair.b}
             more += [
                 names | row
                 for row in (
-                    *_mcnemar(test.labels, a, b, groups, thresholds),
-                    *_net_benefit(test.labels, a, b, groups, net_benefits, level),
-                    *_bootstrap(test.labels, a, b, groups, specificities, bootstrap, seed, level),
+                    *_mcnemar(test.labels, a, b, groups, extras.thresholds),
+                    *_net_benefit(test.labels, a, b, groups, extras.net_benefits, level),
+                    *_bootstrap(test.labels, a, b, groups, extras, level),
                 )
             ]
-    if as_json:
+    if reading.as_json:
         echo_json(whole.to_dict() | ({"more": more} if more else {}))
         return
     echo_table(curve_rows(whole))
@@ -184,37 +167,18 @@ def _net_benefit(
 
 
 def _bootstrap(
-    labels: Any,
-    a: Any,
-    b: Any,
-    groups: Any,
-    specificities: tuple[float, ...],
-    resamples: int | None,
-    seed: int,
-    level: float,
+    labels: Any, a: Any, b: Any, groups: Any, extras: Extras, level: float
 ) -> list[dict[str, Any]]:
     from dataclasses import asdict
 
-    import numpy as np
-
     from cxrbench.statistics import resampled_difference
 
-    if not (resamples or specificities):
+    how = extras.resampling(level)
+    if how is None:
         return []
     rows = []
-    for name, statistic in resampled_numbers(specificities).items():
-        found = asdict(
-            resampled_difference(
-                labels,
-                a,
-                b,
-                statistic,
-                groups,
-                rng=np.random.default_rng(seed),
-                resamples=resamples or RESAMPLES,
-                level=level,
-            )
-        )
+    for name, statistic in resampled_numbers(extras.specificities).items():
+        found = asdict(resampled_difference(labels, a, b, statistic, groups, how))
         rows.append({"what": f"{name} (bootstrap)", "difference": found.pop("value")} | found)
     return rows
 
@@ -278,33 +242,33 @@ def _unpaired(
     if names[0] == names[1]:
         names = f"{names[0]} (1)", f"{names[1]} (2)"
     samples = []
-    for name, part in zip(names, (first, second), strict=True):
+    for part in (first, second):
         (scores,) = part.scores.values()
-        samples.append((name, part, scores, part.patients if clustered else None))
-    (_, one, scores_one, groups_one), (_, two, scores_two, groups_two) = samples
+        samples.append((part.labels, scores, part.patients if clustered else None))
+    (labels_a, a, groups_a), (labels_b, b, groups_b) = samples
     pair = compare_unpaired(
-        one.labels,
-        scores_one,
-        two.labels,
-        scores_two,
-        groups_one,
-        groups_two,
+        labels_a,
+        a,
+        labels_b,
+        b,
+        groups_a,
+        groups_b,
         names=names,
         margin=margin,
         interval=interval,
         level=level,
     )
-    known = one.patients is not None and two.patients is not None
+    known = first.patients is not None and second.patients is not None
     return Comparison(
         curves=tuple(
-            auc(part.labels, scores, groups, name=name, interval=interval, level=level)
-            for name, part, scores, groups in samples
+            auc(*sample, name=name, interval=interval, level=level)
+            for name, sample in zip(names, samples, strict=True)
         ),
         pairs=(pair,),
         omnibus=None,
-        n_images=one.labels.size + two.labels.size,
-        n_positive=int(one.labels.sum() + two.labels.sum()),
-        n_patients=len({*one.patients, *two.patients}) if known else None,  # type: ignore[misc]
+        n_images=first.labels.size + second.labels.size,
+        n_positive=int(first.labels.sum() + second.labels.sum()),
+        n_patients=len({*first.patients, *second.patients}) if known else None,  # type: ignore[misc]
         clustered=clustered,
         adjust="none",
         level=level,

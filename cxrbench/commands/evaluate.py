@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from cxrbench.commands._errors import user_errors
+from cxrbench.commands._gathered import gathered
 from cxrbench.commands._numbers import number
 from cxrbench.commands._paths import PLACE
 from cxrbench.commands._predictions import (
-    RESAMPLES,
+    Extras,
+    Reading,
     curve_rows,
     echo_json,
     echo_sample,
     echo_table,
-    make_columns,
     more_options,
     prediction_options,
     resampled_numbers,
@@ -29,7 +30,27 @@ from cxrbench.commands._predictions import (
 )
 
 if TYPE_CHECKING:
-    from cxrbench.statistics import Columns, Comparison, Predictions
+    from cxrbench.statistics import Comparison, Predictions, Resampling
+
+
+@dataclass(frozen=True)
+class _More:
+    """What only this command computes besides the AUC."""
+
+    validation: Path | None
+    by: tuple[str, ...]
+    calibration: bool
+    prevalence: float | None
+    sites: str | None
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """All that is asked of one file."""
+
+    reading: Reading
+    extras: Extras
+    more: _More
 
 
 @click.command("evaluate")
@@ -61,41 +82,16 @@ if TYPE_CHECKING:
     help="Columns of a finding's label and score; repeatable, to evaluate several findings in one call.",
 )
 @click.option(
-    "--threshold",
-    "thresholds",
-    type=number,
-    multiple=True,
-    help="Add sensitivity and specificity at this score; repeatable.",
-)
-@click.option(
     "--prevalence",
     type=number,
     help="Add predictive values at this prevalence, and likelihood ratios, at every threshold.",
 )
 @click.option("--sites", metavar="COLUMN", help="Add the AUC within and over the sites of this column.")
+@gathered(_More, "more")
 @more_options
 @user_errors
 def command(
-    predictions: Path,
-    cluster: str | None,
-    id_column: str,
-    label_column: str,
-    score_columns: tuple[str, ...],
-    patient_column: str,
-    interval: Literal["newcombe", "logit", "wald"],
-    level: float,
-    as_json: bool,
-    validation: Path | None,
-    by: tuple[str, ...],
-    calibration: bool,
-    findings: tuple[str, ...],
-    thresholds: tuple[float, ...],
-    prevalence: float | None,
-    sites: str | None,
-    specificities: tuple[float, ...],
-    net_benefits: tuple[float, ...],
-    bootstrap: int | None,
-    seed: int,
+    predictions: Path, reading: Reading, findings: tuple[str, ...], extras: Extras, more: _More
 ) -> None:
     """AUC of PREDICTIONS (CSV or Parquet) with standard error and confidence interval.
 
@@ -104,19 +100,15 @@ def command(
     """
     from cxrbench.errors import StatisticsError
 
-    if prevalence is not None and validation is None and not thresholds:
+    if more.prevalence is not None and more.validation is None and not extras.thresholds:
         raise StatisticsError("--prevalence: predictive values need a --threshold or a --validation file")
-    more = _More(
-        cluster, interval, level, validation, by, calibration, thresholds, prevalence, sites, specificities,
-        net_benefits, bootstrap, seed,
-    )  # fmt: skip
+    asked = _Asked(reading, extras, more)
     if not findings:
-        columns = make_columns(id_column, label_column, score_columns, patient_column, cluster)
-        whole, result = _evaluate(predictions, columns, more)
-        if as_json:
+        whole, result = _evaluate(predictions, asked)
+        if reading.as_json:
             echo_json(result)
         else:
-            _echo(whole, result, level)
+            _echo(whole, result, reading.level)
         return
     results = {}
     for finding in findings:
@@ -125,37 +117,18 @@ def command(
             raise StatisticsError(f"--finding {finding}: write LABEL:SCORE, the two columns")
         if label in results:
             raise StatisticsError(f"--finding {finding}: the label {label!r} is given twice")
-        columns = make_columns(id_column, label, (score,), patient_column, cluster)
-        whole, results[label] = _evaluate(predictions, columns, more)
-        if not as_json:
+        own = replace(reading, label_column=label, score_columns=(score,))
+        whole, results[label] = _evaluate(predictions, replace(asked, reading=own))
+        if not reading.as_json:
             click.echo(f"{label}:")
-            _echo(whole, results[label], level)
+            _echo(whole, results[label], reading.level)
             click.echo()
-    if as_json:
+    if reading.as_json:
         echo_json({"findings": results})
 
 
-@dataclass(frozen=True)
-class _More:
-    """What is to be computed besides the AUC."""
-
-    cluster: str | None
-    interval: Literal["newcombe", "logit", "wald"]
-    level: float
-    validation: Path | None
-    by: tuple[str, ...]
-    calibration: bool
-    thresholds: tuple[float, ...]
-    prevalence: float | None
-    sites: str | None
-    specificities: tuple[float, ...]
-    net_benefits: tuple[float, ...]
-    bootstrap: int | None
-    seed: int
-
-
-def _evaluate(path: Path, columns: Columns, more: _More) -> tuple[Comparison, dict[str, Any]]:
-    from dataclasses import asdict, replace
+def _evaluate(path: Path, asked: _Asked) -> tuple[Comparison, dict[str, Any]]:
+    from dataclasses import asdict
 
     from cxrbench.statistics import (
         assess_calibration,
@@ -171,10 +144,10 @@ def _evaluate(path: Path, columns: Columns, more: _More) -> tuple[Comparison, di
     )
     from cxrbench.statistics.inputs import as_probabilities
 
-    level = more.level
+    extras, more, columns, level = asked.extras, asked.more, asked.reading.columns, asked.reading.level
     test = read_predictions(path, columns)
-    groups = test.patients if more.cluster else None
-    whole = compare_all(test.labels, test.scores, groups, interval=more.interval, level=level)
+    groups = test.patients if asked.reading.cluster else None
+    whole = compare_all(test.labels, test.scores, groups, interval=asked.reading.interval, level=level)
     whole = with_patients(replace(whole, pairs=(), omnibus=None), test.n_patients, columns.patient)
     result = whole.to_dict()
     for unused in ("pairs", "omnibus", "adjust"):
@@ -189,7 +162,7 @@ def _evaluate(path: Path, columns: Columns, more: _More) -> tuple[Comparison, di
 
     for column, curve, scores in zip(columns.scores, result["curves"], test.scores.values(), strict=True):
         curve["average_precision"] = average_precision(test.labels, scores)
-        if more.calibration or more.net_benefits:
+        if more.calibration or extras.net_benefits:
             as_probabilities(scores, f"{path}: {column}", test.image_ids.tolist())
         if more.calibration:
             curve["calibration"] = asdict(assess_calibration(test.labels, scores, level=level)) | asdict(
@@ -197,7 +170,7 @@ def _evaluate(path: Path, columns: Columns, more: _More) -> tuple[Comparison, di
             )
         points = [
             at_threshold(test.labels, scores, threshold, groups, rule=f"given {threshold:g}", level=level)
-            for threshold in more.thresholds
+            for threshold in extras.thresholds
         ]
         if chosen_on is not None:
             at = chosen[column]
@@ -209,38 +182,35 @@ def _evaluate(path: Path, columns: Columns, more: _More) -> tuple[Comparison, di
                 {"rule": point.rule} | asdict(predictive_values(point, more.prevalence, level=level))
                 for point in points
             ]
-        if more.net_benefits:
-            found = net_benefit(test.labels, scores, more.net_benefits, groups, level=level)
+        if extras.net_benefits:
+            found = net_benefit(test.labels, scores, extras.net_benefits, groups, level=level)
             curve["net_benefit"] = [asdict(row) for row in found]
         if of_site is not None:
             curve["sites"] = asdict(pooled_auc(test.labels, scores, of_site, groups, level=level))
-        if more.bootstrap or more.specificities:
-            curve["bootstrap"] = bootstrapped(test.labels, scores, groups, more)
+        how = extras.resampling(level)
+        if how is not None:
+            curve["bootstrap"] = bootstrapped(test.labels, scores, groups, how, extras.specificities)
         if members:
             curve["subgroups"] = [
-                _subgroups(test, scores, column, values, more) for column, values in members.items()
+                _subgroups(test, scores, column, values, asked.reading) for column, values in members.items()
             ]
     return whole, result
 
 
-def bootstrapped(labels: Any, scores: Any, groups: Any, more: _More) -> dict[str, Any]:
+def bootstrapped(
+    labels: Any, scores: Any, groups: Any, how: Resampling, specificities: tuple[float, ...]
+) -> dict[str, Any]:
     """Return BCa intervals of the AUC, average precision, and parts of the curve, and its band."""
     from dataclasses import asdict
 
-    import numpy as np
-
     from cxrbench.statistics import resampled, roc_band
 
-    count = more.bootstrap or RESAMPLES
-    found: dict[str, Any] = {}
-    for name, statistic in resampled_numbers(more.specificities).items():
-        rng = np.random.default_rng(more.seed)
-        found[name] = asdict(
-            resampled(labels, scores, statistic, groups, rng=rng, resamples=count, level=more.level)
-        )
-    rng = np.random.default_rng(more.seed)
-    band = roc_band(labels, scores, groups, rng=rng, resamples=count, level=more.level)
-    return {"resamples": count, "seed": more.seed, "numbers": found, "roc_band": [asdict(p) for p in band]}
+    found = {
+        name: asdict(resampled(labels, scores, statistic, groups, how))
+        for name, statistic in resampled_numbers(specificities).items()
+    }
+    band = [asdict(point) for point in roc_band(labels, scores, groups, how)]
+    return {"resamples": how.count, "seed": how.seed, "numbers": found, "roc_band": band}
 
 
 def _echo(whole: Comparison, result: dict[str, Any], level: float) -> None:
@@ -284,7 +254,7 @@ def _refuse_overlap(
             )
 
 
-def _subgroups(test: Predictions, scores: Any, column: str, values: Any, more: _More) -> dict[str, Any]:
+def _subgroups(test: Predictions, scores: Any, column: str, values: Any, reading: Reading) -> dict[str, Any]:
     from dataclasses import asdict
 
     from cxrbench.statistics import age_bands, subgroup_aucs
@@ -294,10 +264,10 @@ def _subgroups(test: Predictions, scores: Any, column: str, values: Any, more: _
         test.labels,
         scores,
         members,
-        test.patients if more.cluster else None,
+        test.patients if reading.cluster else None,
         by=column,
-        interval=more.interval,
-        level=more.level,
+        interval=reading.interval,
+        level=reading.level,
     )
     return asdict(report)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,7 @@ from scipy.special import ndtr
 
 from cxrbench.errors import StatisticsError
 from cxrbench.statistics.bootstrap import strata_of
-from cxrbench.statistics.inputs import BoolArray, FloatArray, Groups, IntArray, as_sample, check_level
+from cxrbench.statistics.inputs import BoolArray, FloatArray, Groups, IntArray, Sample, as_sample, check_level
 from cxrbench.statistics.partial import sensitivities_at
 
 Statistic = Callable[[BoolArray, FloatArray], float]
@@ -49,15 +49,45 @@ class Resampled:
     note: str | None = None
 
 
+@dataclass(frozen=True)
+class Resampling:
+    """How resamples are drawn.
+
+    Parameters
+    ----------
+    seed: the same seed gives the same resamples.
+    count: how many, at least 100.
+    level: confidence of the intervals.
+
+    Raises
+    ------
+    StatisticsError: too few resamples, or no such confidence.
+    """
+
+    seed: int = 0
+    count: int = 2000
+    level: float = 0.95
+
+    def __post_init__(self) -> None:
+        check_level(self.level)
+        if self.count < 100:
+            raise StatisticsError(f"resamples: at least 100 are needed for an interval, not {self.count}")
+
+    @property
+    def rng(self) -> np.random.Generator:
+        """A new generator, at its beginning."""
+        return np.random.default_rng(self.seed)
+
+
+_DEFAULT = Resampling()
+
+
 def resampled(
     labels: npt.ArrayLike,
     scores: npt.ArrayLike,
     statistic: Statistic,
     groups: npt.ArrayLike | None = None,
-    *,
-    rng: np.random.Generator,
-    resamples: int = 2000,
-    level: float = 0.95,
+    how: Resampling = _DEFAULT,
 ) -> Resampled:
     """Return a number of one curve with its interval.
 
@@ -67,9 +97,6 @@ def resampled(
     scores: (n,) finite scores.
     statistic: (labels, scores) -> the number; called with resampled images.
     groups: (n,) the patient of each image, or None where images are independent.
-    rng: where the resamples come from.
-    resamples: their number, at least 100.
-    level: confidence of the interval.
 
     Raises
     ------
@@ -77,11 +104,7 @@ def resampled(
     """
     sample = as_sample(labels, {"scores": scores}, groups)
     (row,) = sample.scores
-
-    def of(images: IntArray) -> float:
-        return statistic(sample.labels[images], row[images])
-
-    return _bootstrap(sample.labels, sample.groups, of, rng, resamples, level)
+    return _bootstrap(sample, lambda images: statistic(sample.labels[images], row[images]), how)
 
 
 def resampled_difference(
@@ -90,10 +113,7 @@ def resampled_difference(
     b: npt.ArrayLike,
     statistic: Statistic,
     groups: npt.ArrayLike | None = None,
-    *,
-    rng: np.random.Generator,
-    resamples: int = 2000,
-    level: float = 0.95,
+    how: Resampling = _DEFAULT,
 ) -> Resampled:
     """Return the difference of a number of two curves on the same images, a minus b, with its paired test.
 
@@ -106,35 +126,25 @@ def resampled_difference(
         truth = sample.labels[images]
         return statistic(truth, first[images]) - statistic(truth, second[images])
 
-    found = _bootstrap(sample.labels, sample.groups, of, rng, resamples, level)
+    found = _bootstrap(sample, of, how)
     p = 1.0 if found.value == 0 else None
     if found.se > 0 and found.value != 0:
         p = float(2 * ndtr(-abs(found.value) / found.se))
-    return Resampled(found.value, found.se, found.ci_low, found.ci_high, p, found.note)
+    return replace(found, p_value=p)
 
 
-def _bootstrap(
-    labels: BoolArray,
-    groups: Groups | None,
-    of: Callable[[IntArray], float],
-    rng: np.random.Generator,
-    resamples: int,
-    level: float,
-) -> Resampled:
+def _bootstrap(sample: Sample, of: Callable[[IntArray], float], how: Resampling) -> Resampled:
     from scipy.stats import bootstrap
 
-    check_level(level)
-    if resamples < 100:
-        raise StatisticsError(f"resamples: at least 100 are needed for an interval, not {resamples}")
-    patients = groups or Groups(np.arange(labels.size), labels.size)
-    strata = strata_of(labels, patients)
+    patients = sample.groups or Groups(np.arange(sample.labels.size), sample.labels.size)
+    strata = strata_of(sample.labels, patients)
     single = [ids for ids in strata if ids.size < 2]
     images_of = _Images(patients)
 
     def statistic(*drawn: IntArray) -> float:
         return of(images_of(np.concatenate(drawn)))
 
-    value = of(np.arange(labels.size))
+    value = of(np.arange(sample.labels.size))
     method = "BCa" if patients.n_groups <= MOST_FOR_BCA and not single else "percentile"
     if single:
         # scipy needs two of each: a stratum of one patient is drawn as it is.
@@ -152,11 +162,11 @@ def _bootstrap(
         found = bootstrap(
             tuple(strata),
             statistic,
-            n_resamples=resamples,
-            confidence_level=level,
+            n_resamples=how.count,
+            confidence_level=how.level,
             method=method,
             vectorized=False,
-            rng=rng,
+            rng=how.rng,
         )
     low, high = (float(end) for end in found.confidence_interval)
     se = float(found.standard_error)
@@ -182,27 +192,24 @@ def roc_band(
     labels: npt.ArrayLike,
     scores: npt.ArrayLike,
     groups: npt.ArrayLike | None = None,
-    *,
-    rng: np.random.Generator,
-    resamples: int = 2000,
+    how: Resampling = _DEFAULT,
     points: int = 21,
-    level: float = 0.95,
 ) -> tuple[BandPoint, ...]:
     """Return sensitivities at evenly spaced specificities with a pointwise percentile band.
 
     The band holds the curve at any one specificity with the confidence stated, not the whole curve at once.
     Parameters and errors are those of :func:`resampled`.
     """
-    if resamples < 100 or points < 2:
-        raise StatisticsError(f"a band needs 100 resamples and 2 points, not {resamples} and {points}")
+    if points < 2:
+        raise StatisticsError(f"points: a band needs at least 2, not {points}")
     sample = as_sample(labels, {"scores": scores}, groups)
-    tail = (1 - check_level(level)) / 2
+    tail = (1 - how.level) / 2
     (row,) = sample.scores
     at = np.linspace(0, 1, points)
     patients = sample.groups or Groups(np.arange(row.size), row.size)
     strata, images_of = strata_of(sample.labels, patients), _Images(patients)
-    found = np.empty((resamples, points))
-    for number in range(resamples):
+    rng, found = how.rng, np.empty((how.count, points))
+    for number in range(how.count):
         images = images_of(np.concatenate([rng.choice(ids, ids.size) for ids in strata]))
         found[number] = sensitivities_at(sample.labels[images], row[images], at)
     here = sensitivities_at(sample.labels, row, at)

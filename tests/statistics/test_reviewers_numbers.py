@@ -13,6 +13,7 @@ from statsmodels.stats.proportion import confint_proportions_2indep
 
 from cxrbench.errors import StatisticsError
 from cxrbench.statistics import (
+    Resampling,
     at_threshold,
     auc,
     auc_power,
@@ -71,11 +72,11 @@ def test_bootstrap_intervals_and_tests_are_procs_within_chance(scores, expected)
     def part(labels, values):
         return partial_auc(labels, values, 0.9)
 
-    rng = np.random.default_rng(1)
-    found = resampled(scores["y"], scores["a"], part, rng=rng, resamples=400)
+    how = Resampling(1, 400)
+    found = resampled(scores["y"], scores["a"], part, how=how)
     low, high = (10 * end for end in expected["bootstrap_percentile_pauc_a"])
     assert (found.ci_low, found.ci_high) == pytest.approx((low, high), abs=0.04)
-    pair = resampled_difference(scores["y"], scores["a"], scores["b"], part, rng=rng, resamples=400)
+    pair = resampled_difference(scores["y"], scores["a"], scores["b"], part, how=how)
     assert pair.value / pair.se == pytest.approx(expected["bootstrap_z_pauc"], rel=0.1)
     assert pair.value == pytest.approx(
         10 * (expected["pauc_specificity_1_0.9_a"] - expected["pauc_specificity_1_0.9_b"]), abs=1e-12
@@ -88,8 +89,7 @@ def test_the_bootstrap_of_an_auc_agrees_with_its_closed_form(scores):
         scores["y"],
         scores["a"],
         lambda labels, values: auc(labels, values).auc,
-        rng=np.random.default_rng(2),
-        resamples=400,
+        how=Resampling(2, 400),
     )
     assert found.value == closed.auc
     assert found.se == pytest.approx(closed.se, rel=0.15)
@@ -97,12 +97,11 @@ def test_the_bootstrap_of_an_auc_agrees_with_its_closed_form(scores):
 
 
 def test_average_precision_has_an_interval_and_a_paired_test(scores):
-    rng = np.random.default_rng(3)
-    one = resampled(scores["y"], scores["a"], average_precision_score, rng=rng, resamples=300)
+    one = resampled(scores["y"], scores["a"], average_precision_score, how=Resampling(3, 300))
     assert one.value == average_precision_score(scores["y"], scores["a"])
     assert one.ci_low < one.value < one.ci_high
     same = resampled_difference(
-        scores["y"], scores["a"], 2 * scores["a"], average_precision_score, rng=rng, resamples=100
+        scores["y"], scores["a"], 2 * scores["a"], average_precision_score, how=Resampling(3, 100)
     )
     assert (same.value, same.p_value, same.ci_low) == (0, 1, None)
     assert "same in every resample" in same.note
@@ -117,9 +116,8 @@ def test_the_bootstrap_draws_whole_patients():
     def area(truth, given):
         return auc(truth, given).auc
 
-    arguments = {"resamples": 300, "rng": np.random.default_rng(5)}
-    clustered = resampled(labels, values, area, patients, **arguments)
-    plain = resampled(labels, values, area, **arguments)
+    clustered = resampled(labels, values, area, patients, Resampling(5, 300))
+    plain = resampled(labels, values, area, how=Resampling(5, 300))
     assert clustered.se == pytest.approx(auc(labels, values, patients).se, rel=0.2)
     assert clustered.se > 1.6 * plain.se
 
