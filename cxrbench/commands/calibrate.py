@@ -110,9 +110,8 @@ def command(
     try:
         # All of it before the first study, so that a missing library is not found after hours.
         from cxrbench.calibration.calibrate import aims_of, calibrate
-        from cxrbench.calibration.markdown import summary
         from cxrbench.calibration.records import Request
-        from cxrbench.calibration.write import write
+        from cxrbench.report.calibration import summary, write_calibration
     except ModuleNotFoundError as error:
         library = (error.name or "").partition(".")[0]
         if library not in _EXTRAS:
@@ -137,7 +136,7 @@ def command(
         gpu=gpu,
     )
     calibration = calibrate(request)
-    paths = write(calibration)
+    paths = write_calibration(calibration)
     if as_json:
         targets = {name: asdict(target) for name, target in calibration.targets.items()}
         echo_json({"targets": targets, "files": [str(path) for path in paths]})

@@ -15,11 +15,19 @@ from click.testing import CliRunner
 from sklearn.metrics import roc_auc_score
 
 from cxrbench.calibration.calibrate import aims_of
-from cxrbench.calibration.write import FILES
 from cxrbench.cli import main
 from cxrbench.statistics.predictions import read_predictions
 from cxrbench.study.executor import threads_each
 from cxrbench.study.profile import load_profile
+
+FILES = (
+    "evidence.csv",
+    "calibration.json",
+    "profile.toml",
+    "calibration.md",
+    "calibration.svg",
+    "calibration.png",
+)
 
 SCHEMES = ("--scheme", "control", "--scheme", "findings")
 AIMS = ("--aim", "control=0.6", "--aim", "findings=0.6")

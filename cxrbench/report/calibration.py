@@ -1,11 +1,49 @@
-"""The calibration's table and statements in Markdown."""
+"""The files of a calibration, with its table and statements in Markdown, and its figure."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from cxrbench.calibration.evidence import as_json, evidence
 from cxrbench.calibration.knobs import knobs_text
 from cxrbench.calibration.records import Calibration, Fit
+from cxrbench.calibration.rewrite import calibrated_profile
+from cxrbench.errors import CxrbenchError
+from cxrbench.files import write_bytes_atomic
 from cxrbench.report.content import SYNTHETIC
+from cxrbench.report.figures.calibration import draw
+from cxrbench.report.figures.figure import render
 from cxrbench.report.markup import escaped, table
+
+
+def write_calibration(calibration: Calibration) -> tuple[Path, ...]:
+    """Write the files into the calibration's folder and return their paths.
+
+    The same calibration gives the same bytes, and no path of this machine is among them.
+
+    Raises
+    ------
+    CxrbenchError: a file cannot be written.
+    """
+    request = calibration.request
+    figure = draw(calibration)
+    profile = calibrated_profile(request.text, calibration.knobs, calibration.targets, calibration.added)
+    contents = {
+        "evidence.csv": evidence(calibration).encode(),
+        "calibration.json": as_json(calibration).encode(),
+        "profile.toml": profile.encode(),
+        "calibration.md": summary(calibration).encode(),
+        "calibration.svg": render(figure, "svg"),
+        "calibration.png": render(figure, "png"),
+    }
+    for name, content in contents.items():
+        try:
+            write_bytes_atomic(request.out / name, content)
+        except OSError as error:
+            raise CxrbenchError(
+                f"{request.out / name} cannot be written: {error.strerror or error}"
+            ) from None
+    return tuple(request.out / name for name in contents)
 
 
 def summary(calibration: Calibration) -> str:

@@ -1,4 +1,4 @@
-"""The files of a calibration."""
+"""What a calibration measured, row by row as CSV, and all of it as JSON."""
 
 from __future__ import annotations
 
@@ -10,54 +10,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from cxrbench.calibration.figure import draw
-from cxrbench.calibration.markdown import summary
 from cxrbench.calibration.records import Calibration, Row
-from cxrbench.calibration.rewrite import calibrated_profile, stated
-from cxrbench.errors import CxrbenchError
-from cxrbench.files import write_bytes_atomic, write_text_atomic
-from cxrbench.report.figures.figure import render
+from cxrbench.calibration.rewrite import stated
 
 FORMAT = 1
-FILES = (
-    "evidence.csv",
-    "calibration.json",
-    "profile.toml",
-    "calibration.md",
-    "calibration.svg",
-    "calibration.png",
-)
 
 
-def write(calibration: Calibration) -> tuple[Path, ...]:
-    """Write :data:`FILES` into the calibration's folder and return their paths.
-
-    The same calibration gives the same bytes, and no path of this machine is among them.
-
-    Raises
-    ------
-    CxrbenchError: a file cannot be written.
-    """
-    request = calibration.request
-    figure = draw(calibration)
-    contents: tuple[str | bytes, ...] = (
-        evidence(calibration),
-        json.dumps(_content(calibration), indent=2, allow_nan=False) + "\n",
-        calibrated_profile(request.text, calibration.knobs, calibration.targets, calibration.added),
-        summary(calibration),
-        render(figure, "svg"),
-        render(figure, "png"),
-    )
-    paths = tuple(request.out / name for name in FILES)
-    for path, content in zip(paths, contents, strict=True):
-        try:
-            if isinstance(content, str):
-                write_text_atomic(path, content)
-            else:
-                write_bytes_atomic(path, content)
-        except OSError as error:
-            raise CxrbenchError(f"{path} cannot be written: {error.strerror or error}") from None
-    return paths
+def as_json(calibration: Calibration) -> str:
+    """Return all of a calibration as JSON."""
+    return json.dumps(_content(calibration), indent=2, allow_nan=False) + "\n"
 
 
 def evidence(calibration: Calibration) -> str:
