@@ -69,7 +69,7 @@ class Words:
         unsaid: Sequence[str] = (),
         uncertain: Mapping[str, str] | None = None,
     ) -> pd.DataFrame:
-        """Return one column a label: 1 where it or a narrower word is named, else 0.
+        """Return one column per label: 1 where it or a narrower word is named, else 0.
 
         Parameters
         ----------

@@ -75,7 +75,7 @@ class OrderCheck:
 class GateReport:
     """Everything that the gate compared.
 
-    ``missing``: scheme of the baseline that was not run -> what is said of it. ``n_images``, ``n_patients``:
+    ``missing``: scheme of the baseline that was not run -> why it is missing. ``n_images``, ``n_patients``:
     of the test images that were joined. ``experiment``: whether the study did the same as its baseline.
     """
 

@@ -56,7 +56,8 @@ class Outcome:
     """What a study has trained and predicted.
 
     trained: seed -> runs, one mapping, or one per fold. files: seed -> scheme -> part -> prediction file.
-    out: the study's folder. device: by what bits depend on. own_tests: seed -> those of supplemental roles.
+    out: the study's folder. device: what the last bits depend on. own_tests: seed -> those of supplemental
+    roles.
     """
 
     profile: Profile

@@ -43,7 +43,7 @@ Place = Callable[[Work], "Future[Any]"]
 class Places:
     """Where a study is done.
 
-    description: by what bits depend on each place: the device and its threads. fast: the precision that is
+    description: what the last bits depend on: the device and its threads. fast: the precision that is
     fast there. count: how many places there are. opened: opens them for a block.
     """
 

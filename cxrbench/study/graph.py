@@ -43,7 +43,7 @@ class Turn:
 class Graph:
     """All turns of a study, and what is done of them.
 
-    device: by what bits depend on, as it goes into the stages' keys. processes: how many work at a time.
+    device: what the last bits depend on, as in the stages' keys. processes: how many work at a time.
     store: the folder of the checkpoints. out: that of the study, with its predictions.
     """
 

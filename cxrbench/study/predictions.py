@@ -116,7 +116,7 @@ class SchemePredictions:
         """Return part -> file for what is there already.
 
         A file is kept where its network, its images and the code that predicts are the same and nobody has
-        changed it. ``say`` is told of those that somebody has.
+        changed it. ``say`` is called where somebody has.
         """
         records = {part.part: kept_file(self.out, part.path, part.key, say) for part in self.parts}
         return {part: record for part, record in records.items() if record is not None}

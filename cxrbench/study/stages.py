@@ -154,7 +154,7 @@ def depends_on(
 
     Parameters
     ----------
-    device: by what bits depend on (:func:`~cxrbench.training.device.describe_device`).
+    device: what the last bits depend on (:func:`~cxrbench.training.device.describe_device`).
     parent: the key of the run that this one starts from, or the identity of the initial parameters.
     """
     return {

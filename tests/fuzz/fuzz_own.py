@@ -59,7 +59,7 @@ class Target:
     """A kind of file: where one lies, how it is damaged, and what reads it.
 
     ``read`` returns what the file says, or None where it is made again; it calls its argument with each line
-    that is said. ``restore``: other files that a read may write anew.
+    that is said. ``restore``: other files that a read may write again.
     """
 
     name: str
