@@ -11,6 +11,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -212,6 +213,21 @@ def test_the_roles_of_a_job_are_in_alphabetical_order(easy: ModuleType) -> None:
 
 
 # -- a stage, trained
+
+
+def test_images_are_copied_to_the_device_once_and_not_every_epoch(
+    easy: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copied = []
+
+    def noted(images: dict[str, LabelledImages], *arguments: Any) -> DeviceImages:
+        copied.append(images)
+        return pool(images, *arguments)
+
+    monkeypatch.setattr(loop, "pool", noted)
+    job = easy.job(easy.config(epochs=3))
+    easy.train(tmp_path, job)
+    assert sorted(map(id, copied)) == sorted([id(job.train), id(job.validation)])
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
