@@ -21,56 +21,48 @@ def cells() -> list[dict[str, str]]:
 def single() -> str:
     """Coverage of the interval of one AUC, by test sample and true AUC."""
     rows = [cell for cell in cells() if not cell["auc_b"]]
-    aucs = list(dict.fromkeys(cell["auc_a"] for cell in rows))
-    body = []
-    for design in dict.fromkeys(cell["design"] for cell in rows):
-        of_design = {cell["auc_a"]: cell for cell in rows if cell["design"] == design}
-        body.append(
-            [design]
-            + [f"{_percent(of_design[a]['covers'])} ({_percent(of_design[a]['wald_covers'])})" for a in aucs]
-        )
-    return markdown(("test sample", *(f"AUC {float(auc):.2f}" for auc in aucs)), body)
-
-
-def difference() -> str:
-    """Coverage of the interval of a difference and its one-sided errors, worst of the pairs of AUCs."""
-    rows = [cell for cell in cells() if cell["correlation"] == str(USUAL)]
-    return markdown(
-        ("test sample", "covers, least", "most", "lower limit errs, most", "upper limit errs, most",
-         "Wald covers, least", "Wald's lower limit errs, most"),
-        [
-            [design, *_worst([cell for cell in rows if cell["design"] == design])]
-            for design in dict.fromkeys(cell["design"] for cell in rows)
-        ],
-    )  # fmt: skip
-
-
-def correlations() -> str:
-    """The same at other correlations of the two classifiers' scores."""
-    rows = [cell for cell in cells() if cell["correlation"] not in ("", str(USUAL))]
-    keys = dict.fromkeys((cell["design"], cell["correlation"]) for cell in rows)
-    return markdown(
-        ("test sample", "correlation", "covers, least", "most", "lower limit errs, most",
-         "upper limit errs, most", "Wald covers, least", "Wald's lower limit errs, most"),
-        [
-            [*key, *_worst([cell for cell in rows if (cell["design"], cell["correlation"]) == key])]
-            for key in keys
-        ],
-    )  # fmt: skip
+    return _by_auc(rows, "covers", "AUC")
 
 
 def power() -> str:
     """How often a classifier as good as the other is shown to lose less than 0.05."""
     rows = [cell for cell in cells() if cell["correlation"] == str(USUAL) and cell["auc_a"] == cell["auc_b"]]
+    return _by_auc(rows, "passes", "both AUC")
+
+
+def difference() -> str:
+    """Coverage of the interval of a difference and its one-sided errors, worst of the pairs of AUCs."""
+    return _worst_of([cell for cell in cells() if cell["correlation"] == str(USUAL)], "design")
+
+
+def correlations() -> str:
+    """The same at other correlations of the two classifiers' scores."""
+    rows = [cell for cell in cells() if cell["correlation"] not in ("", str(USUAL))]
+    return _worst_of(rows, "design", "correlation")
+
+
+def _by_auc(rows: list[dict[str, str]], column: str, head: str) -> str:
+    """Return a row per test sample and a column per AUC: ours, and Wald's in parentheses."""
     aucs = list(dict.fromkeys(cell["auc_a"] for cell in rows))
     body = []
     for design in dict.fromkeys(cell["design"] for cell in rows):
         of_design = {cell["auc_a"]: cell for cell in rows if cell["design"] == design}
-        body.append(
-            [design]
-            + [f"{_percent(of_design[a]['passes'])} ({_percent(of_design[a]['wald_passes'])})" for a in aucs]
-        )
-    return markdown(("test sample", *(f"both AUC {float(auc):.2f}" for auc in aucs)), body)
+        shares = [(of_design[auc][column], of_design[auc][f"wald_{column}"]) for auc in aucs]
+        body.append([design, *(f"{_percent(ours)} ({_percent(walds)})" for ours, walds in shares)])
+    return markdown(("test sample", *(f"{head} {float(auc):.2f}" for auc in aucs)), body)
+
+
+def _worst_of(rows: list[dict[str, str]], *by: str) -> str:
+    """Return a row per different value of the columns ``by``."""
+    keys = dict.fromkeys(tuple(cell[column] for column in by) for cell in rows)
+    return markdown(
+        ("test sample", *by[1:], "covers, least", "most", "lower limit errs, most", "upper limit errs, most",
+         "Wald covers, least", "Wald's lower limit errs, most"),
+        [
+            [*key, *_worst([cell for cell in rows if tuple(cell[column] for column in by) == key])]
+            for key in keys
+        ],
+    )  # fmt: skip
 
 
 def _worst(rows: list[dict[str, str]]) -> list[str]:
