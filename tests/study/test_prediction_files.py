@@ -50,3 +50,17 @@ def test_the_code_of_predictions_is_that_of_what_makes_them(monkeypatch):
     assert {"cxrbench.study.predictions", "cxrbench.training.predict", "cxrbench.training.network"} <= set(
         asked
     )
+
+
+@pytest.mark.parametrize(
+    "damaged", ["predictions/seed-0/test/control.csv", "predictions/seed-0/test/control.json"]
+)
+def test_a_damaged_file_is_made_again_and_that_is_reported(tiny, copied, run_tiny, log, predicted, damaged):
+    (copied / damaged).write_bytes((copied / damaged).read_bytes().replace(b"0", b"1", 1))
+    run_tiny(tiny.profile, copied, ("control",), log)
+    assert (copied / "predictions/seed-0/test/control.csv").read_bytes() == (
+        tiny.out / "predictions/seed-0/test/control.csv"
+    ).read_bytes()
+    assert len(predicted) == 2
+    (line,) = [line for line in log.lines if "made again" in line]
+    assert str(copied / "predictions/seed-0/test/control") in line
