@@ -109,7 +109,8 @@ def test_the_pointing_game_is_played_with_the_films_that_have_boxes(
         boxes[row] = whole
     boxes[positive[0]] = corner
     boxed = replace(pack, table=pack.table.assign(box_places=boxes))
-    monkeypatch.setattr(kept, "pack_of", lambda *_: boxed)
+    findings = kept.pack_of(tiny.study, "findings")
+    monkeypatch.setattr(kept, "pack_of", lambda _, role: boxed if role == "covid" else findings)
     found = look(tiny.study)
     assert found.pointing is not None
     assert list(found.pointing) == ["control", "findings"]
