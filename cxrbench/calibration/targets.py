@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
-from scipy.special import stdtrit
 
 from cxrbench.calibration.records import Row, SchemeSummary
 from cxrbench.statistics.verdicts import Target
 
-LEAST = 0.001
-"""The narrowest band: a tolerance has three decimals and must be above 0."""
 LEAST_SD = 1e-5
 """Seeds may tie, where the test part is small or the AUC is 1; a target's spread must be above 0."""
 
@@ -20,22 +17,6 @@ LEAST_SD = 1e-5
 def summaries(rows: Sequence[Row]) -> tuple[SchemeSummary, ...]:
     """Return mean, spread and standard errors of each scheme of the confirmation's ``rows``."""
     return tuple(_summary(name, [row for row in rows if row.scheme == name]) for name in _names(rows))
-
-
-def tolerance(sd: float, seeds: int) -> float:
-    """Return the half-width of a target's band: twice h, rounded up to three decimals.
-
-    h = t(k - 1, 0.975) · sd · sqrt(1 + 1/k) is how far one more seed of unchanged code lies from the mean of
-    k seeds, in 95% of cases: half the prediction interval of a normal sample.
-
-    Parameters
-    ----------
-    sd: standard deviation between seeds, n - 1 in the denominator.
-    seeds: how many seeds it was measured on; at least 2.
-    """
-    h = float(stdtrit(seeds - 1, 0.975)) * sd * math.sqrt(1 + 1 / seeds)
-    # What is a whole number of thousandths but for the last bits of a float is not rounded up.
-    return max(LEAST, math.ceil(2 * h * 1000 - 1e-9) / 1000)
 
 
 def targets(schemes: Sequence[SchemeSummary], source: str) -> Mapping[str, Target]:
@@ -48,16 +29,15 @@ def targets(schemes: Sequence[SchemeSummary], source: str) -> Mapping[str, Targe
 
 
 def _target(scheme: SchemeSummary, source: str) -> Target:
-    auc, half = round(scheme.mean, 4), tolerance(scheme.sd, len(scheme.aucs))
-    return Target(
-        auc=auc,
+    target = Target(
+        auc=round(scheme.mean, 4),
         sd=max(LEAST_SD, round(scheme.sd, 5)),
         seeds=len(scheme.aucs),
-        tolerance=half,
         measured_on=scheme.sample,
         source=source,
-        calibrated=auc - half > 0 or auc + half < 1,
+        calibrated=False,
     )
+    return replace(target, calibrated=target.interval() != (0.0, 1.0))
 
 
 def _names(rows: Sequence[Row]) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from cxrbench.report.content import SYNTHETIC
 from cxrbench.report.figures.calibration import draw
 from cxrbench.report.figures.figure import render
 from cxrbench.report.markup import escaped, table
+from cxrbench.statistics.verdicts import FAIL, PASS
 
 
 def write_calibration(calibration: Calibration) -> tuple[Path, ...]:
@@ -58,7 +59,8 @@ def summary(calibration: Calibration) -> str:
     blocks += ["## AUC by scheme and seed", _schemes(calibration)]
     blocks.append(
         "sd: between seeds. SE: of the test sample, mean over seeds, with images taken as independent "
-        "(DeLong) and clustered by patient. tolerance: how far from the mean the profile's target reaches."
+        "(DeLong) and clustered by patient. passes within, fails beyond: how far from the mean one more run "
+        "may lie, by the 95% and the 99.9% prediction interval."
     )
     blocks.append("## Statements")
     blocks.append(
@@ -108,10 +110,10 @@ def _schemes(calibration: Calibration) -> str:
             f"{scheme.sd:.4f}",
             f"{scheme.se_image:.4f}",
             f"{scheme.se_clustered:.4f}",
-            f"{calibration.targets[scheme.scheme].tolerance:.3f}",
+            *(f"{calibration.targets[scheme.scheme].reach(1, share) or 0.0:.3f}" for share in (PASS, FAIL)),
         ]
         for scheme in calibration.schemes
     ]
     headers = ["scheme", *(f"seed {seed}" for seed in seeds)]
-    headers += ["mean", "sd", "SE, images", "SE, clustered", "tolerance"]
+    headers += ["mean", "sd", "SE, images", "SE, clustered", "passes within", "fails beyond"]
     return table(headers, ["left", *["right"] * (len(headers) - 1)], rows)

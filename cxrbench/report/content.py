@@ -109,13 +109,11 @@ def has_uncalibrated(results: Results) -> bool:
     return any(scheme.target is not None and not scheme.target.calibrated for scheme in results.schemes)
 
 
-def reach_interval(scheme: SchemeResult) -> tuple[float, float] | None:
-    """Return the ends of what decides instead of the test sample's interval: AUC ± reach; else None."""
-    return scheme.decided_by if scheme.spread_decides else None
-
-
 def reaches_text(results: Results) -> str:
-    """Return each scheme that the reach decides, with its reach: ``control ± 0.034``; "" for none."""
+    """Return each scheme that a spread decides, with how far from its target it passes: ``control ± 0.034``.
+
+    "" for none.
+    """
     found = [
         (scheme.name, scheme.target.reach(len(scheme.seeds)))
         for scheme in results.schemes
@@ -159,8 +157,8 @@ def column_notes(results: Results) -> tuple[str, ...]:
     reaches = reaches_text(results)
     if reaches:
         notes.append(
-            "verdict: where the target carries the spread of a calibration's training seeds, AUC ± the reach "
-            f"of that spread decides, and not the 95% interval: {reaches}"
+            "verdict: where the target is a calibration's mean and spread, the AUC passes where 95% of runs "
+            f"of unchanged code lie ({reaches}) and fails outside of where 99.9% lie"
         )
     if has_uncalibrated(results):
         notes.append("*: the target is not yet calibrated, so no interval settles it")

@@ -12,30 +12,34 @@ from cxrbench.errors import StatisticsError
 
 Outcome = Literal["pass", "fail", "inconclusive"]
 
+PASS, FAIL = 0.95, 0.999
+"""Shares of runs of unchanged code: a run passes where so many lie, and fails where the others would."""
+
 
 @dataclass(frozen=True)
 class Target:
     """The AUC that a scheme must reach, and where that number comes from.
 
-    A band, ``auc`` ± ``tolerance``, says what the AUC *is*: a rise is as much a change as a fall. A lower
-    bound, ``at_least``, says what it must not fall below; ``auc`` may then be given too and is only quoted. A
-    target that is not yet calibrated needs neither, and no interval settles it.
+    One of three kinds. A band, ``auc`` ± ``tolerance``, says what the AUC *is*: a rise is as much a change as
+    a fall. A reference distribution, ``auc`` with ``sd`` and ``seeds``, says the same by what a calibration
+    measured. A lower bound, ``at_least``, says what it must not fall below; ``auc`` may then be given too and
+    is only quoted. A target that is not yet calibrated needs none, and no interval settles it.
 
     Parameters
     ----------
     auc: the AUC aimed at, 0 to 1.
     tolerance: half-width of the band, above 0; needs ``auc``.
-    at_least: the lower bound, above 0, at most 1; excludes ``tolerance``.
+    at_least: the lower bound, above 0, at most 1.
     source: where the number comes from (a paper, a calibration run), quoted in every verdict.
     calibrated: False while the number is a guess.
     sd, seeds: where ``auc`` is the mean of a calibration on the same test images, the standard deviation
-        between its training seeds and their number, 2 or more. They go with a tolerance.
+        between its training seeds and their number, 2 or more.
     measured_on: which test images the number was measured on (a digest); empty where it holds for all.
 
     Raises
     ------
-    StatisticsError: a number is out of range, it is not said which of the two kinds the target is, or no AUC
-        at all would miss it.
+    StatisticsError: a number is out of range, it is not said which kind the target is, or no AUC at all would
+        miss it.
     """
 
     auc: float | None = None
@@ -55,30 +59,34 @@ class Target:
                 raise StatisticsError(f"target: sd must be above 0, not {self.sd:g}")
             if self.seeds < 2:
                 raise StatisticsError(f"target: a spread needs 2 seeds or more, not {self.seeds}")
-            if self.tolerance is None:
-                raise StatisticsError("target: a calibration's spread needs a value and a tolerance")
         for name, number in (("auc", self.auc), ("at_least", self.at_least)):
             if number is not None and not 0 <= number <= 1:
                 raise StatisticsError(f"target: {name} must lie between 0 and 1, not {number:g}")
-        if self.tolerance is not None:
-            if not (math.isfinite(self.tolerance) and self.tolerance > 0):
-                raise StatisticsError(f"target: tolerance must be above 0, not {self.tolerance:g}")
-            if self.auc is None:
-                raise StatisticsError("target: a tolerance needs the 'auc' that it lies around")
-            if self.at_least is not None:
-                raise StatisticsError("target: give a tolerance or a lower bound, not both")
-        if self.calibrated and self.tolerance is None and self.at_least is None:
+        if self.tolerance is not None and not (math.isfinite(self.tolerance) and self.tolerance > 0):
+            raise StatisticsError(f"target: tolerance must be above 0, not {self.tolerance:g}")
+        kinds = [kind is not None for kind in (self.tolerance, self.at_least, self.sd)]
+        if sum(kinds) > 1:
             raise StatisticsError(
-                "target: give a tolerance around the 'auc', or a lower bound, or say it is not calibrated"
+                "target: give one of a tolerance, a lower bound and a calibration's spread, not several"
+            )
+        if self.auc is None and (kinds[0] or kinds[2]):
+            what = "tolerance" if kinds[0] else "calibration's spread"
+            raise StatisticsError(f"target: a {what} needs the 'auc' that it lies around")
+        if self.calibrated and not any(kinds):
+            raise StatisticsError(
+                "target: give a tolerance around the 'auc', a calibration's spread ('sd' and 'seeds'), or a "
+                "lower bound, or say it is not calibrated"
             )
         if self.band == (0.0, 1.0):
             raise StatisticsError(f"target: every AUC meets {replace(self, calibrated=False)}; narrow it")
 
     @property
     def band(self) -> tuple[float, float] | None:
-        """The AUCs that meet the target, ends included; None where it is not yet calibrated."""
+        """The AUCs of one run that meet the target, ends included; None where it is not yet calibrated."""
         if not self.calibrated:
             return None
+        if self.sd is not None:
+            return self.interval()
         if self.auc is not None and self.tolerance is not None:
             return max(0.0, self.auc - self.tolerance), min(1.0, self.auc + self.tolerance)
         return (self.at_least, 1.0) if self.at_least is not None else None
@@ -93,24 +101,28 @@ class Target:
         source = f"measured on other test images; cxrbench calibrate measures it on these; {self.source}"
         return replace(self, calibrated=False, sd=None, seeds=None, source=source)
 
-    def reach(self, runs: int) -> float | None:
-        """Return how far the mean AUC of ``runs`` other seeds of unchanged code lies from ``auc`` in 95%.
+    def reach(self, runs: int = 1, share: float = PASS) -> float | None:
+        """Return how far the mean AUC of ``runs`` other seeds of unchanged code lies from ``auc`` at most.
 
-        That is t(k-1; 0.975) sd sqrt(1/runs + 1/k) with k calibration seeds: the prediction interval of a
-        mean of ``runs`` further normal observations. None where the target carries no spread.
+        In a ``share`` of cases: t(k-1; (1 + share) / 2) sd sqrt(1/runs + 1/k) with k calibration seeds, half
+        the prediction interval of a mean of ``runs`` further normal observations. None without a spread.
         """
         if self.sd is None or self.seeds is None:
             return None
-        return float(stdtrit(self.seeds - 1, 0.975)) * self.sd * math.sqrt(1 / runs + 1 / self.seeds)
+        quantile = float(stdtrit(self.seeds - 1, (1 + share) / 2))
+        return quantile * self.sd * math.sqrt(1 / runs + 1 / self.seeds)
 
-    def interval(self, auc: float, runs: int) -> tuple[float, float] | None:
-        """Return ``auc`` ± :meth:`reach`, as far as that is an AUC: what decides where a spread is known."""
-        reach = self.reach(runs)
-        return None if reach is None else (max(0.0, auc - reach), min(1.0, auc + reach))
+    def interval(self, runs: int = 1, share: float = PASS) -> tuple[float, float] | None:
+        """Return ``auc`` ± :meth:`reach`, as far as that is an AUC."""
+        reach = self.reach(runs, share)
+        if reach is None or self.auc is None:
+            return None
+        return max(0.0, self.auc - reach), min(1.0, self.auc + reach)
 
     def __str__(self) -> str:
-        if self.tolerance is not None:
-            text = f"{self.auc:.3f} ± {self.tolerance:.3f}"
+        half = self.reach() if self.tolerance is None else self.tolerance
+        if half is not None:
+            text = f"{self.auc:.3f} ± {half:.3f}"
         elif self.at_least is not None:
             text = f"at least {self.at_least:.3f}"
         elif self.auc is not None:
@@ -137,32 +149,30 @@ class Verdict:
 def verdict(
     target: Target, auc: float | None, ci_low: float | None, ci_high: float | None, runs: int = 1
 ) -> Verdict:
-    """Hold a confidence interval against a target: **the** rule, and the only one.
+    """Hold a measured AUC against a target: **the** rule, and the only one.
 
-    ============  =================================================  ================================
-    outcome       band, auc ± tolerance                              lower bound
-    ============  =================================================  ================================
-    pass          the whole interval lies in the band                ``ci_low`` is at or above it
-    fail          the whole interval lies outside, on one side       ``ci_high`` is below it
-    inconclusive  the interval crosses an end of the band            the interval crosses it
-    ============  =================================================  ================================
+    ============  ==============================  ===================  ================================
+    outcome       band, auc ± tolerance           lower bound          reference distribution
+    ============  ==============================  ===================  ================================
+    pass          the interval lies in the band   ``ci_low`` above it  the AUC lies where 95% of runs lie
+    fail          it lies outside, on one side    ``ci_high`` below    outside of where 99.9% lie
+    inconclusive  it crosses an end of the band   it crosses it        between
+    ============  ==============================  ===================  ================================
 
-    So both pass and fail are claims that the data support: the two one-sided tests of Schuirmann (J.
-    Pharmacokinet. Biopharm. 15:657-680, 1987), each at 2.5% with a 95% interval. How often they err in small
-    samples was simulated: docs/statistics.md has the numbers, cell by cell. A test sample that is too small
-    gives neither, and the sentence says what would settle it. A target that is not yet calibrated, or an AUC
-    that could not be estimated, is always inconclusive.
+    Of the first two kinds, pass and fail are claims that the data support: the two one-sided tests of
+    Schuirmann (J. Pharmacokinet. Biopharm. 15:657-680, 1987), each at 2.5% with a 95% interval. How often
+    they err in small samples was simulated: docs/statistics.md has the numbers, cell by cell. A test sample
+    that is too small gives neither, and the sentence says what would settle it. A target that is not yet
+    calibrated, or an AUC that could not be estimated, is always inconclusive.
 
-    Where the target carries a calibration's spread, its ``auc`` was measured on the same test images: the
-    variance of the test sample is in both numbers alike and drops out, and what remains is that of the
-    training seed. The interval is then :meth:`Target.interval` instead of the one given. A calibration states
-    a tolerance of twice the reach of one run, so that one further seed of unchanged code passes in 95% (it
-    lies within one reach), and a run fails where it is more than three reaches away.
+    A reference distribution was measured on the same test images: the variance of the test sample is in both
+    numbers alike and drops out, and what remains is that of the training seed. So one further seed of
+    unchanged code passes in 95% of cases, and one in a thousand fails (:meth:`Target.reach`).
 
     Parameters
     ----------
     target: what must be reached.
-    auc: the point estimate; quoted, and used only where the target carries a spread.
+    auc: the point estimate; quoted, and what is held against a reference distribution.
     ci_low, ci_high: ends of its confidence interval; None where not estimable.
     runs: the number of training seeds that ``auc`` is the mean of.
 
@@ -177,14 +187,11 @@ def verdict(
         raise StatisticsError(f"no verdict on an AUC of {auc:g} from {runs} runs")
     if not ci_low <= ci_high:
         raise StatisticsError(f"interval: {ci_low:g} to {ci_high:g} is not an interval")
+    if target.calibrated and target.sd is not None:
+        return _against_distribution(target, auc, runs)
     band = target.band
-    own = target.interval(auc, runs)
-    if own is not None:
-        ci_low, ci_high = own
     digits = _digits((auc, ci_low, ci_high), band or ())
     measured = f"AUC {auc:.{digits}f} [{ci_low:.{digits}f}, {ci_high:.{digits}f}]"
-    if own is not None:
-        measured += f" (± the spread of {target.seeds} calibration seeds, SD {target.sd:.3f})"
     if band is None:
         return Verdict("inconclusive", f"{measured}: the target, {target}, is not yet calibrated")
     low, high = band
@@ -193,18 +200,44 @@ def verdict(
     if ci_high < low:
         return Verdict("fail", f"{measured} lies below the target, {target}")
     if ci_low > high:
-        return Verdict(
-            "fail",
-            f"{measured} lies above the target, {target}: if the gain is meant, calibrate the target again",
-        )
+        return Verdict("fail", f"{measured} lies above the target, {target}: {_GAIN}")
     width, room = ci_high - ci_low, high - low
-    if own is not None:
-        settle = "more training seeds (--seeds) would narrow the interval"
-    elif target.tolerance is not None and width > room:
+    if target.tolerance is not None and width > room:
         settle = f"the interval is {width:.3f} wide, the band {room:.3f}: it takes more test patients to pass"
     else:
         settle = "more test patients would narrow the interval"
     return Verdict("inconclusive", f"{measured} reaches across the edge of the target, {target}: {settle}")
+
+
+def _against_distribution(target: Target, auc: float, runs: int) -> Verdict:
+    passes, fails = target.interval(runs), target.interval(runs, FAIL)
+    assert passes is not None
+    assert fails is not None
+    digits = _digits((auc,), (*passes, *fails))
+    of = f"{target.seeds} calibration seeds, SD {target.sd:.3f}"
+    measured = f"AUC {auc:.{digits}f}" + (f", mean of {runs} seeds," if runs > 1 else "")
+
+    def where(share: float, ends: tuple[float, float]) -> str:
+        runs_like_it = "runs" if runs == 1 else f"means of {runs} seeds"
+        return (
+            f"where {100 * share:g}% of {runs_like_it} of unchanged code lie, {ends[0]:.{digits}f} to "
+            f"{ends[1]:.{digits}f}, by the target {target} ({of})"
+        )
+
+    if passes[0] <= auc <= passes[1]:
+        return Verdict("pass", f"{measured} lies {where(PASS, passes)}")
+    if auc < fails[0]:
+        return Verdict("fail", f"{measured} lies below {where(FAIL, fails)}")
+    if auc > fails[1]:
+        return Verdict("fail", f"{measured} lies above {where(FAIL, fails)}: {_GAIN}")
+    return Verdict(
+        "inconclusive",
+        f"{measured} lies outside of {where(PASS, passes)}, but not of where {100 * FAIL:g}% lie, "
+        f"{fails[0]:.{digits}f} to {fails[1]:.{digits}f}: more training seeds (--seeds) would settle it",
+    )
+
+
+_GAIN = "if the gain is meant, calibrate the target again"
 
 
 def _digits(measured: tuple[float, ...], ends: tuple[float, ...]) -> int:

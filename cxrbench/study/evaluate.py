@@ -238,7 +238,7 @@ def _scheme_result(outcome: Outcome, scheme: Scheme, curves: Predictions, sample
         ci_high=high,
         sd_between_seeds=between,
         target=target,
-        decided_by=(target.interval(mean, len(seeds)) or (low, high)) if target and target.band else None,
+        decided_by=(target.interval(len(seeds)) or (low, high)) if target and target.band else None,
         verdict=verdict(target, mean, low, high, len(seeds)) if target else _no_target(mean, low, high),
         train_seconds=float(
             np.mean([_chain_seconds(final, trained) for trained in outcome.trained.values()])

@@ -425,8 +425,8 @@ def _stages(tables: Mapping[str, Any], default: StageConfig, where: str) -> dict
 
 def _target(values: object, where: str) -> Target:
     target = from_mapping(Target, values, where)
-    if (target.auc is None or target.tolerance is None) == (target.at_least is None):
-        raise ProfileError(f"{where}: give either 'auc' and 'tolerance', or 'at_least'")
+    if target.tolerance is None and target.at_least is None and target.sd is None:
+        raise ProfileError(f"{where}: give 'auc' and 'tolerance', or 'auc', 'sd' and 'seeds', or 'at_least'")
     if not target.source.strip():
         raise ProfileError(f"{where}: 'source' must say where the number comes from")
     return target

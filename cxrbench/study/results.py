@@ -21,7 +21,7 @@ from cxrbench.statistics.records import Curve, Omnibus, Pair
 from cxrbench.statistics.verdicts import Target, Verdict
 from cxrbench.text import one_line
 
-FORMAT = 2
+FORMAT = 3
 RESULTS = "results.json"
 
 
@@ -174,9 +174,9 @@ class SchemeResult:
 
     ``auc`` is the mean over seeds; the interval is that of the one seed, or of the mean as an estimate for
     new seeds and new patients. ``target`` is that of the profile as it holds on these test images, and
-    ``decided_by`` the ends of the interval that was held against it: the one above, or where the target
-    carries a calibration's spread, that of the spread. ``train_seconds`` is the whole chain, as if no other
-    scheme shared it, over all folds, mean over seeds.
+    ``decided_by`` what decided: the ends of the interval above, which was held against it, or where the
+    target carries a calibration's spread, the AUCs that pass. ``train_seconds`` is the whole chain, as if no
+    other scheme shared it, over all folds, mean over seeds.
     """
 
     name: SchemeName

@@ -9,7 +9,7 @@ from cxrbench.calibration.fit import fit as fitted
 from cxrbench.calibration.knobs import knobs_text
 from cxrbench.calibration.records import Row
 from cxrbench.calibration.statements import statements as made_of
-from cxrbench.calibration.targets import summaries, tolerance
+from cxrbench.calibration.targets import summaries
 from cxrbench.schemes import claims
 from cxrbench.statistics.verdicts import verdict
 from cxrbench.study.profile import load_profile
@@ -71,10 +71,9 @@ def schemes_of(confirmed: list[Row], whole: bool) -> str:
         for scheme in summaries(confirmed)
     ]
     if whole:
-        headers += ["SD", "SE, images", "SE, clustered", "tolerance"]
+        headers += ["SD", "SE, images", "SE, clustered"]
         for cells, scheme in zip(body, summaries(confirmed), strict=True):
             cells += [f"{number:.4f}" for number in (scheme.sd, scheme.se_image, scheme.se_clustered)]
-            cells += [f"{tolerance(scheme.sd, len(scheme.aucs)):.3f}"]
     return markdown(headers, body)
 
 

@@ -12,7 +12,6 @@ TARGET = Target(
     auc=0.7571,
     sd=0.00412,
     seeds=5,
-    tolerance=0.026,
     measured_on="0123456789abcdef",
     source='a "command"; evidence: e.csv',
 )
@@ -20,7 +19,6 @@ AS_TOML = {
     "auc": 0.7571,
     "sd": 0.00412,
     "seeds": 5,
-    "tolerance": 0.026,
     "measured_on": "0123456789abcdef",
     "source": 'a "command"; evidence: e.csv',
 }

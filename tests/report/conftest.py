@@ -214,9 +214,9 @@ def calibrated(study: FinishedStudy) -> FinishedStudy:
     schemes = []
     for scheme in results.schemes:
         if scheme.name in SPREADS:
-            target = replace(scheme.target, sd=SPREADS[scheme.name], seeds=5, source="calibration")
+            target = Target(auc=scheme.target.auc, sd=SPREADS[scheme.name], seeds=5, source="calibration")
             found = verdict(target, scheme.auc, scheme.ci_low, scheme.ci_high, len(scheme.seeds))
-            ends = target.interval(scheme.auc, len(scheme.seeds))
+            ends = target.interval(len(scheme.seeds))
             scheme = replace(scheme, target=target, decided_by=ends, verdict=found)
         schemes.append(scheme)
     return replace(study, results=replace(results, schemes=tuple(schemes)))

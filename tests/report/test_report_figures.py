@@ -65,24 +65,21 @@ def test_forest_draws_every_interval_and_calibrated_and_other_targets(make_study
     assert 0.887 < high < 0.90
 
 
-def test_forest_draws_what_decides_below_the_interval(reports: dict[str, Any]) -> None:
+def test_the_forests_band_of_a_calibrated_target_is_where_a_run_passes(reports: dict[str, Any]) -> None:
     results = reports["calibrated"].study.results
     figure = draw_forest(results)
     (axes,) = figure.axes
-    bars = {line.get_ydata()[0]: tuple(line.get_xdata()) for line in axes.lines if line.get_marker() == "|"}
+    bands = {round(patch.get_y() + 0.32): patch for patch in axes.patches}
     # t(4; 0.975) sd sqrt(1 + 1/5), for control in row 0 and sequential in row 3.
-    reaches = {row: 2.7764 * sd * 1.2**0.5 for row, sd in ((0, 0.011), (3, 0.02))}
-    assert {round(y): ends for y, ends in bars.items()} == {
-        row: (pytest.approx(auc - reaches[row], abs=1e-5), pytest.approx(auc + reaches[row], abs=1e-5))
-        for row, auc in ((0, 0.757), (3, 0.857))
-    }
-    assert all(0.1 < y - round(y) < 0.32 for y in bars)
+    for row, auc, sd in ((0, 0.757, 0.011), (3, 0.857, 0.02)):
+        reach = 2.7764 * sd * 1.2**0.5
+        assert bands[row].get_x() == pytest.approx(auc - reach, abs=1e-5)
+        assert bands[row].get_width() == pytest.approx(2 * reach, abs=1e-5)
     # The sample's own interval stays, and the axis holds both.
     assert (0.741, 0.773) in [tuple(line.get_xdata()) for line in axes.lines]
     low, high = axes.get_xlim()
-    assert low < bars[min(bars)][0]
-    assert high > bars[max(bars)][1]
-    assert "AUC ± reach: decides where drawn" in [text.get_text() for text in figure.legends[0].get_texts()]
+    assert low < bands[0].get_x()
+    assert high > bands[3].get_x() + bands[3].get_width()
 
 
 def test_the_forest_is_no_wider_than_a_telephone_can_show(make_study: MakeStudy) -> None:
@@ -92,20 +89,14 @@ def test_the_forest_is_no_wider_than_a_telephone_can_show(make_study: MakeStudy)
     assert min(text.get_fontsize() for text in figure.axes[0].texts) >= 9
 
 
-def test_forest_draws_no_reach_above_an_auc_of_one(make_study: MakeStudy) -> None:
+def test_forest_draws_no_band_above_an_auc_of_one(make_study: MakeStudy) -> None:
     results = make_study(names=("sequential",)).results
     (scheme,) = results.schemes
-    target = Target(auc=0.9, tolerance=0.3, sd=0.06, seeds=5, source="calibration")
-    scheme = replace(scheme, target=target, decided_by=target.interval(scheme.auc, 1))
+    target = Target(auc=0.9, sd=0.06, seeds=5, source="calibration")
+    scheme = replace(scheme, target=target, decided_by=target.interval())
     (axes,) = draw_forest(replace(results, schemes=(scheme,))).axes
-    (bar,) = [line for line in axes.lines if line.get_marker() == "|"]
-    assert bar.get_xdata()[1] == 1
-
-
-def test_without_a_spread_the_forest_has_no_reach(make_study: MakeStudy) -> None:
-    figure = draw_forest(make_study().results)
-    assert not [line for line in figure.axes[0].lines if line.get_marker() == "|"]
-    assert not any("reach" in text.get_text() for text in figure.legends[0].get_texts())
+    (band,) = axes.patches
+    assert band.get_x() + band.get_width() == 1
 
 
 def test_roc_panels_hold_the_scheme_the_control_and_the_points(make_study: MakeStudy) -> None:

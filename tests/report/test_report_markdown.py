@@ -96,13 +96,13 @@ def test_a_hostile_title_is_shown_as_it_is(make_study: MakeStudy) -> None:
 
 def test_what_decides_is_said_below_the_table(reports: dict[str, Any]) -> None:
     said = (
-        "- verdict: where the target carries the spread of a calibration's training seeds, AUC ± the reach "
-        "of that spread decides, and not the 95% interval: control ± {}, sequential ± {}"
+        "- verdict: where the target is a calibration's mean and spread, the AUC passes where 95% of runs of "
+        "unchanged code lie (control ± {}, sequential ± {}) and fails outside of where 99.9% lie"
     )
     assert said.format("0.033", "0.061") in reports["calibrated"].markdown.splitlines()
     # Three seeds: t(4; 0.975) sd sqrt(1/3 + 1/5).
     assert said.format("0.022", "0.041") in reports["calibrated-seeds"].markdown.splitlines()
-    assert "reach of" not in reports["six"].markdown
+    assert "unchanged code" not in reports["six"].markdown
 
 
 def test_provenance_names_profile_seeds_split_and_versions(make_study: MakeStudy) -> None:

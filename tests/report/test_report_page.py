@@ -323,24 +323,24 @@ def test_a_cross_validation_is_reported(reports: dict[str, Any]) -> None:
 def test_what_decides_is_said_where_a_target_carries_a_spread(reports: dict[str, Any]) -> None:
     html = reports["calibrated"].html
     reading = html.split('<section id="reading">')[1]
-    assert "A verdict comes from a whole interval, never from the AUC alone" in reading
-    assert "AUC ± the reach (control ± 0.033, sequential ± 0.061), elsewhere the 95% interval." in reading
-    assert "The reach is how far the AUC of unchanged code lies from the target in 95%" in reading
-    assert "where there is one, it decides the verdict, and the 95% interval does not." in html
-    assert "control 0.757 [0.741, 0.773], what decides [0.724, 0.790]; findings 0.842 [0.829, 0.855];" in html
-    # The note below the table, and the verdict's own sentence, give the same interval.
-    assert "and not the 95% interval: control ± 0.033, sequential ± 0.061</li>" in html
-    assert "AUC 0.757 [0.724, 0.790] (± the spread of 5 calibration seeds, SD 0.011) reaches across" in html
+    assert (
+        "It passes where 95% of runs of unchanged code lie (control ± 0.033, sequential ± 0.061)" in reading
+    )
+    assert "the AUC decides the verdict, and its interval does not." in html
+    assert "control 0.757 [0.741, 0.773], passes in [0.724, 0.790]; findings 0.842 [0.829, 0.855];" in html
+    # The note below the table, and the verdict's own sentence, give the same numbers.
+    assert "unchanged code lie (control ± 0.033, sequential ± 0.061) and fails" in html
+    assert "0.724 to 0.790, by the target 0.757 ± 0.033 (calibration) (5 calibration seeds, SD 0.011)" in html
     seeds = reports["calibrated-seeds"].html
-    assert "the AUC, a mean of 3 seeds, of unchanged code" in seeds
+    assert "The share of means of 3 seeds within" in seeds
     assert "√(1/3 + 1/k)" in seeds
 
 
 def test_without_a_spread_the_interval_decides(reports: dict[str, Any]) -> None:
     html = reports["six"].html
     assert "A verdict comes from the whole 95% interval, never from the AUC alone" in html
-    assert "reach of" not in html
-    assert "what decides" not in html
+    assert "unchanged code" not in html
+    assert "passes in" not in html
 
 
 def test_without_folds_nothing_is_said_of_them(reports: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from cxrbench.errors import StatisticsError
 from cxrbench.statistics import Target, verdict
+from cxrbench.statistics.verdicts import FAIL
 
 BAND = Target(auc=0.757, tolerance=0.05, source="Fricks et al. 2021")
 BOUND = Target(auc=0.857, at_least=0.8, source="Fricks et al. 2021")
@@ -120,15 +121,15 @@ def test_pass_and_fail_never_hang_on_the_point_and_narrowing_never_turns_one_int
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"auc": 0.7}, "give a tolerance around the 'auc', or a lower bound"),
-        ({}, "give a tolerance around the 'auc', or a lower bound"),
+        ({"auc": 0.7}, "give a tolerance around the 'auc', a calibration's spread"),
+        ({}, "give a tolerance around the 'auc', a calibration's spread"),
         ({"tolerance": 0.1}, "a tolerance needs the 'auc'"),
         ({"auc": 0.7, "tolerance": 0}, "tolerance must be above 0, not 0"),
         ({"auc": 0.7, "tolerance": float("nan")}, "tolerance must be above 0, not nan"),
         ({"auc": 75.7, "tolerance": 5}, "auc must lie between 0 and 1, not 75.7"),
         ({"at_least": -0.1}, "at_least must lie between 0 and 1, not -0.1"),
         ({"at_least": float("nan")}, "at_least must lie between 0 and 1, not nan"),
-        ({"auc": 0.7, "tolerance": 0.1, "at_least": 0.6}, "a tolerance or a lower bound, not both"),
+        ({"auc": 0.7, "tolerance": 0.1, "at_least": 0.6}, "give one of a tolerance, a lower bound and"),
         ({"auc": 0.5, "tolerance": 0.5}, "every AUC meets 0.500 ± 0.500; narrow it"),
         ({"auc": 0.757, "tolerance": 2.0}, "every AUC meets"),
         ({"at_least": 0.0}, "every AUC meets at least 0.000"),
@@ -152,13 +153,15 @@ def test_verdicts_and_targets_are_frozen():
         BAND.tolerance = 0.5
 
 
-CALIBRATED = Target(auc=0.757, tolerance=0.05, sd=0.008, seeds=5, source="cxrbench calibrate")
+CALIBRATED = Target(auc=0.757, sd=0.008, seeds=5, source="cxrbench calibrate")
 
 
 def test_the_reach_of_a_calibrated_spread_by_hand():
     # t(4; 0.975) = 2.776: 2.776 * 0.008 * sqrt(1 + 1/5) and, for four runs, sqrt(1/4 + 1/5).
     assert CALIBRATED.reach(1) == pytest.approx(0.02433, abs=1e-5)
     assert CALIBRATED.reach(4) == pytest.approx(0.01490, abs=1e-5)
+    # t(4; 0.9995) = 8.610.
+    assert CALIBRATED.reach(1, FAIL) == pytest.approx(0.07546, abs=1e-5)
     assert BAND.reach(1) is None
 
 
@@ -166,12 +169,13 @@ def test_the_reach_of_a_calibrated_spread_by_hand():
     ("auc", "runs", "expected"),
     [
         (0.757, 1, "pass"),
-        (0.735, 1, "pass"),
-        (0.728, 1, "inconclusive"),  # The interval reaches down to 0.7037.
-        (0.728, 4, "pass"),
-        (0.685, 1, "inconclusive"),
-        (0.680, 1, "fail"),
-        (0.835, 1, "fail"),  # Above is as much a change as below.
+        (0.733, 1, "pass"),
+        (0.732, 1, "inconclusive"),
+        (0.733, 4, "inconclusive"),
+        (0.743, 4, "pass"),
+        (0.682, 1, "inconclusive"),
+        (0.681, 1, "fail"),
+        (0.833, 1, "fail"),  # Above is as much a change as below.
     ],
 )
 def test_a_calibrated_target_is_held_against_the_spread_between_seeds(auc, runs, expected):
@@ -181,25 +185,49 @@ def test_a_calibrated_target_is_held_against_the_spread_between_seeds(auc, runs,
     assert "5 calibration seeds, SD 0.008" in found.sentence
 
 
+@pytest.mark.parametrize(
+    ("auc", "sentence"),
+    [
+        (
+            0.75,
+            "AUC 0.750 lies where 95% of runs of unchanged code lie, 0.733 to 0.781, by the target "
+            "0.757 ± 0.024 (cxrbench calibrate) (5 calibration seeds, SD 0.008)",
+        ),
+        (
+            0.6,
+            "AUC 0.600 lies below where 99.9% of runs of unchanged code lie, 0.682 to 0.832, by the target "
+            "0.757 ± 0.024 (cxrbench calibrate) (5 calibration seeds, SD 0.008)",
+        ),
+        (
+            0.8,
+            "AUC 0.800 lies outside of where 95% of runs of unchanged code lie, 0.733 to 0.781, by the "
+            "target 0.757 ± 0.024 (cxrbench calibrate) (5 calibration seeds, SD 0.008), but not of where 99.9% "
+            "lie, 0.682 to 0.832: more training seeds (--seeds) would settle it",
+        ),
+    ],
+)
+def test_the_sentence_says_where_runs_of_unchanged_code_lie(auc, sentence):
+    assert verdict(CALIBRATED, auc, 0.5, 0.99).sentence == sentence
+
+
 @pytest.mark.parametrize(("value", "sd", "seeds"), [(0.98, 0.01, 5), (0.857, 0.012, 2), (0.02, 0.01, 5)])
 def test_the_calibrated_value_itself_passes_also_near_the_ends(value, sd, seeds):
-    reach = Target(auc=value, tolerance=0.5, sd=sd, seeds=seeds).reach(1)
-    target = Target(auc=value, tolerance=2 * reach, sd=sd, seeds=seeds)
-    assert not 0 < value - reach < value + reach < 1
+    target = Target(auc=value, sd=sd, seeds=seeds)
+    assert not 0 < value - target.reach() < value + target.reach() < 1
     assert verdict(target, value, 0.0, 1.0).outcome == "pass"
 
 
-def test_one_more_seed_of_unchanged_code_passes_in_95_percent():
+@pytest.mark.parametrize("runs", [1, 3])
+def test_seeds_of_unchanged_code_pass_in_95_percent_and_fail_in_one_of_a_thousand(runs):
     random = np.random.default_rng(8)
-    trials, passed = 4000, 0
+    trials, found = 20_000, []
     for _ in range(trials):
-        seeds = random.normal(0.8, 0.01, 6)
-        sd = float(seeds[:5].std(ddof=1))
-        reach = Target(auc=0.8, tolerance=0.5, sd=sd, seeds=5).reach(1)
-        target = Target(auc=float(seeds[:5].mean()), tolerance=2 * reach, sd=sd, seeds=5)
-        passed += verdict(target, float(seeds[5]), 0.0, 1.0).outcome == "pass"
-    # Four binomial standard errors.
-    assert abs(passed / trials - 0.95) < 4 * (0.95 * 0.05 / trials) ** 0.5
+        seeds, more = random.normal(0.8, 0.01, 6), random.normal(0.8, 0.01, runs)
+        target = Target(auc=float(seeds.mean()), sd=float(seeds.std(ddof=1)), seeds=6)
+        found.append(verdict(target, float(more.mean()), 0.0, 1.0, runs).outcome)
+    for outcome, share in (("pass", 0.95), ("fail", 0.001)):
+        # Four binomial standard errors.
+        assert abs(found.count(outcome) / trials - share) < 4 * (share * (1 - share) / trials) ** 0.5
 
 
 @pytest.mark.parametrize(
@@ -209,12 +237,15 @@ def test_one_more_seed_of_unchanged_code_passes_in_95_percent():
         ({"seeds": 5}, "go together"),
         ({"sd": 0.0, "seeds": 5}, "above 0"),
         ({"sd": 0.01, "seeds": 1}, "2 seeds or more"),
-        ({"sd": 0.01, "seeds": 5, "tolerance": None, "at_least": 0.7}, "a value and a tolerance"),
+        ({"sd": 0.01, "seeds": 5, "at_least": 0.7}, "give one of"),
+        ({"sd": 0.01, "seeds": 5, "tolerance": 0.05}, "give one of"),
+        ({"sd": 0.01, "seeds": 5, "auc": None}, "a calibration's spread needs the 'auc'"),
+        ({"sd": 0.3, "seeds": 5}, "every AUC meets"),
     ],
 )
 def test_half_a_spread_is_refused(arguments, message):
     with pytest.raises(StatisticsError, match=message):
-        Target(**{"auc": 0.8, "tolerance": 0.05, **arguments})
+        Target(**{"auc": 0.8, **arguments})
 
 
 @pytest.mark.parametrize(("auc", "runs"), [(float("nan"), 1), (0.8, 0)])

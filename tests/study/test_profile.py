@@ -213,7 +213,7 @@ def test_an_unknown_scheme_is_refused_with_the_nearest():
         ("rotation = 3", "rotation = 999", "rotation = 999 must be between 0 and 180"),
         ('"init > findings + covid"', '"findings"', r"\[schemes\] seventh: a scheme starts with 'init'"),
         ("[targets.control]", "[targets.controll]", "unknown key 'controll'; did you mean 'control'"),
-        ("tolerance = 0.1", "", "give a tolerance around the 'auc', or a lower bound"),
+        ("tolerance = 0.1", "", "give a tolerance around the 'auc', a calibration's spread"),
         ('source = "a test"', 'source = ""', "'source' must say where the number comes from"),
         ("[stages.default]", "[stage.default]", "unknown key 'stage'"),
         (
@@ -325,9 +325,9 @@ def test_precision_is_settled_for_every_stage_and_the_file_s_settings_stay():
 
 
 def test_a_target_carries_a_calibrations_spread():
-    text = GOOD.replace('source = "a test"', 'sd = 0.01\nseeds = 5\nsource = "a test"')
+    text = GOOD.replace("tolerance = 0.1", "sd = 0.01\nseeds = 5")
     target = parse_profile(text, "mine.toml").targets["control"]
-    assert (target.auc, target.tolerance, target.sd, target.seeds) == (0.7, 0.1, 0.01, 5)
+    assert (target.auc, target.tolerance, target.sd, target.seeds) == (0.7, None, 0.01, 5)
 
 
 def test_a_target_says_which_test_images_it_was_measured_on():

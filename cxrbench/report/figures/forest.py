@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from cxrbench.report.content import CONTROL, clustered, reach_interval, reaches_text, sample_text
+from cxrbench.report.content import CONTROL, clustered, reaches_text, sample_text
 from cxrbench.report.curves import Curves
 from cxrbench.report.figures.figure import ReportFigure, render
 from cxrbench.report.figures.style import GREY, INK, SMALL, VERDICT, new_figure, tidy
@@ -20,14 +20,12 @@ if TYPE_CHECKING:
     from cxrbench.study.results import Results, SchemeResult
 
 _REACH_CAPTION = (
-    " The thin bar below is the AUC ± the reach of the spread of a calibration's seeds: where there is one, "
-    "it decides the verdict, and the 95% interval does not."
+    " Where the target is a calibration's mean and spread, the band is where 95% of runs of unchanged code "
+    "lie: the AUC decides the verdict, and its interval does not."
 )
 _HATCH = "/////"
-_BELOW = 0.23
-"""How far below a row's middle the reach is drawn: within the target's band, clear of the interval."""
 _ABOVE = 0.4
-"""How far above it the name and the numbers stand."""
+"""How far above a row's middle the name and the numbers stand."""
 
 
 def forest(results: Results, curves: Curves) -> ReportFigure:  # noqa: ARG001
@@ -43,16 +41,12 @@ def forest(results: Results, curves: Curves) -> ReportFigure:  # noqa: ARG001
 
 
 def _text(scheme: SchemeResult) -> str:
-    ends = reach_interval(scheme)
-    decides = "" if ends is None else f", what decides {interval(*ends)}"
-    return f"{scheme.name} {decimal(scheme.auc)} {interval(scheme.ci_low, scheme.ci_high)}{decides}"
+    passes = f", passes in {interval(*scheme.decided_by)}" if scheme.spread_decides else ""
+    return f"{scheme.name} {decimal(scheme.auc)} {interval(scheme.ci_low, scheme.ci_high)}{passes}"
 
 
 def draw_forest(results: Results) -> Figure:
-    """Return the forest plot: a row per scheme: its AUC, 95% interval and the band that its target allows.
-
-    Where a target carries a calibration's spread, AUC ± its reach, which then decides, is a thin bar below.
-    """
+    """Return the forest plot: a row per scheme: its AUC, 95% interval and the band that its target allows."""
     schemes = results.schemes
     # As wide as a telephone is, so that its letters can be read there and on paper.
     figure = new_figure(4.2, 1.3 + 0.56 * len(schemes) + 0.2 * len(_legend(results)))
@@ -68,9 +62,6 @@ def draw_forest(results: Results) -> Figure:
         axes.plot(
             [scheme.auc], [row], color=colour, marker=marker, markersize=10, markeredgecolor="white", zorder=4
         )
-        ends = reach_interval(scheme)
-        if ends is not None:
-            axes.plot(ends, [row + _BELOW] * 2, color=colour, linewidth=1, marker="|", markersize=5, zorder=3)
         numbers = f"{decimal(scheme.auc)} {interval(scheme.ci_low, scheme.ci_high)}"
         for x, side, text in ((0, "left", scheme.name), (1, "right", numbers)):
             axes.text(
@@ -93,9 +84,9 @@ def draw_forest(results: Results) -> Figure:
 def _band(scheme: SchemeResult) -> tuple[float, float, bool] | None:
     """Return the ends of the target and whether it is calibrated."""
     target = scheme.target
-    if target is None or (target.tolerance is None and target.at_least is None):
+    if target is None or (target.tolerance is None and target.at_least is None and target.sd is None):
         return None
-    ends = replace(target, calibrated=True).band
+    ends = target.interval(len(scheme.seeds)) or replace(target, calibrated=True).band
     return None if ends is None else (*ends, target.calibrated)
 
 
@@ -103,7 +94,6 @@ def _limits(results: Results) -> tuple[float, float]:
     """Return the ends of the axis: all intervals and bands, but not the empty way up to an AUC of 0 or 1."""
     ends = [end for scheme in results.schemes for end in (scheme.ci_low, scheme.ci_high)]
     for scheme in results.schemes:
-        ends += reach_interval(scheme) or ()
         band = _band(scheme)
         ends += [end for end in band[:2] if 0 < end < 1] if band else []
     room = max(0.01, 0.06 * (max(ends) - min(ends)))
@@ -139,18 +129,6 @@ def _legend(results: Results) -> list[Line2D | Patch]:
         for outcome, (colour, marker) in VERDICT.items()
         if outcome in outcomes
     ]
-    if any(reach_interval(scheme) for scheme in results.schemes):
-        handles.append(
-            Line2D(
-                [],
-                [],
-                color=INK,
-                linewidth=1,
-                marker="|",
-                markersize=5,
-                label="AUC ± reach: decides where drawn",
-            )
-        )
     calibrated = {band[2] for band in (_band(scheme) for scheme in results.schemes) if band}
     if True in calibrated:
         handles.append(Patch(facecolor="#e8eef4", edgecolor="#b5c4d3", label="target"))
