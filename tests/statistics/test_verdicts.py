@@ -201,8 +201,8 @@ def test_a_calibrated_target_is_held_against_the_spread_between_seeds(auc, runs,
         (
             0.8,
             "AUC 0.800 lies outside of where 95% of runs of unchanged code lie, 0.733 to 0.781, by the "
-            "target 0.757 ± 0.024 (cxrbench calibrate) (5 calibration seeds, SD 0.008), but not of where 99.9% "
-            "lie, 0.682 to 0.832: more training seeds (--seeds) would settle it",
+            "target 0.757 ± 0.024 (cxrbench calibrate) (5 calibration seeds, SD 0.008), but not of where "
+            "99.9% lie, 0.682 to 0.832: more training seeds (--seeds) would settle it",
         ),
     ],
 )
