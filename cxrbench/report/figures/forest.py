@@ -41,7 +41,8 @@ def forest(results: Results, curves: Curves) -> ReportFigure:  # noqa: ARG001
 
 
 def _text(scheme: SchemeResult) -> str:
-    passes = f", passes in {interval(*scheme.decided_by)}" if scheme.spread_decides else ""
+    decided = scheme.decided_by if scheme.spread_decides else None
+    passes = "" if decided is None else f", passes in {interval(*decided)}"
     return f"{scheme.name} {decimal(scheme.auc)} {interval(scheme.ci_low, scheme.ci_high)}{passes}"
 
 
