@@ -126,7 +126,8 @@ class _Bench:
     """One scheme of a finished study, and what it takes to train its target stage again.
 
     ``run`` is the target stage. ``stages``: (run, seed) -> what the study trained. ``clean``: seed -> the
-    study's test predictions. ``trace``: the study's.
+    study's test predictions. ``trace``: the study's. ``first``: what made the initial parameters, where that
+    was a stage.
     """
 
     profile: Profile
@@ -140,6 +141,7 @@ class _Bench:
     device: torch.device
     progress: StudyProgress
     trace: Trace
+    first: TrainedStage | None
 
     @property
     def target(self) -> RoleData:
@@ -172,7 +174,10 @@ def _bench(
         for seed in results.seeds
     }
     clean = study.by_seed(scheme)
-    bench = _Bench(profile, results, out, scheme, run, prepared, stages, clean, device, progress, trace)
+    first = _finished(out / "stages", results.formula.key) if results.formula else None
+    bench = _Bench(
+        profile, results, out, scheme, run, prepared, stages, clean, device, progress, trace, first
+    )
     images = bench.target.pack.table.loc[bench.target.rows("test"), "image_id"].tolist()
     if any(part.image_ids.tolist() != images for part in clean.values()):
         raise CxrbenchError(f"the study at {out} predicted other test images than it has now; run it again")
@@ -365,12 +370,12 @@ def _faulty(bench: _Bench, fault: Fault, data: TargetData, seed: int) -> _Faulty
 
 
 def _parent(bench: _Bench, fault: Fault, seed: int) -> TrainedStage | None:
-    """Return the stage that the target stage starts from; None for the initial parameters."""
+    """Return the stage that the target stage starts from; None for parameters that no stage made."""
     run = bench.run.parent
     if fault.start == "grandparent" and run is not None:
         run = run.parent
     if fault.start == "initial" or run is None:
-        return None
+        return bench.first
     return bench.stages[run, seed]
 
 

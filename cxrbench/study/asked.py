@@ -43,6 +43,10 @@ class Asked:
     network: str | None = _option(
         "a network by name, such as resnet18 or timm:NAME, instead of the profile's", metavar="NAME"
     )
+    init: str | None = _option(
+        "where trunks start instead of the profile's way: imagenet, formula, random, random:SEED or a file",
+        metavar="START",
+    )
     gpu: bool = _option("train on the GPU; fails where CUDA is missing", default=False)
     jobs: int | None = _option(
         "stages trained at a time on the CPU, each in its own process (default: one per thread, up to 4)",
@@ -73,7 +77,8 @@ class Asked:
             profile = profile.with_seeds(seeds)
         if self.deterministic:
             profile = replace(profile, deterministic=True)
-        return profile.with_network(self.network) if self.network else profile
+        profile = profile.with_network(self.network) if self.network else profile
+        return profile.with_init(self.init) if self.init else profile
 
     def where(self) -> Where:
         """Return the folder and devices that are named.
@@ -98,14 +103,15 @@ class Asked:
         return run_study(profile, out, schemes=self.scheme, where=self.where(), progress=progress)
 
     def folder_name(self) -> str:
-        """Return the name of the study's folder: the profile's, and the network's where that is another.
+        """Return the name of the study's folder: the profile's, and the network or start where that is another.
 
-        So no study overwrites the predictions of one with another network.
+        So no study overwrites the predictions of one with another network or other initial parameters.
         """
-        profile = self.load()
-        if profile.network == replace(self, network=None).load().network:
-            return profile.name
-        return f"{profile.name}+{re.sub(r'[^A-Za-z0-9._-]', '+', profile.network)}"
+        profile, own = self.load(), replace(self, network=None, init=None).load()
+        names = [profile.name]
+        names += [profile.network] if profile.network != own.network else []
+        names += [self.init] if self.init and profile.init != own.init else []
+        return "+".join(re.sub(r"[^A-Za-z0-9._-]", "+", name) for name in names)
 
 
 _TYPES: Mapping[str, type] = {"jobs": int, "data_root": Path}

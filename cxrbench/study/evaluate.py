@@ -29,6 +29,7 @@ from cxrbench.study.predictions import Files, PredictionFile, test_part
 from cxrbench.study.prepare import Prepared, RoleData
 from cxrbench.study.profile import Profile
 from cxrbench.study.results import (
+    FormulaResult,
     FurtherScheme,
     FurtherSeed,
     FurtherTest,
@@ -58,6 +59,7 @@ class Outcome:
     trained: seed -> runs, one mapping, or one per fold. files: seed -> scheme -> part -> prediction file.
     out: the study's folder. device: what the last bits depend on. own_tests: seed -> those of supplemental
     roles.
+    initial: what made the initial parameters, where that was a stage.
     """
 
     profile: Profile
@@ -69,6 +71,7 @@ class Outcome:
     out: Path
     device: Mapping[str, str | int]
     own_tests: Mapping[int, Sequence[OwnTestPredictions]]
+    initial: TrainedStage | None = None
 
     def read(self, seed: int, scheme: str, part: str = "test") -> Predictions:
         """Read a prediction file."""
@@ -97,7 +100,8 @@ def evaluate(outcome: Outcome, seconds: Mapping[str, float]) -> Results:
         synthetic=profile.synthetic,
         settings=_settings(profile),
         network=profile.network,
-        init=profile.init.kind,
+        init=str(profile.init),
+        formula=_formula(outcome.initial),
         image_size=profile.image_size,
         training=_training(profile, outcome.plan),
         gate_margin=profile.gate_margin,
@@ -190,6 +194,17 @@ def reference_scheme(schemes: Sequence[Scheme], target: str) -> str | None:
     """Return the scheme that trains the target alone in one stage, if there is one."""
     alone = [s.name for s in schemes if len(s.stages) == 1 and s.roles == {target}]
     return alone[0] if alone else None
+
+
+def _formula(trained: TrainedStage | None) -> FormulaResult | None:
+    if trained is None:
+        return None
+    return FormulaResult(
+        key=trained.key,
+        images=sum(epoch.images for epoch in trained.history),
+        seconds=trained.seconds,
+        validation_auc=trained.validation_auc,
+    )
 
 
 def _settings(profile: Profile) -> dict[str, Any]:

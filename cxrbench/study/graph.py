@@ -18,7 +18,7 @@ from cxrbench.study.predictions import PARTS, Files, SchemePredictions, join_fol
 from cxrbench.study.prepare import Prepared
 from cxrbench.study.profile import Profile
 from cxrbench.study.progress import StudyProgress
-from cxrbench.study.stages import depends_on, initial, make_stage
+from cxrbench.study.stages import Stage, depends_on, initial, make_stage
 from cxrbench.study.temperatures import keep_temperature
 from cxrbench.training.checkpoints import StageFolder, TrainedStage
 
@@ -44,7 +44,8 @@ class Graph:
     """All turns of a study, and what is done of them.
 
     device: what the last bits depend on, as in the stages' keys. processes: how many work at a time.
-    store: the folder of the checkpoints. out: that of the study, with its predictions.
+    store: the folder of the checkpoints. out: that of the study, with its predictions. first: the stage that
+    makes the initial parameters, where one does.
     """
 
     profile: Profile
@@ -55,6 +56,7 @@ class Graph:
     store: Path
     out: Path
     progress: StudyProgress
+    first: Stage | None = None
 
     def __post_init__(self) -> None:
         self.turns = [self._turn(seed, fold) for seed in self.profile.seeds for fold in self.prepared]
@@ -77,7 +79,7 @@ class Graph:
         """
         # Folds share the runs that have not seen the target.
         stages = {folder.key: (turn, run) for turn in self.turns for run, folder in turn.folders.items()}
-        tasks = []
+        tasks = [] if self.first is None else list(self._first_task(self.first))
         for turn, run in stages.values():
             kept = turn.folders[run].finished()
             if kept is None:
@@ -91,7 +93,10 @@ class Graph:
             return
         with self._bar(images) as step, places as opened:
             for task, result in completed(tasks, opened):
-                if isinstance(result, TrainedStage):
+                if self.first is not None and task.key == self.first.folder.key:
+                    self._keep_first(result, f"{result.seconds:.0f} s")
+                    step(int(task.cost))
+                elif isinstance(result, TrainedStage):
                     said = "; ".join((f"{result.seconds:.0f} s", *result.record.remarks))
                     self._keep(*stages[task.key], result, said)
                     step(int(task.cost))
@@ -107,6 +112,11 @@ class Graph:
             ]
             for seed in self.profile.seeds
         }
+
+    @property
+    def initial(self) -> TrainedStage | None:
+        """The trained stage that made the initial parameters, where one did."""
+        return None if self.first is None else self._done[self.first.folder.key]
 
     def stage(self, turn: Turn, run: StageRun) -> TrainedStage:
         """Return a run that is trained."""
@@ -144,7 +154,11 @@ class Graph:
 
         A run that has not seen the target depends on no fold: its folder is the same in all.
         """
-        identity = initial(self.profile).identity(self.profile.network)
+        identity = (
+            self.first.folder.key
+            if self.first is not None
+            else initial(self.profile).identity(self.profile.network)
+        )
         folders: dict[StageRun, StageFolder] = {}
         for run in self.plan.runs:
             parent = folders[run.parent].key if run.parent else identity
@@ -156,8 +170,21 @@ class Graph:
         }
         return Turn(seed, prepared, folders, predictions)
 
+    def _first_task(self, first: Stage) -> Iterator[Task]:
+        kept = first.folder.finished()
+        if kept is not None:
+            self._keep_first(kept, "kept from an earlier run")
+            return
+        cost = sum(len(packed.rows) for packed in first.train.values()) * first.config.epochs
+        yield Task(key=first.folder.key, after=None, cost=cost, group=0, work=first.work)
+
+    def _keep_first(self, trained: TrainedStage, how: str) -> None:
+        self._done[trained.key] = trained
+        self.progress.say(f"initial parameters  validation AUC {trained.validation_auc:.3f}  ({how})")
+
     def _stage_task(self, turn: Turn, run: StageRun) -> Task:
-        parent = turn.folders[run.parent] if run.parent else None
+        first = None if self.first is None else self.first.folder
+        parent = turn.folders[run.parent] if run.parent else first
         stage = make_stage(self.profile, run, turn.prepared, turn.seed, turn.folders[run], parent)
         stage = replace(stage, processes=self.processes)
         return Task(

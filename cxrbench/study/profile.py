@@ -14,7 +14,7 @@ import json
 import re
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
@@ -23,12 +23,13 @@ from typing import Any, Literal
 from cxrbench.cohort.split import FEWEST
 from cxrbench.cohort.table import UNCERTAIN, VIEWS
 from cxrbench.datasets import adapter, check_options
+from cxrbench.datasets.fractals import check_numbers
 from cxrbench.errors import DatasetError, ProfileError, SchemeError
 from cxrbench.schemes import Registry, Scheme, Stage, parse, scheme_set
 from cxrbench.settings import as_table, from_mapping, refuse_unknown
 from cxrbench.statistics.verdicts import Target
 from cxrbench.text import did_you_mean, one_line
-from cxrbench.training.config import Precision, PrecisionChoice, StageConfig
+from cxrbench.training.config import Augmentation, Precision, PrecisionChoice, StageConfig
 
 _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 _SUCH_NAME = "must be letters, digits, '.', '_' and '-', and not start with '.' or '-'"
@@ -37,16 +38,93 @@ _SUCH_STAGE = "of training settings such as epochs = 4"
 
 @dataclass(frozen=True)
 class InitSettings:
-    """Initial parameters: ``kind`` is "random", "imagenet" or "file" with ``path``."""
+    """Initial parameters.
 
-    kind: Literal["random", "imagenet", "file"]
+    kind: "random"; "imagenet", published; "file" with ``path``; or "formula": a first stage trains them on
+        pictures of iterated function systems (:mod:`cxrbench.study.formula`).
+    seed: of the formula's stage and pictures, or of one random trunk for all training seeds; without it each
+        training seed has its own random trunk.
+    classes, each: how many classes of pictures, and how many pictures of each.
+    epochs, batch_size, learning_rate, precision: of the formula's stage.
+    """
+
+    kind: Literal["random", "imagenet", "file", "formula"]
     path: str = ""
+    seed: int | None = None
+    classes: int = 60
+    each: int = 80
+    epochs: int = 2
+    batch_size: int = 32
+    learning_rate: float = 1e-3
+    precision: PrecisionChoice = "auto"
 
     def __post_init__(self) -> None:
-        if self.kind not in ("random", "imagenet", "file"):
-            raise ProfileError(f"kind {self.kind!r} must be 'random', 'imagenet' or 'file'")
+        if self.kind not in ("random", "imagenet", "file", "formula"):
+            raise ProfileError(f"kind {self.kind!r} must be 'random', 'imagenet', 'file' or 'formula'")
         if (self.kind == "file") != bool(self.path):
             raise ProfileError("'path' goes with kind = 'file', and only with it")
+        if self.seed is not None:
+            if self.kind not in ("random", "formula"):
+                raise ProfileError("'seed' goes with kind = 'random' or 'formula', and only with them")
+            if type(self.seed) is not int or self.seed < 0:
+                raise ProfileError("'seed' must be a whole number of 0 or more")
+        if self.kind == "formula":
+            try:
+                check_numbers(self.classes, self.each)
+            except DatasetError as error:
+                raise ProfileError(str(error)) from None
+            _ = self.config
+        elif any(getattr(self, name) != _default(name) for name in _RECIPE):
+            raise ProfileError(f"{', '.join(_RECIPE)} go with kind = 'formula', and only with it")
+
+    @property
+    def config(self) -> StageConfig:
+        """The settings of the formula's stage."""
+        return StageConfig(
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            precision=self.precision,
+            augmentation=FORMULA_AUGMENTATION,
+        )
+
+    def __str__(self) -> str:
+        return self.kind if self.seed is None else f"{self.kind}, seed {self.seed}"
+
+    @classmethod
+    def from_text(cls, text: str) -> InitSettings:
+        """Read what a command line says: ``imagenet``, ``formula``, ``random``, ``random:SEED`` or a file.
+
+        Raises
+        ------
+        ProfileError: it is neither, or the seed is no number.
+        """
+        kind, colon, seed = text.partition(":")
+        if text in ("imagenet", "formula", "random"):
+            return cls(text)  # type: ignore[arg-type]
+        if kind in ("random", "formula") and colon:
+            if not seed.isdecimal():
+                raise ProfileError(f"initial parameters {text!r}: the seed must be a whole number")
+            return cls(kind, seed=int(seed))  # type: ignore[arg-type]
+        if text.endswith((".safetensors", ".pth")):
+            return cls("file", path=text)
+        known = ("imagenet", "formula", "random")
+        raise ProfileError(
+            f"initial parameters {text!r}{did_you_mean(text, known)}: write imagenet, formula, random, "
+            "random:SEED, or a file that ends in .safetensors or .pth"
+        )
+
+
+_RECIPE = ("classes", "each", "epochs", "batch_size", "learning_rate", "precision")
+"""What only the formula's stage has."""
+
+FORMULA_AUGMENTATION = Augmentation(
+    rotation=3.0, translation=0.02, scale=0.04, flip=0.5, brightness=0.04, contrast=0.08
+)
+
+
+def _default(name: str) -> Any:
+    return next(f.default for f in fields(InitSettings) if f.name == name)
 
 
 @dataclass(frozen=True)
@@ -235,6 +313,15 @@ class Profile:
         """Return this profile with another network; ``settings`` stay what the file says."""
         return replace(self, network=name)
 
+    def with_init(self, text: str) -> Profile:
+        """Return this profile with other initial parameters; ``settings`` stay what the file says.
+
+        Raises
+        ------
+        ProfileError: as :meth:`InitSettings.from_text`.
+        """
+        return replace(self, init=InitSettings.from_text(text))
+
     def with_precision(self, choose: Callable[[PrecisionChoice], Precision]) -> Profile:
         """Return this profile with every stage's precision as ``choose`` gives it."""
 
@@ -242,7 +329,14 @@ class Profile:
             return config.with_precision(choose(config.precision))
 
         stages = {stage: settled(config) for stage, config in self.stages.items()}
-        return replace(self, default_stage=settled(self.default_stage), stages=MappingProxyType(stages))
+        init = (
+            replace(self.init, precision=choose(self.init.precision))
+            if self.init.kind == "formula"
+            else self.init
+        )
+        return replace(
+            self, default_stage=settled(self.default_stage), stages=MappingProxyType(stages), init=init
+        )
 
 
 def profile_names() -> list[str]:

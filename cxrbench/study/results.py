@@ -94,6 +94,20 @@ class Timing:
 
 
 @record
+class FormulaResult:
+    """The stage that made the initial parameters of a study from formula-driven pictures.
+
+    ``key`` is of all that they depend on. It is trained once for every seed and scheme, and its ``seconds``
+    are in no scheme's.
+    """
+
+    key: Name
+    images: Several
+    seconds: Seconds
+    validation_auc: Proportion
+
+
+@record
 class StageResult:
     """One trained stage run: how long it took and which epoch was kept.
 
@@ -456,6 +470,7 @@ class Results:
     doubt: Doubt | None = None
     tests: dict[str, FurtherTest] = Field(default_factory=dict)
     own_tests: tuple[OwnTest, ...] = ()
+    formula: FormulaResult | None = None
 
     def __post_init__(self) -> None:
         wrong = next((said for holds, said in self._rules() if not holds), None)

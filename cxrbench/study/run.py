@@ -16,6 +16,7 @@ from cxrbench.study.cluster import cluster_places
 from cxrbench.study.evaluate import Outcome, evaluate
 from cxrbench.study.executor import choose_devices, local_places
 from cxrbench.study.finished import FinishedStudy
+from cxrbench.study.formula import formula_stage
 from cxrbench.study.graph import Graph
 from cxrbench.study.merge import trace_with_earlier, with_earlier
 from cxrbench.study.prepare import prepare
@@ -86,10 +87,11 @@ def run_study(
         sweep(out, deep=False)
         for kept in (out / "predictions", store / "splits", store / "audits", store / "stages"):
             sweep(kept)
+        first = formula_stage(profile, store, places.description, progress, places.count)
         prepared = prepare(profile, roles, store, where.data_root, progress, drawn_on)
         read = time.perf_counter()
         graph = Graph(
-            profile, plan, prepared, places.description, places.count, store / "stages", out, progress
+            profile, plan, prepared, places.description, places.count, store / "stages", out, progress, first
         )
         graph.finish(places.opened())
         trained, files = graph.trained, graph.files()
@@ -98,7 +100,16 @@ def run_study(
         seconds = {"data": read - started, "training and prediction": computed - read}
         with progress.task("evaluating"):
             outcome = Outcome(
-                profile, chosen, plan, prepared, trained, files, out, places.description, graph.own_tests
+                profile,
+                chosen,
+                plan,
+                prepared,
+                trained,
+                files,
+                out,
+                places.description,
+                graph.own_tests,
+                graph.initial,
             )
             results = evaluate(outcome, {**seconds, "total": time.perf_counter() - started})
             trace = study_trace(graph)

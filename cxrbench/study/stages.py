@@ -107,8 +107,10 @@ def only_one(lock: Path, name: str, progress: Progress) -> Iterator[None]:
 
 
 def initial(profile: Profile) -> Initial:
-    """Return the initial parameters that the profile names."""
-    return Initial(profile.init.kind, Path(profile.init.path) if profile.init.path else None)
+    """Return the initial parameters that the profile names, where no stage of its own makes them."""
+    init = profile.init
+    assert init.kind != "formula"
+    return Initial(init.kind, Path(init.path) if init.path else None, init.seed)
 
 
 def heads(run: StageRun, prepared: Prepared) -> dict[str, int]:
@@ -124,14 +126,17 @@ def make_stage(
     folder: StageFolder,
     parent: StageFolder | None,
 ) -> Stage:
-    """Return ``run`` with one seed: its roles' training and validation images and the profile's settings."""
+    """Return ``run`` with one seed: its roles' training and validation images and the profile's settings.
+
+    parent: the run whose trunk is taken, or the stage that makes the initial parameters; else None.
+    """
     roles = run.stage.roles
     return Stage(
         name=run.canonical,
         folder=folder,
         network=profile.network,
         outputs=heads(run, prepared),
-        initial=initial(profile),
+        initial=Initial("random") if parent else initial(profile),
         parent=parent,
         train={role: prepared.roles[role].packed("train") for role in roles},
         validation={role: prepared.roles[role].packed("validation") for role in roles},

@@ -7,13 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from cxrbench.files import plain
-from cxrbench.schemes import StageRun
+from cxrbench.schemes import INIT
+from cxrbench.study.formula import PICTURES
 from cxrbench.study.graph import Graph, Turn
 from cxrbench.study.prepare import Prepared, RoleData
-from cxrbench.study.profile import Profile
 from cxrbench.study.stages import versions
 from cxrbench.trace.fingerprints import UNKNOWN, of_labels, of_pixels, of_texts, packed
 from cxrbench.trace.records import PartTrace, PredictionEntry, StageEntry, Trace
+from cxrbench.training.config import StageConfig
 from cxrbench.training.data import LabelledImages
 
 PARTS = ("train", "validation", "test")
@@ -108,6 +109,20 @@ def _parts(graph: Graph) -> Iterator[PartTrace]:
 def _stages(graph: Graph, turn: Turn) -> Iterator[StageEntry]:
     """Yield the stages of one seed and fold; those that folds share only in the first."""
     target, fold = graph.profile.target, turn.prepared.fold
+    first = graph.initial
+    if first is not None and turn.prepared is graph.prepared[0]:
+        # Trained once, and every seed's first stages are its children.
+        yield StageEntry(
+            run=INIT,
+            parent=None,
+            seed=turn.seed,
+            fold=None,
+            roles=(PICTURES,),
+            settings=_flat(graph.profile.init.config),
+            epoch_images=tuple(epoch.images for epoch in first.history),
+            epoch_losses=tuple(epoch.loss for epoch in first.history),
+            trace=first.trace,
+        )
     for run in graph.plan.runs:
         shared = target not in run.roles
         if shared and fold is not None and turn.prepared is not graph.prepared[0]:
@@ -115,19 +130,19 @@ def _stages(graph: Graph, turn: Turn) -> Iterator[StageEntry]:
         trained = graph.stage(turn, run)
         yield StageEntry(
             run=str(run),
-            parent=str(run.parent) if run.parent else None,
+            parent=str(run.parent) if run.parent else INIT if first else None,
             seed=turn.seed,
             fold=None if shared else fold,
             roles=tuple(sorted(run.stage.roles)),
-            settings=_settings(graph.profile, run),
+            settings=_flat(graph.profile.stage_config(run.stage)),
             epoch_images=tuple(epoch.images for epoch in trained.history),
             epoch_losses=tuple(epoch.loss for epoch in trained.history),
             trace=trained.trace,
         )
 
 
-def _settings(profile: Profile, run: StageRun) -> dict[str, str]:
-    config = plain(profile.stage_config(run.stage))
+def _flat(settings: StageConfig) -> dict[str, str]:
+    config = plain(settings)
     assert isinstance(config, dict)
     return {
         f"{key}.{inner}" if inner else key: str(setting)

@@ -27,12 +27,14 @@ from cxrbench.training.networks import Architecture, Published, architecture
 class Initial:
     """The initial parameters of a study.
 
-    ``kind`` is ``"random"``, ``"imagenet"`` (published, downloaded once into the publisher's cache) or
-    ``"file"`` (``path``: a safetensors file, or the published file itself).
+    ``kind`` is ``"random"`` (with ``seed`` one trunk for every stage, else each stage's own), ``"imagenet"``
+    (published, downloaded once into the publisher's cache) or ``"file"`` (``path``: a safetensors file, or
+    the published file itself).
     """
 
     kind: Literal["random", "imagenet", "file"]
     path: Path | None = None
+    seed: int | None = None
 
     def identity(self, network: str) -> str:
         """Return what identifies these parameters of ``network``: a hash, or the published name.
@@ -42,7 +44,7 @@ class Initial:
         TrainingError: the file is missing, or the network has no published parameters.
         """
         if self.kind == "random":
-            return self.kind
+            return self.kind if self.seed is None else f"random:{self.seed}"
         if self.kind == "file":
             assert self.path is not None
             return f"file:{_sha256(self.path)}"
@@ -51,13 +53,16 @@ class Initial:
         return f"imagenet:{published.name if published.sha256 else _sha256(_fetched(published))}"
 
     def load(self, network: Network) -> None:
-        """Put the parameters into ``network``'s trunk; random ones are there already.
+        """Put the parameters into ``network``'s trunk; random ones without a seed are there already.
 
         Raises
         ------
         TrainingError: the parameters cannot be downloaded, or the file is missing or not this network's.
         """
         if self.kind == "random":
+            if self.seed is not None:
+                drawn = Network(network.architecture, {}, self.seed)
+                network.trunk.load_state_dict(drawn.trunk.state_dict())
             return
         if self.kind == "imagenet":
             published = _published(network.architecture)

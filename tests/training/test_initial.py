@@ -364,3 +364,15 @@ def test_timm_s_parameters_are_identified_by_their_content(
     assert Initial("imagenet").identity("timm:test_resnet") == f"imagenet:{digest}"
     assert {len(place) for place in asked} == {2}
     assert asked[0][0].startswith("timm/test_resnet")
+
+
+def test_a_random_trunk_with_a_seed_of_its_own_is_the_same_whatever_the_networks() -> None:
+    trunks = []
+    for seed in (1, 2):
+        network = Network("resnet18", {"covid": 1}, seed)
+        before = network.trunk.state_dict()["conv1.weight"].clone()
+        Initial("random", seed=9).load(network)
+        trunks.append(network.trunk.state_dict())
+        assert not torch.equal(trunks[-1]["conv1.weight"], before)
+    assert all(torch.equal(trunks[0][name], trunks[1][name]) for name in trunks[0])
+    assert Initial("random", seed=9).identity("resnet18") == "random:9"
