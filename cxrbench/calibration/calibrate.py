@@ -9,7 +9,7 @@ from cxrbench.calibration.knobs import points, with_knobs
 from cxrbench.calibration.records import Calibration, Fit, Request, Row
 from cxrbench.calibration.runs import Job, run_jobs
 from cxrbench.calibration.statements import statements
-from cxrbench.calibration.targets import summaries, targets
+from cxrbench.calibration.targets import margins, summaries, targets
 from cxrbench.errors import ProfileError
 from cxrbench.schemes import claims
 from cxrbench.study.profile import Profile, parse_profile
@@ -62,6 +62,7 @@ def calibrate(request: Request) -> Calibration:
         request, [Job(request, "confirm", seed, (knobs,), everything) for seed in request.seeds]
     )
     table = summaries(confirmed)
+    made = claims(to_run, profile.target)
     return Calibration(
         request=request,
         synthetic=profile.synthetic,
@@ -71,5 +72,6 @@ def calibrate(request: Request) -> Calibration:
         rows=(*rows, *confirmed),
         schemes=table,
         targets=targets(table, f"`{request.command}`; evidence: {request.out.name}/evidence.csv"),
-        statements=statements(table, request.seeds, request.aims, confirmed, claims(to_run, profile.target)),
+        claims=margins(table, made),
+        statements=statements(table, request.aims, confirmed, made),
     )

@@ -55,6 +55,7 @@ def _content(calibration: Calibration) -> Mapping[str, Any]:
         "added": dict(calibration.added),
         "schemes": [asdict(scheme) for scheme in calibration.schemes],
         "targets": {name: stated(target) for name, target in calibration.targets.items()},
+        "claims": {name: asdict(margin) for name, margin in calibration.claims.items()},
         "statements": [asdict(statement) for statement in calibration.statements],
         "rows": [asdict(row) for row in calibration.rows],
     }

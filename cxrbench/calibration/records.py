@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from cxrbench.errors import ProfileError
-from cxrbench.statistics.verdicts import Target
+from cxrbench.statistics.verdicts import Margin, Target
 
 Knobs = Mapping[str, float]
 """ROLE.OPTION -> value, such as ``{"covid.severity_median": 0.75}``."""
@@ -164,6 +164,7 @@ class Calibration:
     rows: tuple[Row, ...]
     schemes: tuple[SchemeSummary, ...]
     targets: Mapping[str, Target]
+    claims: Mapping[str, Margin]
     statements: tuple[Statement, ...]
 
     def rows_of(self, stage: Stage) -> Iterator[Row]:

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import asdict, fields
 from typing import Any
 
 import tomlkit
 
 from cxrbench.calibration.knobs import split_knob
 from cxrbench.calibration.records import Knobs
-from cxrbench.statistics.verdicts import Target
+from cxrbench.statistics.verdicts import Margin, Target
 
 
 def calibrated_profile(
-    text: str, knobs: Knobs, targets: Mapping[str, Target], added: Mapping[str, str]
+    text: str,
+    knobs: Knobs,
+    targets: Mapping[str, Target],
+    claims: Mapping[str, Margin],
+    added: Mapping[str, str],
 ) -> str:
-    """Return the profile ``text`` with ``knobs`` set and one table per target; all else, comments too, stays.
+    """Return the profile ``text`` with ``knobs`` set, and a table for each target and claim; all else stays.
 
     ``added`` are further schemes to register, name -> notation.
 
@@ -33,13 +37,16 @@ def calibrated_profile(
         table[option] = value
     for scheme, notation in added.items():
         _table(document, "schemes")[scheme] = notation
-    for scheme, target in targets.items():
-        table = _table(_table(document, "targets"), scheme)
-        values = stated(target)
-        for key in [key for key in table if key not in values]:
-            del table[key]
-        for key, value in values.items():
-            table[key] = value
+    for kind, tables in (
+        ("targets", {scheme: stated(target) for scheme, target in targets.items()}),
+        ("claims", {name: asdict(margin) for name, margin in claims.items()}),
+    ):
+        for name, values in tables.items():
+            table = _table(_table(document, kind), name)
+            for key in [key for key in table if key not in values]:
+                del table[key]
+            for key, value in values.items():
+                table[key] = value
     return tomlkit.dumps(document)
 
 

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import stdtrit
+from scipy.special import stdtr, stdtrit
 
 from cxrbench.calibration.records import Row, SchemeSummary, Statement
 from cxrbench.schemes import Claim
@@ -23,7 +24,6 @@ CONTROL = "control"
 
 def statements(
     schemes: Sequence[SchemeSummary],
-    seeds: Sequence[int],
     aims: Mapping[str, float],
     rows: Sequence[Row],
     claims: Sequence[Claim],
@@ -32,27 +32,54 @@ def statements(
 
     Parameters
     ----------
-    schemes: the table of the confirmation; AUCs in the order of ``seeds``.
-    seeds: its seeds, at least two.
+    schemes: the table of the confirmation, of at least two seeds.
     aims: scheme -> AUC aimed at. The best scheme, whichever it is, is held against the highest.
     rows: the confirmation's rows.
     claims: the paper's that apply to the schemes.
     """
-    return tuple(_statements({s.scheme: s for s in schemes}, seeds, aims, rows, claims))
+    return tuple(_statements({s.scheme: s for s in schemes}, aims, rows, claims))
 
 
-def difference_interval(a: SchemeSummary, b: SchemeSummary) -> tuple[float, float, float]:
-    """Return the mean over seeds of the paired difference a minus b, and the ends of its 95% t interval."""
-    differences = np.subtract(a.aucs, b.aucs)
-    n = len(differences)
-    mean = float(differences.mean())
-    margin = float(stdtrit(n - 1, 0.975)) * float(differences.std(ddof=1)) / math.sqrt(n)
-    return mean, mean - margin, mean + margin
+@dataclass(frozen=True)
+class Paired:
+    """By how much one scheme beats another, paired over the seeds of a calibration.
+
+    mean, sd: of the differences. low, high: the mean's 95% t interval. beaten: in how many of ``seeds`` the
+    difference is above 0. again: with what probability it is in one seed more, were the differences normal.
+    """
+
+    mean: float
+    sd: float
+    seeds: int
+    low: float
+    high: float
+    beaten: int
+    again: float
+
+    @classmethod
+    def of(cls, better: SchemeSummary, worse: SchemeSummary) -> Paired:
+        """Return ``better`` minus ``worse``."""
+        differences = np.subtract(better.aucs, worse.aucs)
+        n = len(differences)
+        mean, sd = float(differences.mean()), float(differences.std(ddof=1))
+        margin = float(stdtrit(n - 1, 0.975)) * sd / math.sqrt(n)
+        scale = sd * math.sqrt(1 + 1 / n)
+        again = float(stdtr(n - 1, mean / scale)) if scale else float(mean > 0)
+        return cls(mean, sd, n, mean - margin, mean + margin, int((differences > 0).sum()), again)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.mean:+.4f}, 95% t interval {self.low:+.4f} to {self.high:+.4f}; in {self.beaten} of "
+            f"{self.seeds} seeds; in one seed more with probability {_probability(self.again)}"
+        )
+
+
+def _probability(p: float) -> str:
+    return f"{p:.3f}" if 0.001 <= p <= 0.999 else "above 0.999" if p > 0.5 else "below 0.001"
 
 
 def _statements(
     schemes: Mapping[str, SchemeSummary],
-    seeds: Sequence[int],
     aims: Mapping[str, float],
     rows: Sequence[Row],
     claims: Sequence[Claim],
@@ -62,17 +89,11 @@ def _statements(
         yield _near(CONTROL, schemes[CONTROL], aims[CONTROL])
     if set(aims) - {CONTROL}:
         yield _near("the best scheme", best, max(aims.values()))
-    for claim in (claim for claim in claims if claim.kind == "sequence"):
-        yield _best_or_tied(schemes[claim.better], best)
-        yield _beats_in_every_seed([schemes[claim.better]], schemes[claim.worse], seeds, claim.better)
-    supplements = [claim for claim in claims if claim.kind == "supplement"]
-    for alone in dict.fromkeys(claim.worse for claim in supplements):
-        yield _beats_in_every_seed(
-            [schemes[claim.better] for claim in supplements if claim.worse == alone],
-            schemes[alone],
-            seeds,
-            "every scheme with supplemental training",
-        )
+    for name in dict.fromkeys(claim.better for claim in claims if claim.kind == "sequence"):
+        yield _best_or_tied(schemes[name], schemes)
+    for claim in claims:
+        found = Paired.of(schemes[claim.better], schemes[claim.worse])
+        yield Statement(f"{claim.better} beats {claim.worse} in the mean", found.low > 0, str(found))
     widest = max(rows, key=lambda row: row.se_image)
     clustered = max(row.se_clustered for row in rows)
     yield Statement(
@@ -91,31 +112,13 @@ def _near(what: str, scheme: SchemeSummary, aim: float) -> Statement:
     )
 
 
-def _best_or_tied(scheme: SchemeSummary, best: SchemeSummary) -> Statement:
-    claim = f"{scheme.scheme} is best, or ties with the best"
-    if scheme.scheme == best.scheme:
-        return Statement(claim, True, f"best with {best.mean:.4f}")
-    mean, low, high = difference_interval(scheme, best)
+def _best_or_tied(scheme: SchemeSummary, schemes: Mapping[str, SchemeSummary]) -> Statement:
+    others = [other for other in schemes.values() if other is not scheme]
+    rival = max(others, key=lambda other: other.mean)
+    found = Paired.of(scheme, rival)
+    ahead = (np.array(scheme.aucs) > np.max([other.aucs for other in others], axis=0)).sum()
     return Statement(
-        claim,
-        low <= 0 <= high,
-        f"{scheme.scheme} minus {best.scheme}, mean over seeds: {mean:+.4f}, "
-        f"95% t interval {low:+.4f} to {high:+.4f}",
-    )
-
-
-def _beats_in_every_seed(
-    better: Sequence[SchemeSummary], worse: SchemeSummary, seeds: Sequence[int], named: str
-) -> Statement:
-    smallest = [
-        min(zip(np.subtract(scheme.aucs, worse.aucs).tolist(), seeds, strict=True)) for scheme in better
-    ]
-    return Statement(
-        f"{named} beats {worse.scheme} in every seed",
-        min(smallest)[0] > 0,
-        "smallest difference: "
-        + "; ".join(
-            f"{scheme.scheme} {difference:+.4f} (seed {seed})"
-            for scheme, (difference, seed) in zip(better, smallest, strict=True)
-        ),
+        f"{scheme.scheme} is best, or ties with the best",
+        found.high >= 0,
+        f"best in {ahead} of {found.seeds} seeds; minus {rival.scheme}: {found}",
     )

@@ -8,7 +8,9 @@ from dataclasses import replace
 import numpy as np
 
 from cxrbench.calibration.records import Row, SchemeSummary
-from cxrbench.statistics.verdicts import Target
+from cxrbench.calibration.statements import Paired
+from cxrbench.schemes import Claim
+from cxrbench.statistics.verdicts import Margin, Target
 
 LEAST_SD = 1e-5
 """Seeds may tie, where the test part is small or the AUC is 1; a target's spread must be above 0."""
@@ -38,6 +40,19 @@ def _target(scheme: SchemeSummary, source: str) -> Target:
         calibrated=False,
     )
     return replace(target, calibrated=target.interval() != (0.0, 1.0))
+
+
+def margins(schemes: Sequence[SchemeSummary], claims: Sequence[Claim]) -> Mapping[str, Margin]:
+    """Return by how much the better scheme of each claim beat the worse, paired over the seeds."""
+    by_name = {scheme.scheme: scheme for scheme in schemes}
+    found = {}
+    for claim in claims:
+        better, worse = by_name[claim.better], by_name[claim.worse]
+        paired = Paired.of(better, worse)
+        found[str(claim)] = Margin(
+            round(paired.mean, 4), max(LEAST_SD, round(paired.sd, 5)), paired.seeds, better.sample
+        )
+    return found
 
 
 def _names(rows: Sequence[Row]) -> tuple[str, ...]:

@@ -400,7 +400,8 @@ def _trained(
     if fault.other_epoch:
         role = bench.profile.target
         first = bench.stages[bench.run, seed].best_epoch > 0
-        job = replace(job, selection=FirstEpoch(role) if first else LastEpoch(role))
+        rule = FirstEpoch(role) if first else LastEpoch(role)
+        job = replace(job, selection=rule, config=replace(job.config, keep="best"))
 
     def network() -> Network:
         made = stage.start()

@@ -133,6 +133,38 @@ class Target:
 
 
 @dataclass(frozen=True)
+class Margin:
+    """By how much one scheme beat another in a calibration, paired over its training seeds.
+
+    Parameters
+    ----------
+    difference, sd: mean and standard deviation over the seeds. seeds: how many there were, 2 or more.
+    measured_on: on which test images (a digest).
+
+    Raises
+    ------
+    StatisticsError: a number is out of range.
+    """
+
+    difference: float
+    sd: float
+    seeds: int
+    measured_on: str
+
+    def __post_init__(self) -> None:
+        if not -1 <= self.difference <= 1:
+            raise StatisticsError(f"claim: difference must lie between -1 and 1, not {self.difference:g}")
+        if not (math.isfinite(self.sd) and self.sd > 0):
+            raise StatisticsError(f"claim: sd must be above 0, not {self.sd:g}")
+        if self.seeds < 2:
+            raise StatisticsError(f"claim: a spread needs 2 seeds or more, not {self.seeds}")
+
+    def reach(self, runs: int) -> float:
+        """Return half the 95% interval that the seeds' spread gives a mean difference of ``runs`` seeds."""
+        return float(stdtrit(self.seeds - 1, 0.975)) * self.sd / math.sqrt(runs)
+
+
+@dataclass(frozen=True)
 class Verdict:
     """What an interval says of a target.
 

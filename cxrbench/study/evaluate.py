@@ -102,6 +102,7 @@ def evaluate(outcome: Outcome, seconds: Mapping[str, float]) -> Results:
         network=profile.network,
         init=str(profile.init),
         formula=_formula(outcome.initial),
+        claims=dict(profile.claims),
         image_size=profile.image_size,
         training=_training(profile, outcome.plan),
         gate_margin=profile.gate_margin,

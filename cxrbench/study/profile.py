@@ -6,6 +6,7 @@
 [schemes]   a user's own schemes, name = "notation"
 [tests.X]   a further test cohort, of other patients: every scheme is scored on it as well
 [targets.X] the AUC that scheme X must reach, and where that number comes from
+[claims.X]  by how much one scheme beats another, as a calibration found it
 """
 
 from __future__ import annotations
@@ -25,9 +26,9 @@ from cxrbench.cohort.table import UNCERTAIN, VIEWS
 from cxrbench.datasets import adapter, check_options
 from cxrbench.datasets.fractals import check_numbers
 from cxrbench.errors import DatasetError, ProfileError, SchemeError
-from cxrbench.schemes import Registry, Scheme, Stage, parse, scheme_set
+from cxrbench.schemes import Registry, Scheme, Stage, claims, parse, scheme_set
 from cxrbench.settings import as_table, from_mapping, refuse_unknown
-from cxrbench.statistics.verdicts import Target
+from cxrbench.statistics.verdicts import Margin, Target
 from cxrbench.text import did_you_mean, one_line
 from cxrbench.training.config import Augmentation, Precision, PrecisionChoice, StageConfig
 
@@ -240,6 +241,7 @@ class Profile:
     default_stage: StageConfig
     schemes: Registry
     targets: Mapping[str, Target]
+    claims: Mapping[str, Margin]
     on_bad_file: Literal["stop", "leave-out"]
     on_leak: Literal["stop", "drop-train"]
     patient_ids: Literal["hashed", "plain"]
@@ -396,7 +398,7 @@ def parse_profile(text: str, where: str) -> Profile:
     # No path, name or label has one.
     if "\\u0000" in json.dumps(toml, default=str):
         raise ProfileError(f"{where}: a text in it holds a NUL character; take it out")
-    refuse_unknown(toml, ["study", "roles", "tests", "stages", "schemes", "targets"], where)
+    refuse_unknown(toml, ["study", "roles", "tests", "stages", "schemes", "targets", "claims"], where)
     for table in ("study", "roles", "stages"):
         if not isinstance(toml.get(table), dict) or not toml[table]:
             raise ProfileError(f"{where}: the table [{table}] is missing")
@@ -469,6 +471,12 @@ def parse_profile(text: str, where: str) -> Profile:
         for name, values in optional("targets", "for each scheme, such as [targets.control]").items()
     }
     refuse_unknown(targets, list(registry), f"{where}: [targets]")
+    made = claims(registry.select(()), study.target)
+    margins = {
+        name: from_mapping(Margin, values, f"{where}: [claims.{name}]")
+        for name, values in optional("claims", "such as [claims.findings-beats-control]").items()
+    }
+    refuse_unknown(margins, [str(claim) for claim in made], f"{where}: [claims]")
     return Profile(
         name=study.name,
         title=study.title,
@@ -486,6 +494,7 @@ def parse_profile(text: str, where: str) -> Profile:
         default_stage=default,
         schemes=registry,
         targets=MappingProxyType(targets),
+        claims=MappingProxyType(margins),
         on_bad_file=study.on_bad_file,
         on_leak=study.on_leak,
         patient_ids=study.patient_ids,

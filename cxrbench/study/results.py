@@ -18,7 +18,7 @@ from cxrbench.errors import CxrbenchError, RecordError
 from cxrbench.records import read_record, record, write_record
 from cxrbench.schemes import parse
 from cxrbench.statistics.records import Curve, Omnibus, Pair
-from cxrbench.statistics.verdicts import Target, Verdict
+from cxrbench.statistics.verdicts import Margin, Target, Verdict
 from cxrbench.text import one_line
 
 FORMAT = 3
@@ -471,6 +471,7 @@ class Results:
     tests: dict[str, FurtherTest] = Field(default_factory=dict)
     own_tests: tuple[OwnTest, ...] = ()
     formula: FormulaResult | None = None
+    claims: dict[str, Margin] = Field(default_factory=dict)
 
     def __post_init__(self) -> None:
         wrong = next((said for holds, said in self._rules() if not holds), None)

@@ -49,6 +49,8 @@ class StageConfig:
     them, or ``"always"``, only the heads are trained: the trunk keeps its parameters and batch statistics.
     ``compile`` says whether the trunk goes through ``torch.compile``: ``auto`` where that pays back
     (:mod:`~cxrbench.training.compiling`).
+    ``keep`` is the epoch that is kept: the ``"best"`` by its validation AUC, or the ``"last"``, where the
+    validation part is too small to tell a good epoch from a lucky one.
     """
 
     epochs: int = 4
@@ -59,6 +61,7 @@ class StageConfig:
     precision: PrecisionChoice = "auto"
     freeze: int | Literal["always"] = 0
     compile: Literal["auto", "on", "off"] = "auto"
+    keep: Literal["best", "last"] = "best"
     augmentation: Augmentation = field(default_factory=Augmentation)
 
     def __post_init__(self) -> None:
@@ -80,6 +83,7 @@ class StageConfig:
                 "freeze must be a number of epochs, 0 or more, or 'always'",
             ),
             (self.compile in ("auto", "on", "off"), "compile must be 'auto', 'on' or 'off'"),
+            (self.keep in ("best", "last"), "keep must be 'best' or 'last'"),
         )
         for holds, message in rules:
             if not holds:

@@ -206,7 +206,7 @@ def _train(
         for epoch in range(len(history), job.config.epochs):
             entry = _epoch(job, stepper, validation, epoch, progress, tracer)
             history = (*history, entry)
-            better = kept is None or entry.validation_auc > kept.validation_auc
+            better = job.config.keep == "last" or kept is None or entry.validation_auc > kept.validation_auc
             tracer.epoch(network, better)
             with ExitStack() as stack:
                 # "best" takes its name after "last", which knows its SHA-256.

@@ -49,7 +49,7 @@ def statements() -> str:
     confirmed = rows(CALIBRATION)
     profile = load_profile("phantom")
     found = claims(profile.select(()), profile.target)
-    made = made_of(summaries(confirmed), _seeds(confirmed), PAPER, confirmed, found)
+    made = made_of(summaries(confirmed), PAPER, confirmed, found)
     return "\n".join(f"- **{'true' if s.holds else 'false'}**: {s.claim} ({s.numbers})" for s in made)
 
 

@@ -29,7 +29,7 @@ def comments(text):
 
 
 def test_comments_stay_and_the_rest_is_as_it_was(calibration_text):
-    new = calibrated_profile(calibration_text, {"covid.severity_median": 0.712}, {"control": TARGET}, {})
+    new = calibrated_profile(calibration_text, {"covid.severity_median": 0.712}, {"control": TARGET}, {}, {})
     assert comments(new) == comments(calibration_text) != []
     expected = tomllib.loads(calibration_text)
     expected["roles"]["covid"]["options"]["severity_median"] = 0.712
@@ -55,7 +55,9 @@ def test_the_profile_that_ships_can_be_rewritten():
 
 
 def test_tables_that_the_profile_has_not_are_made():
-    new = calibrated_profile("[study]\nname = 'x'\n", {"covid.severity_median": 0.7}, {"control": TARGET}, {})
+    new = calibrated_profile(
+        "[study]\nname = 'x'\n", {"covid.severity_median": 0.7}, {"control": TARGET}, {}, {}
+    )
     assert tomllib.loads(new) == {
         "study": {"name": "x"},
         "roles": {"covid": {"options": {"severity_median": 0.7}}},
@@ -65,7 +67,7 @@ def test_tables_that_the_profile_has_not_are_made():
 
 def test_a_further_scheme_and_its_target_can_be_read_back(calibration_text):
     notation = "init > findings + covid > covid"
-    new = calibrated_profile(calibration_text, {}, {"mine": TARGET}, {"mine": notation})
+    new = calibrated_profile(calibration_text, {}, {"mine": TARGET}, {}, {"mine": notation})
     profile = parse_profile(new, "new")
     assert profile.schemes["mine"].notation == notation
     assert profile.targets["mine"].sd == TARGET.sd

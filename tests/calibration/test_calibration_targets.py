@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from cxrbench.calibration.targets import summaries, targets
+from cxrbench.calibration.targets import margins, summaries, targets
+from cxrbench.schemes import Claim
 
 
 def test_a_summary_is_the_mean_and_the_spread_over_seeds(make_row):
@@ -40,3 +41,13 @@ def test_seeds_too_far_apart_to_say_anything_give_a_target_that_settles_nothing(
     found = targets(summaries(rows), "the command")["control"]
     assert not found.calibrated
     assert found.interval() == (0.0, 1.0)
+
+
+def test_every_claim_gets_its_paired_margin(make_row):
+    aucs = {"control": (0.70, 0.72, 0.71), "findings": (0.80, 0.80, 0.80)}
+    rows = [make_row(name, seed, auc) for name, of in aucs.items() for seed, auc in enumerate(of)]
+    (name, margin), *others = margins(summaries(rows), [Claim("supplement", "findings", "control")]).items()
+    assert not others
+    assert name == "findings-beats-control"
+    assert (margin.difference, margin.sd, margin.seeds) == (0.09, 0.01, 3)
+    assert margin.measured_on == rows[0].sample

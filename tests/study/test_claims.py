@@ -9,6 +9,7 @@ import pytest
 from cxrbench.errors import CxrbenchError
 from cxrbench.statistics import compare
 from cxrbench.statistics.means import compare_means
+from cxrbench.statistics.verdicts import Margin
 from cxrbench.study.claims import claim_verdict
 
 
@@ -100,3 +101,23 @@ def test_a_profile_that_is_not_calibrated_shows_nothing(make, count, noise):
 def test_a_scheme_that_was_not_run_is_named(make):
     with pytest.raises(CxrbenchError, match="no scheme 'sequential'"):
         claim_verdict(make([1.0], [1.0]).results, "sequential", "control")
+
+
+def test_a_calibrations_spread_widens_the_interval_of_a_single_seed(make):
+    results = replace(one_seed(make([1.0], [1.0]), (0.01, 0.05)), calibrated=True)
+    # t(4; 0.975) = 2.776: the half-width is the root of 0.02² + (2.776 sd)².
+    for sd, outcome in ((0.005, "pass"), (0.01, "inconclusive")):
+        known = Margin(difference=0.03, sd=sd, seeds=5, measured_on=results.sample)
+        verdict = claim_verdict(
+            replace(results, claims={"findings-beats-control": known}), "findings", "control"
+        )
+        half = (0.02**2 + (2.7764 * sd) ** 2) ** 0.5
+        assert verdict.outcome == outcome
+        assert f"+0.030 ({0.03 - half:+.3f} to {0.03 + half:+.3f})" in verdict.sentence
+
+
+def test_a_spread_that_was_measured_on_other_images_is_not_used(make):
+    results = replace(one_seed(make([1.0], [1.0]), (0.01, 0.05)), calibrated=True)
+    known = Margin(difference=0.03, sd=0.1, seeds=5, measured_on="other")
+    results = replace(results, claims={"findings-beats-control": known})
+    assert claim_verdict(results, "findings", "control").outcome == "pass"
