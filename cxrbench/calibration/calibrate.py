@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
+from dataclasses import replace
+from math import inf
 
 from cxrbench.calibration.fit import fit
 from cxrbench.calibration.knobs import points, with_knobs
@@ -45,6 +48,7 @@ def calibrate(request: Request) -> Calibration:
     definitions = {scheme.name: scheme.definition for scheme in to_run}
     aimed = tuple(definitions[name] for name in request.aims)
     choose_device(request.gpu)
+    end = inf if request.minutes is None else time.time() + 60 * request.minutes
     swept = points(request.sweep)
     for point in swept:
         with_knobs(profile, point)
@@ -58,9 +62,10 @@ def calibrate(request: Request) -> Calibration:
         fitted = fit(rows, request.sweep, request.aims)
         knobs = fitted.knobs
     everything = tuple(definitions.values())
-    confirmed = run_jobs(
-        request, [Job(request, "confirm", seed, (knobs,), everything) for seed in request.seeds]
-    )
+    jobs = [Job(request, "confirm", seed, (knobs,), everything, end) for seed in request.seeds]
+    confirmed = run_jobs(request, jobs)
+    # The seeds that there was time for; the next sitting goes on with the others.
+    request = replace(request, seeds=tuple(dict.fromkeys(row.seed for row in confirmed)))
     table = summaries(confirmed)
     made = claims(to_run, profile.target)
     return Calibration(

@@ -27,7 +27,7 @@ def evidence(calibration: Calibration) -> str:
     rows = [_flat(row) for row in calibration.rows]
     buffer = io.StringIO()
     head = ["stage", *knobs, "seed", "scheme", "auc", "se_image", "se_clustered", "sample"]
-    tail = ["cxrbench", "torch", "torchvision", "threads", "device"]
+    tail = ["cxrbench", "torch", "torchvision", "threads", "device", "precision"]
     writer = csv.DictWriter(buffer, [*head, *tail], lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)

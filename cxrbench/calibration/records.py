@@ -32,6 +32,7 @@ class Request:
     data_root: the folder that holds the real data sets, where the profile needs any.
     jobs: seeds that run at a time, each in a process of its own where there are several.
     gpu: whether to train on the GPU.
+    minutes: after how long no further seed is begun; None for no end.
 
     Raises
     ------
@@ -49,6 +50,7 @@ class Request:
     data_root: Path | None = None
     jobs: int = 1
     gpu: bool = False
+    minutes: float | None = None
 
     def __post_init__(self) -> None:
         for name, seeds, least in (("seeds", self.seeds, 2), ("sweep seeds", self.sweep_seeds, 1)):
@@ -87,6 +89,7 @@ class Row:
 
     ``se_image`` is DeLong's standard error, which takes images as independent; ``se_clustered`` allows for
     several images of a patient. ``sample`` identifies the test images.
+    ``precision`` is that of the stage that trains the target.
     """
 
     stage: Stage
@@ -102,6 +105,7 @@ class Row:
     torchvision: str
     threads: int | None
     device: str
+    precision: str = "float32"
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import inf
+from pathlib import Path
 
 import torch
 
@@ -12,7 +15,7 @@ from cxrbench.calibration.records import Knobs, Request, Row, Stage
 from cxrbench.study.executor import Task, completed, open_places
 from cxrbench.study.profile import parse_profile
 from cxrbench.study.progress import Bars, Lines, StudyProgress
-from cxrbench.study.results import Results
+from cxrbench.study.results import RESULTS, Results
 from cxrbench.study.run import run_study
 from cxrbench.study.where import Where
 from cxrbench.training.device import choose_device
@@ -21,7 +24,7 @@ from cxrbench.training.loop import Progress
 
 @dataclass(frozen=True)
 class Job:
-    """One seed at several points, one after the other.
+    """One seed at several points, one after the other; nothing of it after ``end``, in seconds since 1970.
 
     The stages that a knob does not touch are the same at every point. So no two jobs may share a seed: they
     would train the same checkpoint at once.
@@ -32,10 +35,19 @@ class Job:
     seed: int
     points: tuple[Knobs, ...]
     schemes: tuple[str, ...]
+    end: float = inf
 
     def run(self, device: torch.device, _progress: Progress) -> tuple[Row, ...]:
         """Run the studies on ``device``; where several processes do so, their lines are enough."""
+        if time.time() > self.end and not all(
+            self.folder(knobs).joinpath(RESULTS).exists() for knobs in self.points
+        ):
+            return ()
         return tuple(_run(self, Bars() if self.request.jobs == 1 else Lines(), device))
+
+    def folder(self, knobs: Knobs) -> Path:
+        """Return where the study at ``knobs`` lies."""
+        return self.request.out / "runs" / knobs_text(knobs) / f"seed-{self.seed}"
 
 
 def run_jobs(request: Request, jobs: Sequence[Job]) -> tuple[Row, ...]:
@@ -63,7 +75,7 @@ def _run(job: Job, progress: StudyProgress, device: torch.device) -> Iterator[Ro
         name = knobs_text(knobs)
         results = run_study(
             with_knobs(profile, knobs),
-            request.out / "runs" / name / f"seed-{job.seed}",
+            job.folder(knobs),
             schemes=job.schemes,
             where=Where(request.data_root, request.out, (device,)),
             progress=progress,
@@ -92,4 +104,5 @@ def _rows(job: Job, knobs: Knobs, results: Results) -> Iterator[Row]:
             torchvision=results.versions["torchvision"],
             threads=None if threads is None else int(threads),
             device=str(results.device["name"]),
+            precision=str(results.training[results.target]["precision"]),
         )

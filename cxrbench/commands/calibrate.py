@@ -88,6 +88,11 @@ def _aims(
 @click.option("--jobs", type=int, default=1, show_default=True, help="Seeds that run at a time.")
 @click.option("--gpu", is_flag=True, help="Train on the GPU; fails where CUDA is missing.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of the summary.")
+@click.option(
+    "--minutes",
+    type=float,
+    help="Begin no further seed after so long; the next call goes on with the others.",
+)
 @goes_on
 @user_errors
 def command(
@@ -102,6 +107,7 @@ def command(
     jobs: int,
     gpu: bool,
     as_json: bool,
+    minutes: float | None,
 ) -> None:
     """Calibrate PROFILE: fit the swept knobs to the aims, run all seeds there, write the targets.
 
@@ -134,6 +140,7 @@ def command(
         data_root=data_root,
         jobs=jobs,
         gpu=gpu,
+        minutes=minutes,
     )
     calibration = calibrate(request)
     paths = write_calibration(calibration)

@@ -28,7 +28,9 @@ def write_calibration(calibration: Calibration) -> tuple[Path, ...]:
     """
     request = calibration.request
     figure = draw(calibration)
-    profile = calibrated_profile(request.text, calibration.knobs, calibration.targets, calibration.added)
+    profile = calibrated_profile(
+        request.text, calibration.knobs, calibration.targets, calibration.claims, calibration.added
+    )
     contents = {
         "evidence.csv": evidence(calibration).encode(),
         "calibration.json": as_json(calibration).encode(),

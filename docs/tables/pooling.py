@@ -7,7 +7,7 @@ from pathlib import Path
 from evidence import CALIBRATION, DOCS, LAST_STAGE, THREE_PASSES, markdown, rows
 
 from cxrbench.calibration.records import SchemeSummary
-from cxrbench.calibration.statements import difference_interval
+from cxrbench.calibration.statements import Paired
 from cxrbench.calibration.targets import summaries
 from cxrbench.study.profile import Profile, load_profile
 
@@ -51,7 +51,8 @@ def differences() -> str:
         ("sequential-then-target", "control-then-target"),
         ("pooled-all-then-target", "control-then-target"),
     ):
-        mean, low, high = difference_interval(found[a], found[b])
+        paired = Paired.of(found[a], found[b])
+        mean, low, high = paired.mean, paired.low, paired.high
         body.append((f"{a} minus {b}", f"{mean:+.3f} [{low:+.3f}, {high:+.3f}]"))
     return markdown(("difference of two schemes", "mean, 95% t interval over the seeds"), body)
 
