@@ -37,11 +37,11 @@ def calibrated_profile(
         table[option] = value
     for scheme, notation in added.items():
         _table(document, "schemes")[scheme] = notation
-    for kind, tables in (
+    for kind, stating in (
         ("targets", {scheme: stated(target) for scheme, target in targets.items()}),
         ("claims", {name: asdict(margin) for name, margin in claims.items()}),
     ):
-        for name, values in tables.items():
+        for name, values in stating.items():
             table = _table(_table(document, kind), name)
             for key in [key for key in table if key not in values]:
                 del table[key]

@@ -30,7 +30,8 @@ def claim_verdict(results: Results, better: str, worse: str) -> Verdict:
     low, high = pair.ci_low, pair.ci_high
     known = results.claims.get(f"{better}-beats-{worse}")
     if known is not None and known.measured_on == results.sample:
-        sample = mean((one.ci_high - one.ci_low) / 2 for one in by_seed)
+        alone = [pair] if len(by_seed) == 1 else by_seed
+        sample = mean((one.ci_high - one.ci_low) / 2 for one in alone)
         half = hypot(sample, known.reach(len(results.seeds)))
         low, high = pair.difference - half, pair.difference + half
     shown = f"{pair.difference:+.3f} ({low:+.3f} to {high:+.3f})"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import tomllib
+from dataclasses import asdict
 
 from cxrbench.calibration.rewrite import calibrated_profile
-from cxrbench.statistics.verdicts import Target
+from cxrbench.statistics.verdicts import Margin, Target
 from cxrbench.study.profile import parse_profile, profile_text
 
 TARGET = Target(
@@ -15,6 +16,7 @@ TARGET = Target(
     measured_on="0123456789abcdef",
     source='a "command"; evidence: e.csv',
 )
+MARGIN = Margin(difference=0.05, sd=0.01, seeds=5, measured_on="0123456789abcdef")
 AS_TOML = {
     "auc": 0.7571,
     "sd": 0.00412,
@@ -43,6 +45,7 @@ def test_the_profile_that_ships_can_be_rewritten():
         text,
         {"covid.severity_median": 0.7, "covid.imaging.noise": 1.5},
         {"control": TARGET, "pooled-all": TARGET},
+        {"findings-beats-control": MARGIN},
         {},
     )
     assert comments(new) == comments(text)
@@ -51,6 +54,7 @@ def test_the_profile_that_ships_can_be_rewritten():
     expected = {**options, "severity_median": 0.7, "imaging": {"noise": 1.5}}
     assert now["roles"] == {**was["roles"], "covid": {**was["roles"]["covid"], "options": expected}}
     assert now["targets"] == {**was.get("targets", {}), "control": AS_TOML, "pooled-all": AS_TOML}
+    assert now["claims"]["findings-beats-control"] == asdict(MARGIN)
     assert {key: now[key] for key in ("study", "stages")} == {key: was[key] for key in ("study", "stages")}
 
 
