@@ -103,7 +103,7 @@ class Asked:
         return run_study(profile, out, schemes=self.scheme, where=self.where(), progress=progress)
 
     def folder_name(self) -> str:
-        """Return the name of the study's folder: the profile's, and the network or start where that is another.
+        """Return the name of the study's folder: the profile's, and the network or start that is another.
 
         So no study overwrites the predictions of one with another network or other initial parameters.
         """
