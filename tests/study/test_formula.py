@@ -13,6 +13,7 @@ from cxrbench.study.formula import formula_stage
 from cxrbench.study.profile import InitSettings
 from cxrbench.study.progress import Silent
 from cxrbench.study.run import run_study
+from cxrbench.study.where import Where
 from cxrbench.trace.compare import compare_traces
 from cxrbench.training.checkpoints import StageFolder
 
@@ -31,11 +32,9 @@ def study_of(init, out, log, seeds=(0,), store=None, schemes=("control",)):
     return run_study(
         profile_of(init).with_seeds(seeds).with_precision(precise),
         out,
-        data_root=None,
         schemes=schemes,
+        where=Where(store=store, devices=(torch.device("cpu"),)),
         progress=log,
-        devices=(torch.device("cpu"),),
-        store=store,
     )
 
 
