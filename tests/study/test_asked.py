@@ -34,10 +34,10 @@ def test_a_command_asks_for_what_its_options_say(monkeypatch, tmp_path):
     asked = []
     monkeypatch.setattr(Asked, "load", lambda self: asked.append(self))
     options = ["--profile", "p", "--data-root", "d", "--scheme", "a", "--scheme", "b", "--schemes", "paths"]
-    options += ["--seeds", "1,2", "--network", "n", "--gpu", "--jobs", "3", "--devices", "cpu"]
+    options += ["--seeds", "1,2", "--network", "n", "--init", "i", "--gpu", "--jobs", "3", "--devices", "cpu"]
     options += ["--cluster", "c", "--deterministic", "--out", str(tmp_path)]
     CliRunner().invoke(study.command, options)
-    assert asked == [Asked("p", Path("d"), ("a", "b"), "paths", "1,2", "n", True, 3, "cpu", "c", True)]
+    assert asked == [Asked("p", Path("d"), ("a", "b"), "paths", "1,2", "n", "i", True, 3, "cpu", "c", True)]
     CliRunner().invoke(study.command, ["--out", str(tmp_path)])
     assert asked[1] == Asked()
 
@@ -68,6 +68,11 @@ def test_a_network_that_is_not_the_profiles_own_has_a_folder_of_its_own(profile,
     asked = Asked(profile)
     assert asked.folder_name() == replace(asked, network=asked.load().network).folder_name() == "tiny"
     assert replace(asked, network=network).folder_name() == name
+
+
+def test_another_start_has_a_folder_of_its_own(profile):
+    assert Asked(profile, init="random").folder_name() == "tiny"
+    assert Asked(profile, init="random:7").folder_name() == "tiny+random+7"
 
 
 def test_a_cluster_takes_one_device_and_by_default_its_own():
