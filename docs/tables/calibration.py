@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from evidence import CALIBRATION, PUBLIC, UNSEEN, markdown, rows
+import pandas as pd
+from evidence import CALIBRATION, EXPLORED, PUBLIC, UNSEEN, markdown, rows
 
 from cxrbench.calibration.calibrate import PAPER
 from cxrbench.calibration.fit import fit as fitted
@@ -27,6 +28,21 @@ def fit() -> str:
     ]
     table = markdown(("scheme", "aim", "AUC expected", "sweep's distance from the model"), body)
     return f"Fitted: `{knobs_text(found.knobs)}`.\n\n{table}"
+
+
+def explored() -> str:
+    """The settings that were tried before the calibration, on seeds 0 and 1."""
+    table = pd.read_csv(EXPLORED)
+    settings = [name for name in table if name not in ("seed", "scheme", "auc", "setting")]
+    body = []
+    for _, rows_of in table.groupby("setting", sort=False):
+        first = rows_of.iloc[0]
+        by_scheme = [
+            " ".join(f"{auc:.3f}" for auc in rows_of.loc[rows_of["scheme"] == scheme, "auc"]) or "-"
+            for scheme in PAPER
+        ]
+        body.append([str(first[name]) for name in settings] + by_scheme)
+    return markdown([*(name.replace("_", " ") for name in settings), *PAPER], body)
 
 
 def schemes() -> str:

@@ -12,6 +12,7 @@ from cxrbench.calibration.records import Row
 
 DOCS = Path(__file__).parents[1]
 CALIBRATION = DOCS / "calibration" / "evidence.csv"
+EXPLORED = DOCS / "calibration" / "exploration.csv"
 UNSEEN = DOCS / "calibration" / "unseen.csv"
 PUBLIC = DOCS / "public" / "evidence.csv"
 THREE_PASSES = DOCS / "pooling" / "three-passes.csv"
