@@ -71,12 +71,12 @@ def statements() -> str:
 
 def verdicts() -> str:
     """Where one seed passes and fails the targets of the profile phantom."""
-    return _verdicts("phantom")
+    return verdicts_of("phantom")
 
 
 def public_verdicts() -> str:
     """Where one seed passes and fails the targets of the profile public-small."""
-    return _verdicts("public-small")
+    return verdicts_of("public-small")
 
 
 def schemes_of(confirmed: list[Row], whole: bool) -> str:
@@ -97,7 +97,8 @@ def _seeds(confirmed: list[Row]) -> list[int]:
     return list(dict.fromkeys(row.seed for row in confirmed))
 
 
-def _verdicts(profile: str) -> str:
+def verdicts_of(profile: str) -> str:
+    """Where one seed passes and fails the targets of a profile."""
     body = []
     for scheme, target in load_profile(profile).targets.items():
         found = {auc: verdict(target, auc, auc, auc).outcome for auc in (n / 1000 for n in range(1001))}

@@ -1,11 +1,11 @@
-"""Tables of docs/real.md and docs/paper.md."""
+"""Tables of docs/real.md, docs/paper.md and docs/public.md."""
 
 from __future__ import annotations
 
 import csv
 from pathlib import Path
 
-from calibration import schemes_of
+from calibration import schemes_of, verdicts_of
 from evidence import DOCS, markdown, rows
 
 REAL = DOCS / "real"
@@ -14,6 +14,11 @@ REAL = DOCS / "real"
 def schemes() -> str:
     """AUC by scheme and seed, spread and standard errors."""
     return schemes_of(rows(REAL / "evidence.csv"), whole=True)
+
+
+def verdicts() -> str:
+    """Where one seed passes and fails the targets of the profile paediatric-small."""
+    return verdicts_of("paediatric-small")
 
 
 def shortcuts() -> str:
@@ -44,6 +49,17 @@ def subgroups() -> str:
     headers = ("by", "subgroup", "images", "schemes", "difference", "95% interval", "p (Holm)")
     table = markdown(headers, shown) if shown else "None."
     return f"{len(shown)} of {len(body)} differences have a p-value below 0.05.\n\n{table}"
+
+
+def covid() -> str:
+    """The AUC of what is known of the COVID-19 collection's films besides the film."""
+    _, *body = _read(REAL / "covid.csv")
+    table = [
+        (name, f"{float(auc):.3f} [{float(low):.3f}, {float(high):.3f}]", unknown)
+        for name, auc, low, high, unknown, why in body
+        if not why
+    ]
+    return markdown(("known of a film", "AUC of it alone", "films without it"), table)
 
 
 def borders() -> str:
