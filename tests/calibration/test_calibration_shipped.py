@@ -10,7 +10,7 @@ import pytest
 from cxrbench.calibration.calibrate import PAPER
 from cxrbench.calibration.records import Row
 from cxrbench.calibration.statements import statements
-from cxrbench.calibration.targets import summaries
+from cxrbench.calibration.targets import margins, summaries
 from cxrbench.schemes import claims
 from cxrbench.statistics.verdicts import verdict
 from cxrbench.study.profile import load_profile
@@ -55,6 +55,12 @@ def test_every_target_is_the_evidences_mean_and_spread_over_five_seeds(name):
         assert target.sd == pytest.approx(of.sd, abs=6e-6)
         assert target.seeds == len(of.aucs) == 5
         assert target.measured_on == of.sample
+
+
+def test_every_claim_is_the_evidences_paired_difference(confirmed):
+    profile = load_profile("phantom")
+    made = claims(profile.select(()), profile.target)
+    assert dict(profile.claims) == dict(margins(summaries(confirmed), made))
 
 
 def stated(rows):
