@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from cxrbench.report.text import count, decimal, interval, p_value
+from cxrbench.report.text import count, decimal, interval, p_value, seconds
 from cxrbench.text import first_of, one_line, plural
 
 if TYPE_CHECKING:
@@ -181,11 +181,19 @@ def omnibus_text(omnibus: Omnibus) -> str:
     return f"{tested} ({omnibus.note})" if omnibus.note else tested
 
 
+def _initial(results: Results) -> str:
+    formula = results.formula
+    if formula is None:
+        return results.init
+    return f"{results.init} ({seconds(formula.seconds)} s, in no scheme's seconds; key {formula.key[:12]})"
+
+
 def provenance(results: Results) -> tuple[tuple[str, str], ...]:
     """Return what a number of this study is traced by, as (what, value)."""
     return (
         ("profile", results.profile),
         ("network", results.network),
+        ("initial parameters", _initial(results)),
         ("seeds", ", ".join(str(seed) for seed in results.seeds)),
         ("device", device_text(results)),
         ("split of the test role", results.roles[results.target].split_hash),

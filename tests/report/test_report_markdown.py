@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from cxrbench.report.markdown import summary
+from cxrbench.study.results import FormulaResult
 
 MakeStudy = Callable[..., Any]
 
@@ -111,3 +112,12 @@ def test_provenance_names_profile_seeds_split_and_versions(make_study: MakeStudy
     assert rows["seeds"] == "0"
     assert rows["split of the test role"].startswith("5a376993386a")
     assert rows["version of torch"] == "2.11.0+cpu"
+
+
+def test_provenance_says_where_trunks_start_and_what_that_cost(make_study: MakeStudy) -> None:
+    results = make_study(names=("control",)).results
+    assert dict(_rows(summary(results), "## Provenance"))["initial parameters"] == results.init
+    formula = FormulaResult("0123456789abcdef", images=9600, seconds=137.2, validation_auc=0.99)
+    made = replace(results, init="formula, seed 3", formula=formula)
+    row = dict(_rows(summary(made), "## Provenance"))["initial parameters"]
+    assert row == "formula, seed 3 (137 s, in no scheme's seconds; key 0123456789ab)"
