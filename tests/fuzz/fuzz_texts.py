@@ -146,7 +146,8 @@ def score(path: Path) -> None:
 
 def plan(path: Path) -> None:
     profile = load_profile(str(path))
-    chosen = profile.select(())
+    # The tiny profile has the roles of these two schemes only.
+    chosen = profile.select(("control", "findings"))
     for run in make_plan(chosen).runs:
         canonical_json(asdict(profile.stage_config(run.stage)))
     images = [settings.options.get("n_images", 0) for settings in profile.roles.values()]
