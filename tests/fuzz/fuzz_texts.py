@@ -150,7 +150,8 @@ def plan(path: Path) -> None:
     chosen = profile.select(("control", "findings"))
     for run in make_plan(chosen).runs:
         canonical_json(asdict(profile.stage_config(run.stage)))
-    images = [settings.options.get("n_images", 0) for settings in profile.roles.values()]
+    # Sets of real films are not here.
+    images = [settings.options.get("n_images") for settings in profile.roles.values()]
     if all(isinstance(number, int) and number < 1000 for number in images):
         for role in sorted({role for scheme in chosen for role in scheme.roles}):
             role_cohort(profile, role, path.parent)
