@@ -172,6 +172,11 @@ def test_without_a_sweep_the_knobs_are_kept_and_only_the_targets_measured(tmp_pa
     assert list(profile["targets"]) == ["control", "twice"]
     assert profile["schemes"] == content["added"] == {"twice": "init > covid > covid"}
     assert content["command"].endswith("--scheme control --scheme 'twice=init > covid > covid'")
+    # Another sitting without time: what is there is kept, and nothing more is begun.
+    more = (tmp_path / "tiny.toml", "--scheme", "control", "--scheme", own, "--seeds", "0,1,2")
+    calibrate(*more, "--minutes", "0", "--out", tmp_path)
+    assert json.loads((tmp_path / "calibration.json").read_text())["seeds"] == [0, 1]
+    assert not (tmp_path / "runs" / "as-in-the-profile" / "seed-2").exists()
 
 
 @pytest.mark.slow

@@ -450,6 +450,18 @@ def test_the_first_epoch_with_the_highest_score_is_kept(easy: ModuleType, tmp_pa
     assert same(best, {name: tensor for name, tensor in second.items() if name.startswith("network.")})
 
 
+def test_the_last_epoch_is_kept_where_that_is_asked_for(easy: ModuleType, tmp_path: Path) -> None:
+    config = replace(easy.config(epochs=3), keep="last")
+    unbroken = easy.train(tmp_path / "a", easy.job(config, selection=Scripted(0.9, 0.5, 0.7), count=8))
+    assert (unbroken.best_epoch, unbroken.validation_auc) == (2, 0.7)
+    with pytest.raises(KeyboardInterrupt):
+        job = easy.job(config, selection=Scripted(0.9, 0.5, 0.7), count=8)
+        easy.train(tmp_path / "b", job, easy.Interrupted(epoch=2))
+    resumed = easy.train(tmp_path / "b", easy.job(config, selection=Scripted(0.5, 0.7), count=8))
+    assert resumed.best_epoch == 2
+    assert same(load_tensors(resumed.path)[0], load_tensors(unbroken.path)[0])
+
+
 def test_the_target_s_auc_selects_in_a_pooled_stage(easy: ModuleType, tmp_path: Path) -> None:
     job = easy.job(easy.config(epochs=1), roles={"covid": 1, "findings": 2}, count=8)
     hidden = job.validation["findings"]
