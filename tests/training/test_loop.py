@@ -454,8 +454,8 @@ def test_the_last_epoch_is_kept_where_that_is_asked_for(easy: ModuleType, tmp_pa
     config = replace(easy.config(epochs=3), keep="last")
     unbroken = easy.train(tmp_path / "a", easy.job(config, selection=Scripted(0.9, 0.5, 0.7), count=8))
     assert (unbroken.best_epoch, unbroken.validation_auc) == (2, 0.7)
+    job = easy.job(config, selection=Scripted(0.9, 0.5, 0.7), count=8)
     with pytest.raises(KeyboardInterrupt):
-        job = easy.job(config, selection=Scripted(0.9, 0.5, 0.7), count=8)
         easy.train(tmp_path / "b", job, easy.Interrupted(epoch=2))
     resumed = easy.train(tmp_path / "b", easy.job(config, selection=Scripted(0.5, 0.7), count=8))
     assert resumed.best_epoch == 2
