@@ -47,8 +47,8 @@ def subgroups() -> str:
         if float(p) < 0.05
     ]
     headers = ("by", "subgroup", "images", "schemes", "difference", "95% interval", "p (Holm)")
-    table = markdown(headers, shown) if shown else "None."
-    return f"{len(shown)} of {len(body)} differences have a p-value below 0.05.\n\n{table}"
+    said = f"{len(shown)} of {len(body)} differences have a p-value below 0.05."
+    return f"{said}\n\n{markdown(headers, shown)}" if shown else said
 
 
 def covid() -> str:
