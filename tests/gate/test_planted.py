@@ -45,6 +45,7 @@ SEEDS = (0, 1, 2, 3)
 PROFILE = {
     "study.name": "kinds",
     "study.title": "Many kinds of pattern, few images of each",
+    "study.network": "densenet121",
     "study.data_seed": 1,
     "study.target": "kinds",
     "study.label": "positive",

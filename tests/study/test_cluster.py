@@ -34,7 +34,7 @@ def cluster():
 def scores(study):
     return {
         path.relative_to(study).as_posix(): path.read_bytes()
-        for path in sorted(study.glob("predictions/**/*.csv"))
+        for path in sorted(study.glob("predictions/seed-*/**/*.csv"))
     }
 
 
