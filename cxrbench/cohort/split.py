@@ -24,7 +24,7 @@ import pandas as pd
 
 from cxrbench.errors import CohortError, LeakError
 from cxrbench.files import canonical_json, digest, write_text_atomic
-from cxrbench.text import first_of
+from cxrbench.text import first_of, visible
 
 PARTS = ("train", "validation", "test")
 FEWEST = 3
@@ -276,4 +276,5 @@ def refuse_shared(patients: Iterable[str], parts: Iterable[str], where: str) -> 
 def named(noun: str, names: Sequence[str]) -> str:
     """Return ``2 images (a, b) are`` or ``1 image (a) is``."""
     one = len(names) == 1
-    return f"{len(names)} {noun}{'' if one else 's'} ({first_of(names)}) {'is' if one else 'are'}"
+    some = first_of([visible(name) for name in names])
+    return f"{len(names)} {noun}{'' if one else 's'} ({some}) {'is' if one else 'are'}"
