@@ -23,7 +23,6 @@ from cxrbench.statistics.predictions import Predictions, read_predictions
 from cxrbench.study.evaluate import FOLD
 from cxrbench.study.finished import FinishedStudy
 from cxrbench.study.predictions import prediction_path
-from cxrbench.study.results import StageResult
 from cxrbench.training.checkpoints import StageFolder
 from cxrbench.training.loop import load_network
 from cxrbench.training.network import Network
@@ -146,7 +145,9 @@ def networks_of(study: FinishedStudy, scheme: str, seed: int) -> Iterator[tuple[
     Missing: a checkpoint is not in the study's folder, or damaged.
     """
     on_gpu = study.results.device.get("type") == "cuda" and torch.cuda.is_available()
-    for stage in _last_stages(study, scheme, seed):
+    for stage in study.last_stages(scheme):
+        if stage.seed != seed:
+            continue
         folder = StageFolder(study.folder / "stages" / stage.key[:20], stage.key)
         roles = parse(scheme, stage.run).stages[-1].roles
         heads = {role: len(study.results.roles[role].labels) for role in sorted(roles)}
@@ -159,13 +160,3 @@ def networks_of(study: FinishedStudy, scheme: str, seed: int) -> Iterator[tuple[
                 f"the checkpoint of {scheme}, seed {seed}, is not in the study's folder, or damaged"
             ) from None
         yield stage.fold or 0, network
-
-
-def _last_stages(study: FinishedStudy, scheme: str, seed: int) -> list[StageResult]:
-    """Return the last stage of ``scheme``, one per fold."""
-    wanted = parse(scheme, study.results.scheme(scheme).notation).stages
-    return [
-        stage
-        for stage in study.results.stages
-        if stage.seed == seed and parse(scheme, stage.run).stages == wanted
-    ]

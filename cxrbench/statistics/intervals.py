@@ -190,7 +190,6 @@ def auc_intervals(
     """
     check_interval(method)
     auc, se = sample.auc, sample.se
-    low, high = np.empty_like(auc), np.empty_like(auc)
     varies = se > 0
     if method == "newcombe":
         low, high = newcombe_interval(sample, level)

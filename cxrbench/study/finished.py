@@ -12,8 +12,9 @@ from pathlib import Path
 
 from cxrbench.errors import CxrbenchError
 from cxrbench.files import file_sha256
+from cxrbench.schemes import StageRun, make_plan, parse
 from cxrbench.statistics.predictions import Predictions, join_predictions, read_predictions
-from cxrbench.study.results import RESULTS, Results, is_plain, load_results
+from cxrbench.study.results import RESULTS, Results, StageResult, is_plain, load_results
 from cxrbench.trace.records import NAME as TRACE
 from cxrbench.trace.records import Trace, read_trace
 
@@ -99,6 +100,25 @@ class FinishedStudy:
         """
         parts = self.by_seed(scheme, test).items()
         return join_curves({f"{name or scheme}, seed {seed}": part for seed, part in parts})
+
+    def last_stages(self, scheme: str) -> list[StageResult]:
+        """Return the runs of the last stage of ``scheme``: one per seed, or per seed and fold.
+
+        Raises
+        ------
+        CxrbenchError: the study did not run the scheme, or its results name no such stage.
+        """
+        final = _canonical(self.results.scheme(scheme).notation)
+        found = [stage for stage in self.results.stages if _canonical(stage.run) == final]
+        if not found:
+            raise CxrbenchError(f"{self.folder}: its results name no stage of scheme {scheme!r}")
+        return found
+
+
+def _canonical(notation: str) -> str:
+    """Return the one way to write a stage run, whatever the order in which it pools."""
+    run: StageRun = make_plan([parse("scheme", notation)]).final["scheme"]
+    return run.canonical
 
 
 def read_recorded(folder: Path, name: str, sha256: str) -> Predictions:

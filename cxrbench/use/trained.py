@@ -15,7 +15,6 @@ import torch
 from cxrbench.errors import CxrbenchError, RecordError
 from cxrbench.files import digest
 from cxrbench.records import read_record
-from cxrbench.schemes import StageRun, make_plan, parse
 from cxrbench.study.finished import FinishedStudy
 from cxrbench.study.normalise import Moments, level_table
 from cxrbench.study.predictions import PredictionFile, prediction_path
@@ -146,7 +145,7 @@ def _choose(
 ) -> tuple[InStudy, StageResult]:
     results = study.results
     names = [results.scheme(scheme).name] if scheme is not None else list(results.names)
-    stages = {name: _last_stages(study, name) for name in names}
+    stages = {name: study.last_stages(name) for name in names}
     best = max(names, key=lambda name: _mean([stage.validation_auc for stage in stages[name]]))
     candidates = stages[best]
     for what, wanted, known in (
@@ -165,20 +164,6 @@ def _choose(
     of_scheme = results.scheme(best)
     of_seed = next(one for one in of_scheme.seeds if one.seed == stage.seed)
     return InStudy(study, of_scheme, of_seed, stage.fold, chosen), stage
-
-
-def _last_stages(study: FinishedStudy, name: str) -> list[StageResult]:
-    """Return the runs of the scheme's last stage: one per seed, or per seed and fold."""
-    final = _canonical(study.results.scheme(name).notation)
-    found = [stage for stage in study.results.stages if _canonical(stage.run) == final]
-    if not found:
-        raise CxrbenchError(f"{study.folder}: its results name no stage of scheme {name!r}")
-    return found
-
-
-def _canonical(notation: str) -> str:
-    run: StageRun = make_plan([parse("scheme", notation)]).final["scheme"]
-    return run.canonical
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -9,12 +9,12 @@ picture nor a refusal in one line.
 
 import json
 import random
-import resource
 import sys
-import time
 import zlib
-from collections import Counter
+from functools import partial
 from pathlib import Path
+
+from tally import Tally
 
 from cxrbench.errors import RadiographError
 from cxrbench.radiograph import read, read_header, read_square
@@ -77,21 +77,11 @@ def outcome(function, path: Path) -> str:
     return "read"
 
 
-def largest_memory() -> int:
-    """Return the largest memory of this process in MiB."""
-    # What `resource` says goes on from the process that started this one.
-    status = Path("/proc/self/status")
-    if not status.exists():
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    return int(status.read_text().split("VmHWM:")[1].split()[0]) // 1024
-
-
 def main(seed: int, count: int, folder: Path) -> None:
     rng = random.Random(seed)
     whole = {path: path.read_bytes() for path in sorted(folder.iterdir())}
     sources = list(whole)
-    tally: Counter[str] = Counter()
-    wrong, slowest = [], (0.0, "")
+    tally = Tally("read", "refused")
     for number in range(count):
         source, other = rng.choice(sources), rng.choice(sources)
         path = folder.parent / f"mutated{source.suffix}"
@@ -101,24 +91,13 @@ def main(seed: int, count: int, folder: Path) -> None:
             ("square", lambda file: read_square(file, 16)),
             ("header", read_header),
         ):
-            start = time.process_time()
-            came = outcome(function, path)
-            slowest = max(slowest, (time.process_time() - start, f"{number} {source.name} {name}"))
-            if came not in ("read", "refused"):
-                wrong.append(f"{number} {source.name} {name}: {came}")
-            elif name == "read":
-                tally[f"{source.suffix[1:]} {came}"] += 1
-    print(
-        json.dumps(
-            {
-                "tally": tally,
-                "slowest": slowest[0],
-                "slowest_file": slowest[1],
-                "largest": largest_memory(),
-                "wrong": wrong,
-            }
-        )
-    )
+            tally.add(
+                f"{number} {source.name} {name}",
+                source.suffix[1:],
+                partial(outcome, function, path),
+                counted=name == "read",
+            )
+    print(json.dumps(tally.result()))
 
 
 if __name__ == "__main__":

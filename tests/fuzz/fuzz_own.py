@@ -15,16 +15,16 @@ import json
 import random
 import shutil
 import sys
-import time
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tiny_study
-from mutations import damaged_bytes, damaged_csv, damaged_json, largest_memory
+from mutations import damaged_bytes, damaged_csv, damaged_json
+from tally import Tally
 
 from cxrbench.cohort.divide import divide
 from cxrbench.cohort.pack import PIXELS, TABLE, pack
@@ -243,30 +243,18 @@ def run(seed: int, count: int, study: Path, folder: Path) -> dict[str, Any]:
     whole = {target.name: target.read(lambda _: None) for target in kinds}
     # A checkpoint of 28 MB takes as long as ten other files.
     weights = [0.2 if target.name == "stage, best.safetensors" else 1.0 for target in kinds]
-    tally: Counter[str] = Counter()
-    wrong, slowest = [], (0.0, "")
+    tally = Tally("refused", "made again", "nothing changed")
     for number in range(count):
         (target,) = rng.choices(kinds, weights)
         before = {path: path.read_bytes() for path in {target.path, *target.restore}}
         content = target.damage(before[target.path], rng)
         target.path.write_bytes(content)
-        start = time.process_time()
-        came = outcome(target, whole[target.name])
-        slowest = max(slowest, (time.process_time() - start, f"{number} {target.name}"))
+        came = partial(outcome, target, whole[target.name])
+        tally.add(f"{number} {target.name}", f"{target.name}:", came)
         for path, old in before.items():
             path.parent.mkdir(exist_ok=True)
             write_bytes_atomic(path, old)
-        if came in ("refused", "made again", "nothing changed"):
-            tally[f"{target.name}: {came}"] += 1
-        else:
-            wrong.append(f"{number} {target.name}: {came}")
-    return {
-        "tally": tally,
-        "slowest": slowest[0],
-        "slowest_file": slowest[1],
-        "largest": largest_memory(),
-        "wrong": wrong,
-    }
+    return tally.result()
 
 
 if __name__ == "__main__":

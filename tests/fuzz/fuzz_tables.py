@@ -14,14 +14,12 @@ import json
 import random
 import shutil
 import sys
-import time
-from collections import Counter
+from functools import partial
 from pathlib import Path
 
-from fuzz_images import largest_memory
+from tally import Tally, outcome
 
 from cxrbench.datasets import adapter, dataset_names, load
-from cxrbench.errors import CxrbenchError
 
 TABLES = (".csv", ".tsv", ".txt", ".xml", ".json", ".gz")
 # Trees besides those that are named as their data set, and the options that they need.
@@ -96,16 +94,6 @@ def damaged(path: Path, rng: random.Random) -> bytes:
     return mutated(raw, rng)
 
 
-def outcome(name: str, root: Path, options: dict) -> str:
-    try:
-        load(name, root, **options)
-    except CxrbenchError as error:
-        return "refused" if len(str(error).splitlines()) == 1 else f"reason {str(error)!r}"[:300]
-    except BaseException as error:
-        return f"raised {type(error).__name__}: {error}"[:300]
-    return "read"
-
-
 def main(seed: int, count: int, fixtures: Path, folder: Path) -> None:
     rng = random.Random(seed)
     trees = {name: (name, {}) for name in dataset_names() if not adapter(name).generated} | OTHERS
@@ -116,33 +104,17 @@ def main(seed: int, count: int, fixtures: Path, folder: Path) -> None:
         # Some data sets are folders and names alone.
         if found:
             tables[tree] = found
-    tally: Counter[str] = Counter()
-    wrong, slowest = [], (0.0, "")
+    tally = Tally("read", "refused")
     for number in range(count):
         tree = rng.choice(sorted(tables))
         name, options = trees[tree]
         path = rng.choice(tables[tree])
         whole = path.read_bytes()
         path.write_bytes(damaged(path, rng))
-        start = time.process_time()
-        came = outcome(name, folder / tree, options)
-        slowest = max(slowest, (time.process_time() - start, f"{number} {tree} {path.name}"))
+        loading = partial(load, name, folder / tree, **options)
+        tally.add(f"{number} {tree} {path.name}", name, partial(outcome, loading))
         path.write_bytes(whole)
-        if came in ("read", "refused"):
-            tally[f"{name} {came}"] += 1
-        else:
-            wrong.append(f"{number} {tree} {path.name}: {came}")
-    print(
-        json.dumps(
-            {
-                "tally": tally,
-                "slowest": slowest[0],
-                "slowest_file": slowest[1],
-                "largest": largest_memory(),
-                "wrong": wrong,
-            }
-        )
-    )
+    print(json.dumps(tally.result()))
 
 
 if __name__ == "__main__":

@@ -12,19 +12,17 @@ import io
 import json
 import random
 import sys
-import time
-from collections import Counter
-from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import tiny_study
-from mutations import damaged_bytes, damaged_csv, largest_memory
+from mutations import damaged_bytes, damaged_csv
+from tally import Tally, outcome
 
-from cxrbench.errors import CxrbenchError
 from cxrbench.files import canonical_json
 from cxrbench.schemes import make_plan
 from cxrbench.statistics import auc, compare_all
@@ -157,16 +155,6 @@ def plan(path: Path) -> None:
             role_cohort(profile, role, path.parent)
 
 
-def outcome(use: Callable[[Path], None], path: Path) -> str:
-    try:
-        use(path)
-    except CxrbenchError as error:
-        return "refused" if len(str(error).splitlines()) == 1 else f"several lines: {error!s}"[:300]
-    except BaseException as error:
-        return f"raised {type(error).__name__}: {error}"[:300]
-    return "used"
-
-
 def run(seed: int, count: int, folder: Path) -> dict[str, Any]:
     """Damage ``count`` files and return what came of it."""
     rng = random.Random(seed)
@@ -177,8 +165,7 @@ def run(seed: int, count: int, folder: Path) -> dict[str, Any]:
         tiny_study.profile_text(changes),
         *map(profile_text, profile_names()),
     ]
-    tally: Counter[str] = Counter()
-    wrong, slowest = [], (0.0, "")
+    tally = Tally("used", "refused")
     for number in range(count):
         kind = rng.choice(("csv", "csv", "parquet", "toml", "toml", "toml"))
         path = folder / f"damaged.{kind}"
@@ -186,20 +173,9 @@ def run(seed: int, count: int, folder: Path) -> dict[str, Any]:
             path.write_bytes(damaged_toml(rng.choice(profiles), rng))
         else:
             path.write_bytes(damaged_csv(rows, rng) if kind == "csv" else parquet(rows, rng))
-        start = time.process_time()
-        came = outcome(plan if kind == "toml" else score, path)
-        slowest = max(slowest, (time.process_time() - start, f"{number} {kind}"))
-        if came in ("used", "refused"):
-            tally[f"{kind} {came}"] += 1
-        else:
-            wrong.append(f"{number} {kind}: {came}")
-    return {
-        "tally": tally,
-        "slowest": slowest[0],
-        "slowest_file": slowest[1],
-        "largest": largest_memory(),
-        "wrong": wrong,
-    }
+        use = partial(plan if kind == "toml" else score, path)
+        tally.add(f"{number} {kind}", kind, partial(outcome, use, "used"))
+    return tally.result()
 
 
 if __name__ == "__main__":

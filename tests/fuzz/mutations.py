@@ -7,7 +7,6 @@ import io
 import json
 import random
 import struct
-from pathlib import Path
 from typing import Any
 
 VALUES: list[Any] = [
@@ -131,11 +130,6 @@ def damaged_csv(content: bytes, rng: random.Random, comments: int = 0) -> bytes:
     encoding = rng.choice(("utf-8",) * 6 + ("utf-8-sig", "utf-16", "latin-1"))
     text = "".join(f"{line}\n" for line in above) + out.getvalue()
     return text.encode(encoding, "surrogatepass" if encoding == "utf-8" else "replace")
-
-
-def largest_memory() -> int:
-    """Return the largest memory of this process in MiB (Linux)."""
-    return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) // 1024
 
 
 def _places(value: Any) -> Any:

@@ -93,7 +93,7 @@ def test_thousands_of_mutations(seed, whole):
 
 COLLECTION = """
 import json, sys, time
-from fuzz_images import largest_memory
+from tally import largest_memory
 from cxrbench.errors import RadiographError
 from cxrbench.radiograph import read
 outcomes, slowest = {}, 0.0
