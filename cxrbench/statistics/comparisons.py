@@ -19,7 +19,7 @@ from cxrbench.statistics.clustered import components, subset_components
 from cxrbench.statistics.delong import Components
 from cxrbench.statistics.differences import Difference, Side, rank_alike
 from cxrbench.statistics.inputs import FloatArray, Groups, Sample, as_groups, as_sample
-from cxrbench.statistics.intervals import IntervalMethod, auc_intervals, check_interval, moderated
+from cxrbench.statistics.intervals import IntervalMethod, auc_intervals, check_interval
 from cxrbench.statistics.omnibus import wald_test
 from cxrbench.statistics.records import Comparison, Curve, MarginTest, Pair
 
@@ -186,8 +186,8 @@ def compare_unpaired(
     contrast = part_a.factor[0] - part_b.factor[0]
     product = float(part_a.se[0] * part_b.se[0])
     pair = Difference(
-        _sides(part_a)[0],
-        _sides(part_b)[0],
+        Side.of(part_a),
+        Side.of(part_b),
         math.sqrt(contrast @ contrast),
         float(part_a.factor[0] @ part_b.factor[0]) / product if product > 0 else 0.0,
         min(part_a.independent_pairs, part_b.independent_pairs),
@@ -197,14 +197,6 @@ def compare_unpaired(
     p_value = pair.p_value()
     tests = _margin_tests([pair], "none", margin, level)
     return _record(pair, names, p_value, p_value, tests[0], level)
-
-
-def _sides(parts: Components) -> list[Side]:
-    se, degrees = moderated(parts)
-    return [
-        Side(parts.auc[k : k + 1], se[k : k + 1], degrees[k : k + 1], parts.independent_pairs)
-        for k in range(parts.wins.size)
-    ]
 
 
 def _record(
@@ -281,14 +273,14 @@ def _pairs(
     if not indices:
         return ()
     _, errors = parts.differences(indices)
-    sides, se = _sides(parts), parts.se
+    sides, se = Side.of(parts), parts.se
     differences = []
     for (i, j), error in zip(indices, errors.tolist(), strict=True):
         product = float(se[i] * se[j])
         differences.append(
             Difference(
-                sides[i],
-                sides[j],
+                sides.curve(i),
+                sides.curve(j),
                 error,
                 float(parts.factor[i] @ parts.factor[j]) / product if product > 0 else 0.0,
                 parts.independent_pairs,

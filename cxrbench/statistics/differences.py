@@ -1,24 +1,26 @@
 r"""Confidence limits and tests of a difference of two AUCs, or of two means of AUCs.
 
-*The limits*, from which every verdict is made, add up the distances of the two AUCs from their own limits
-(square-and-add: Zou and Donner, Statistics in Medicine 27:1693-1702, 2008; for correlated AUCs Zou and Yue,
-Statistics in Medicine 32:5077-5090, 2013). The single limits are logit limits with Student's t on moderated
-variances (:func:`~cxrbench.statistics.intervals.moderated`). With :math:`l, u` the limits of a and b, and r
-DeLong's or Obuchowski's correlation, the published lower limit is
+*The limits*, from which every verdict is made, are those of a score test, as Newcombe's limits of one AUC are
+(intervals.py): the differences :math:`\delta` that the sample does not contradict when the variance is taken
+as it would be if :math:`\delta` were true. (For two proportions: Farrington and Manning, Statistics in
+Medicine 9:1447-1454, 1990; Tango, Statistics in Medicine 17:891-908, 1998.)
 
-.. math:: L = \hat\theta_a - \hat\theta_b
-    - \sqrt{(\hat\theta_a - l_a)^2 + (u_b - \hat\theta_b)^2 - 2 r (\hat\theta_a - l_a)(u_b - \hat\theta_b)}
+.. math::
 
-It takes the way a falls and the way b rises, which are not the same near an AUC of 1, so that for r near 1 it
-is too wide for equal AUCs and, on the other side, too narrow for unequal ones. What two curves share moves
-both the same way, up or down. The term of the shared part, :math:`r (x - y)^2` with x and y as above, is
-therefore the mean of that and of the square of what the difference loses when both fall, or both rise.
-Simulated coverage and errors are in docs/statistics.md.
+    |\hat\theta_a - \hat\theta_b - \delta| \le t \sqrt{W(\delta)} \qquad
+    W(\delta) = v_a + v_b - 2 r \tfrac{d}{d + 1/5} \sqrt{v_a v_b} \qquad
+    v_a = \rho_a V(\mu + \tfrac{\delta}{2}),\ v_b = \rho_b V(\mu - \tfrac{\delta}{2})
+
+with V and :math:`\rho` of intervals.py, r DeLong's or Obuchowski's correlation, and t on d degrees of
+freedom, the fewer of the two AUCs'; the factor of r allows for its uncertainty. :math:`\mu` lies halfway
+between the mean of the two AUCs and their estimate under :math:`\delta` that weights them by their
+variances, the weights between 0 and 1: the mean alone believes the AUC that came out too high. Simulated
+coverage and errors are in docs/statistics.md.
 
 *The test that two AUCs are equal* is DeLong's (1988): z = difference / SE, two-sided. It holds its level in
 small samples too, and gives the p-values of other programs. Near p = 0.05 it may say "different" where the
 limits still hold 0, or the other way round; a verdict goes by the limits. *One-sided tests against a margin*
-are the limits': p is the smallest tail at which the limit excludes the margin.
+are the limits': p is the smallest tail whose limit excludes the margin.
 
 *Zero variance*, in one place for every part of the product: curves that rank every image alike differ by
 exactly nothing. Otherwise Hoeffding's bounds (intervals.py) hold for the mean of D = psi_a - psi_b, in
@@ -35,18 +37,27 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 from scipy.special import log_ndtr, ndtr, stdtr, stdtrit
 
+from cxrbench.statistics.delong import Components
 from cxrbench.statistics.inputs import FloatArray, check_level
 from cxrbench.statistics.intervals import (
+    furthest,
     hoeffding_interval,
     hoeffding_lower,
     hoeffding_tail,
-    logit_interval,
+    newcombe_limits,
+    newcombe_variance,
     normal_quantile,
+    variance_ratio,
 )
 
 _SMALLEST_TAIL = 1e-300
+
+
+CORRELATION_DEGREES = 0.2
+"""What makes a correlation from few degrees of freedom smaller: r d / (d + this)."""
 
 
 @dataclass(frozen=True)
@@ -56,50 +67,97 @@ class Side:
     Parameters
     ----------
     auc: (K,) AUCs, or means of some.
-    se: (K,) their moderated standard errors.
-    degrees: (K,) degrees of freedom.
-    pairs: independent pairs of a positive and a negative image, for where ``se`` is 0.
+    ratio: (K,) rho above, 0 where the sample shows no variance and none can be assumed.
+    degrees: (K,) degrees of freedom of Student's t.
+    positives, negatives: numbers of images.
+    pairs: independent pairs of a positive and a negative image, for where nothing varies.
+    varies: (K,) whether the sample shows a variance.
     """
 
     auc: FloatArray
-    se: FloatArray
+    ratio: FloatArray
     degrees: FloatArray
+    positives: int
+    negatives: int
     pairs: int
+    varies: npt.NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, parts: Components) -> Side:
+        """Return the K curves of a sample."""
+        ratio, degrees = variance_ratio(parts)
+        m, n = parts.n_positive, parts.n_negative
+        return cls(parts.auc, ratio, degrees, m, n, parts.independent_pairs, parts.se > 0)
+
+    def curve(self, k: int) -> Side:
+        """Return one of the curves."""
+        one = slice(k, k + 1)
+        return replace(
+            self,
+            auc=self.auc[one],
+            ratio=self.ratio[one],
+            degrees=self.degrees[one],
+            varies=self.varies[one],
+        )
+
+    def variance(self, auc: FloatArray) -> FloatArray:
+        """Return the variances (K,) if the AUCs were ``auc``."""
+        return self.ratio * newcombe_variance(np.clip(auc, 0.0, 1.0), self.positives, self.negatives)
 
     def limits(self, tail: float) -> tuple[FloatArray, FloatArray]:
         """Return the lower and the upper limits (K,) that err with probability ``tail`` each, below 0.5."""
-        low, high = np.empty_like(self.auc), np.empty_like(self.auc)
-        regular = (self.se > 0) & (self.auc > 0) & (self.auc < 1)
-        low[regular], high[regular] = logit_interval(
-            self.auc[regular], self.se[regular], -stdtrit(self.degrees[regular], tail)
-        )
-        for curve in np.flatnonzero(~regular):
+        reach = self.ratio * stdtrit(self.degrees, tail) ** 2
+        low, high = newcombe_limits(self.auc, self.positives, self.negatives, reach)
+        for curve in np.flatnonzero(~self.varies):
             value = float(self.auc[curve])
             low[curve] = hoeffding_lower(value, self.pairs, tail)
             high[curve] = 1 - hoeffding_lower(1 - value, self.pairs, tail)
         return low, high
 
 
-def square_and_add(a: Side, b: Side, correlation: FloatArray, tail: float) -> tuple[FloatArray, FloatArray]:
-    """Return the lower and upper limits (K,) of a - b, each erring with probability ``tail``."""
+def score_variance(a: Side, b: Side, correlation: FloatArray, delta: FloatArray) -> FloatArray:
+    """Return W (K,) above, the variances of a - b if these were ``delta`` (K,)."""
+    degrees = np.minimum(a.degrees, b.degrees)
+    r = correlation * degrees / (degrees + CORRELATION_DEGREES)
+    half = delta / 2
+    mean = (a.auc + b.auc) / 2
+
+    def parts(centre: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        var_a, var_b = a.variance(centre + half), b.variance(centre - half)
+        return var_a, var_b, r * np.sqrt(var_a * var_b)
+
+    def possible(centre: FloatArray) -> FloatArray:
+        """Return centres that leave both AUCs between 0 and 1."""
+        return np.clip(centre, np.abs(half), 1 - np.abs(half))
+
+    var_a, var_b, shared = parts(possible(mean))
+    both = var_a + var_b - 2 * shared
+    weight = np.divide(var_b - shared, both, out=np.full_like(both, 0.5), where=both > 1e-15)
+    weight = np.clip(weight, 0.0, 1.0)
+    weighted = weight * (a.auc - half) + (1 - weight) * (b.auc + half)
+    var_a, var_b, shared = parts(possible((possible(mean) + weighted) / 2))
+    variance: FloatArray = var_a + var_b - 2 * shared
+    return variance
+
+
+def score_limits(
+    a: Side, b: Side, correlation: FloatArray, tail: float, more: float = 0.0
+) -> tuple[FloatArray, FloatArray]:
+    """Return the lower and upper limits (K,) of a - b, each erring with probability ``tail``.
+
+    ``more`` is added to t² W: the squared reach of what varies besides the test sample.
+    """
     difference = a.auc - b.auc
-    low_a, high_a = a.limits(tail)
-    low_b, high_b = b.limits(tail)
-    fall_a, rise_a, fall_b, rise_b = a.auc - low_a, high_a - a.auc, b.auc - low_b, high_b - b.auc
-    down = _reach(fall_a, rise_b, correlation, _loss(fall_a - fall_b, rise_b - rise_a))
-    up = _reach(rise_a, fall_b, correlation, _loss(rise_a - rise_b, fall_b - fall_a))
-    return np.maximum(difference - down, -1.0), np.minimum(difference + up, 1.0)
+    reach = stdtrit(np.minimum(a.degrees, b.degrees), tail) ** 2
 
+    def outside(delta: FloatArray) -> npt.NDArray[np.bool_]:
+        excluded: npt.NDArray[np.bool_] = (difference - delta) ** 2 > (
+            reach * score_variance(a, b, correlation, delta) + more
+        )
+        return excluded
 
-def _loss(one: FloatArray, other: FloatArray) -> FloatArray:
-    """Return how far a difference moves in one direction where both AUCs move the same way."""
-    return np.maximum(np.maximum(one, other), 0.0)
-
-
-def _reach(x: FloatArray, y: FloatArray, correlation: FloatArray, shared: FloatArray) -> FloatArray:
-    positive, negative = np.maximum(correlation, 0.0), np.minimum(correlation, 0.0)
-    together = ((x - y) ** 2 + shared**2) / 2
-    return np.sqrt((1 - positive) * (x**2 + y**2) + positive * together - 2 * negative * x * y)
+    ends = np.ones_like(difference)
+    return furthest(outside, -ends, difference), furthest(outside, ends, difference)
 
 
 @dataclass(frozen=True)
@@ -144,28 +202,31 @@ class Difference:
 
     def limits(self, tail: float) -> tuple[float, float]:
         """Return the lower and the upper limit that err with probability ``tail`` each, below 0.5."""
-        low, high = self._sample_limits(tail)
-        if self.seeds_variance == 0:
-            return low, high
-        seeds = -float(stdtrit(self.seeds_degrees, tail)) * math.sqrt(self.seeds_variance)
-        here = self.difference
-        down, up = math.hypot(here - low, seeds), math.hypot(high - here, seeds)
-        return max(-1.0, here - down), min(1.0, here + up)
-
-    def _sample_limits(self, tail: float) -> tuple[float, float]:
-        if self.se > 0:
-            if self.large_sample:
-                margin = normal_quantile(1 - 2 * tail) * self.se
-                return max(self.difference - margin, -1.0), min(self.difference + margin, 1.0)
-            low, high = square_and_add(self.a, self.b, np.array([self.correlation]), tail)
+        seeds = self._seeds_reach(tail)
+        if self.se > 0 and not self.large_sample:
+            low, high = score_limits(self.a, self.b, np.array([self.correlation]), tail, seeds**2)
             return float(low[0]), float(high[0])
+        here = self.difference
+        down, up = self._distances(tail)
+        return max(here - math.hypot(down, seeds), -1.0), min(here + math.hypot(up, seeds), 1.0)
+
+    def _seeds_reach(self, tail: float) -> float:
+        if self.seeds_variance == 0:
+            return 0.0
+        return -float(stdtrit(self.seeds_degrees, tail)) * math.sqrt(self.seeds_variance)
+
+    def _distances(self, tail: float) -> tuple[float, float]:
+        """Return how far Wald's limits, or those without a variance, are below and above the difference."""
+        if self.se > 0:
+            margin = normal_quantile(1 - 2 * tail) * self.se
+            return margin, margin
         if self.same_order:
-            return self.difference, self.difference
+            return 0.0, 0.0
         if self._all_pairs_agree:
             most = 1 - hoeffding_lower(1.0, self.pairs, tail)
-            return -most, most
-        low_d, high_d = hoeffding_interval((1 + self.difference) / 2, self.pairs, 1 - 2 * tail)
-        return 2 * low_d - 1, 2 * high_d - 1
+            return most, most
+        low, high = hoeffding_interval((1 + self.difference) / 2, self.pairs, 1 - 2 * tail)
+        return self.difference - (2 * low - 1), 2 * high - 1 - self.difference
 
     @property
     def _all_pairs_agree(self) -> bool:
@@ -202,9 +263,25 @@ class Difference:
             return self._p_above_without_variance(null)
         if self.large_sample and self.seeds_variance == 0:
             return float(ndtr((null - self.difference) / self.se))
-        if self.difference > null:
-            return _tail_where(lambda tail: self.limits(tail)[0] - null)
-        return 1 - _tail_where(lambda tail: null - self.limits(tail)[1])
+        tail = self._tail(null)
+        return tail if self.difference > null else 1 - tail
+
+    def _tail(self, null: float) -> float:
+        """Return the tail of the limits, at most 0.5, that end at ``null``."""
+        apart = abs(self.difference - null)
+        if self.se == 0:
+            side = 0 if self.difference > null else 1
+            return _tail_where(lambda tail: apart - abs(self.difference - self.limits(tail)[side]))
+        variance = float(score_variance(self.a, self.b, np.array([self.correlation]), np.array([null]))[0])
+        degrees = float(min(self.a.degrees[0], self.b.degrees[0]))
+        if self.seeds_variance == 0:
+            return float(stdtr(degrees, -apart / math.sqrt(variance)))
+
+        def excess(tail: float) -> float:
+            sample = float(stdtrit(degrees, tail)) * math.sqrt(variance)
+            return apart - math.hypot(sample, self._seeds_reach(tail))
+
+        return _tail_where(excess)
 
     def _p_above_without_variance(self, null: float) -> float:
         if self.same_order:

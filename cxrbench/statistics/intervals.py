@@ -4,15 +4,24 @@ r"""Confidence limits of one AUC, and what replaces them where the variance is z
 
 .. math::
 
-    |\hat\theta - \theta| \le z \sqrt{\rho\, V(\theta)} \qquad
+    |\hat\theta - \theta| \le t \sqrt{\rho\, V(\theta)} \qquad
     V(\theta) = \frac{\theta(1-\theta)}{MN} \Bigl(1 + N^* \Bigl(\frac{1-\theta}{2-\theta}
       + \frac{\theta}{1+\theta}\Bigr)\Bigr) \qquad N^* = \frac{M+N}{2} - 1
 
-which hold their promise with as few as ten images of a class. V is the variance of exponential scores. Where
-the images say that theirs is larger (images of one patient, positives that are missed altogether), so is the
-interval: :math:`\rho = \max(1, \hat V / V(\hat\theta))` with :math:`\hat V` DeLong's or Obuchowski's
-variance; the latter, which rests on few patients, times :math:`(t/z)^2`, t Student's quantile on its degrees
-of freedom.
+V is the variance of exponential scores. Other scores, and images of one patient, have another variance, which
+the sample shows the better the larger it is: :math:`\rho` is the sample's variance over V, moderated (Smyth,
+Statistical Applications in Genetics and Molecular Biology 3:3, 2004),
+
+.. math::
+
+    \rho = \frac{\hat V}{\hat V_{\text{images}}} \max\Bigl(
+      \frac{d\,\hat V_{\text{images}} / V(\hat\theta) + 8}{d + 8},\ \frac{120}{d + 120}\Bigr)
+
+with :math:`\hat V` DeLong's or Obuchowski's variance on d degrees of freedom, and :math:`\hat
+V_{\text{images}}` DeLong's. A sample in which the AUC came out too high shows too small a variance: only with
+many images may the interval be much narrower than V makes it. t is Student's quantile on d + 8 degrees of
+freedom, or on d where images share patients, on which the model says nothing. The constants were chosen by
+simulation (docs/statistics.md) and play no part in large samples.
 
 *Logit*: :math:`\operatorname{expit}(\operatorname{logit}\hat\theta \pm
 z\,\mathrm{SE}/(\hat\theta(1-\hat\theta)))` (Pepe, The Statistical Evaluation of Medical Tests, 2003, section
@@ -36,9 +45,11 @@ from :math:`((1-\text{level})/2)^{1/k}` to 1, the Clopper-Pearson interval of k 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Literal, get_args
 
 import numpy as np
+import numpy.typing as npt
 from scipy.special import expit, logit, ndtri, rel_entr, stdtrit
 
 from cxrbench.errors import StatisticsError
@@ -47,8 +58,11 @@ from cxrbench.statistics.inputs import FloatArray, check_level
 
 IntervalMethod = Literal["newcombe", "logit", "wald"]
 
-PRIOR_DEGREES = 5.0
-"""Degrees of freedom that Hanley and McNeil's variance counts for in :func:`moderated`."""
+MODEL_DEGREES = 8.0
+"""Degrees of freedom that the variance of exponential scores counts for in rho above."""
+
+FLOOR_DEGREES = 120.0
+"""Degrees of freedom at which the sample may halve the variance of exponential scores."""
 
 
 def normal_quantile(level: float) -> float:
@@ -111,50 +125,39 @@ def _exponential_variance(auc: FloatArray | float, positives: float, negatives: 
     return variance
 
 
-def newcombe_interval(sample: Components, level: float) -> tuple[FloatArray, FloatArray]:
-    """Return the limits of method 5, widened where the sample's own variance is larger; each (K,)."""
-    auc, m, n = sample.auc, sample.n_positive, sample.n_negative
-    z = normal_quantile(level)
-    of_model = newcombe_variance(auc, m, n)
-    own = sample.se**2
-    over_patients = ~np.isclose(own, sample.image_variance, rtol=1e-9, atol=0.0)
-    t = np.asarray(stdtrit(sample.degrees, 0.5 + level / 2))
-    own = np.where(over_patients, (t / z) ** 2, 1.0) * own
-    rho = np.maximum(1.0, np.divide(own, of_model, out=np.ones_like(own), where=of_model > 0))
-    reach = z**2 * rho
-
-    def limit(outside: FloatArray) -> FloatArray:
-        """Halve the way between an end outside the interval and the AUC inside it."""
-        far, near = outside, auc.copy()
-        for _ in range(60):
-            middle = (far + near) / 2
-            excluded = (auc - middle) ** 2 > reach * newcombe_variance(middle, m, n)
-            far, near = np.where(excluded, middle, far), np.where(excluded, near, middle)
-        return near
-
-    return limit(np.zeros_like(auc)), limit(np.ones_like(auc))
-
-
-def moderated(sample: Components) -> tuple[FloatArray, FloatArray]:
-    r"""Return standard errors (K,) for Student's t in small samples, and their degrees of freedom (K,).
-
-    A variance from ten positives is itself uncertain, and smallest where the AUC came out too high. It is
-    therefore averaged with that of exponential scores (Hanley and McNeil 1982), which counts for
-    :data:`PRIOR_DEGREES` degrees of freedom, as moderated variances are (Smyth, Statistical Applications in
-    Genetics and Molecular Biology 3:3, 2004). With d degrees of freedom and :math:`V_0` for images,
-
-    .. math:: \tilde V = \hat V \frac{d + 5 V_0 / \hat V_{\text{images}}}{d + 5}
-
-    on d + 5 degrees of freedom. In large samples it is DeLong's or Obuchowski's variance.
-    """
+def variance_ratio(sample: Components) -> tuple[FloatArray, FloatArray]:
+    """Return rho above (K,), and the degrees of freedom (K,) of its t."""
     cells = sample.n_positive * sample.n_negative
     auc = np.clip(sample.auc, 0.5 / cells, 1 - 0.5 / cells)
-    prior = hanley_mcneil_variance(auc, sample.n_positive, sample.n_negative)
-    images = sample.image_variance
-    ratio = np.divide(prior, images, out=np.ones_like(prior), where=images > 0)
-    degrees = sample.degrees
-    shrunk = (degrees + PRIOR_DEGREES * ratio) / (degrees + PRIOR_DEGREES)
-    return sample.se * np.sqrt(shrunk), degrees + PRIOR_DEGREES
+    own, images, degrees = sample.se**2, sample.image_variance, sample.degrees
+    of_model = images / newcombe_variance(auc, sample.n_positive, sample.n_negative)
+    shrunk = (degrees * of_model + MODEL_DEGREES) / (degrees + MODEL_DEGREES)
+    floor = FLOOR_DEGREES / (degrees + FLOOR_DEGREES)
+    of_patients = np.divide(own, images, out=np.ones_like(images), where=images > 0)
+    independent = np.isclose(own, images, rtol=1e-9, atol=0.0)
+    return of_patients * np.maximum(shrunk, floor), degrees + np.where(independent, MODEL_DEGREES, 0.0)
+
+
+def newcombe_limits(
+    auc: FloatArray, positives: int, negatives: int, reach: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return the limits (K,) of method 5, the furthest θ with (auc - θ)² <= ``reach`` V(θ)."""
+
+    def outside(value: FloatArray) -> npt.NDArray[np.bool_]:
+        return (auc - value) ** 2 > reach * newcombe_variance(value, positives, negatives)
+
+    return furthest(outside, np.zeros_like(auc), auc), furthest(outside, np.ones_like(auc), auc)
+
+
+def furthest(
+    outside: Callable[[FloatArray], npt.NDArray[np.bool_]], far: FloatArray, near: FloatArray
+) -> FloatArray:
+    """Return the ends (K,), between ``near`` inside and ``far``, of intervals that ``outside`` describes."""
+    for _ in range(60):
+        middle = (far + near) / 2
+        excluded = outside(middle)
+        far, near = np.where(excluded, middle, far), np.where(excluded, near, middle)
+    return near
 
 
 def hoeffding_interval(mean: float, pairs: int, level: float) -> tuple[float, float]:
@@ -189,10 +192,13 @@ def auc_intervals(
     StatisticsError: an unknown method or a level outside 0 and 1.
     """
     check_interval(method)
+    check_level(level)
     auc, se = sample.auc, sample.se
     varies = se > 0
     if method == "newcombe":
-        low, high = newcombe_interval(sample, level)
+        ratio, degrees = variance_ratio(sample)
+        reach = ratio * np.asarray(stdtrit(degrees, 0.5 + level / 2)) ** 2
+        low, high = newcombe_limits(auc, sample.n_positive, sample.n_negative, reach)
     elif method == "logit":
         low[varies], high[varies] = logit_interval(auc[varies], se[varies], normal_quantile(level))
     else:

@@ -17,7 +17,7 @@ diagonal. Hence
 
 the first term being the variance of the mean through the test sample and the second that through the seeds.
 Adding :math:`s^2_{\text{seeds}}/n` instead would count :math:`\epsilon` twice. The interval adds up squares:
-the distance of the mean from its limits through the test sample (moderated logit-t, see intervals.py)
+the distance of the mean from its limits through the test sample (Newcombe's, see intervals.py)
 and the seeds' part with Student's t on Satterthwaite's degrees of freedom.
 """
 
@@ -36,7 +36,7 @@ from cxrbench.statistics.clustered import components
 from cxrbench.statistics.delong import Components
 from cxrbench.statistics.differences import Side
 from cxrbench.statistics.inputs import FloatArray, as_sample, check_level
-from cxrbench.statistics.intervals import moderated
+from cxrbench.statistics.intervals import newcombe_variance, variance_ratio
 
 
 @dataclass(frozen=True)
@@ -115,21 +115,27 @@ def across_seeds(
 def mean_side(parts: Components, rows: Sequence[int]) -> Side:
     """Return the mean AUC of some curves with what its limits through the test sample need.
 
-    How far the curves' variances are moderated, and their degrees of freedom, are properties of the sample:
-    the mean takes the most careful of its curves'.
+    How far a variance is moderated, and its degrees of freedom, are properties of the sample: the mean takes
+    the most careful of its curves'.
     """
     chosen = list(rows)
+    m, n = parts.n_positive, parts.n_negative
+    ratio, degrees = (values[chosen] for values in variance_ratio(parts))
+    varies = parts.se[chosen] > 0
+    mean = parts.auc[chosen].mean()
     factor = parts.factor[chosen].mean(axis=0)
-    moderate, degrees = moderated(parts)
-    with np.errstate(invalid="ignore"):
-        ratios = moderate[chosen] / parts.se[chosen]
-    careful = float(np.nanmax(ratios)) if np.any(parts.se[chosen] > 0) else 1.0
-    se = math.sqrt(factor @ factor) * careful
+    if varies.any():
+        of_model = newcombe_variance(parts.auc[chosen], m, n)
+        careful = np.max(ratio[varies] * of_model[varies] / parts.se[chosen][varies] ** 2)
+        ratio = careful * (factor @ factor) / newcombe_variance(mean, m, n)
     return Side(
-        np.array([parts.auc[chosen].mean()]),
-        np.array([se]),
-        np.array([degrees[chosen].min()]),
+        np.array([mean]),
+        np.array([np.max(ratio)]),
+        np.array([degrees.min()]),
+        m,
+        n,
         parts.independent_pairs,
+        np.array([factor @ factor > 0]),
     )
 
 

@@ -12,9 +12,9 @@ USUAL = 0.7
 """The correlation of the two classifiers' scores in the main tables."""
 
 
-def cells() -> list[dict[str, str]]:
+def cells(path: Path = EVIDENCE) -> list[dict[str, str]]:
     """Return the rows of the evidence."""
-    with EVIDENCE.open(newline="", encoding="utf-8") as file:
+    with path.open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 
@@ -22,6 +22,36 @@ def single() -> str:
     """Coverage of the interval of one AUC, by test sample and true AUC."""
     rows = [cell for cell in cells() if not cell["auc_b"]]
     return _by_auc(rows, "covers", "AUC")
+
+
+def short() -> str:
+    """The cells that miss 93 to 98% or a one-sided error of 3.5%, and how many there are in all."""
+    body = []
+    for name, path in (("", EVIDENCE), (", held out", EVIDENCE.with_name("held-out.csv"))):
+        for cell in cells(path):
+            covers, errs = float(cell["covers"]), max(float(cell["below"]), float(cell["above"]))
+            if not 0.93 <= covers <= 0.98 or errs > 0.035:
+                aucs = f"{cell['auc_a']} and {cell['auc_b']}" if cell["auc_b"] else cell["auc_a"]
+                shares = [_percent(cell[key]) for key in ("covers", "above", "below")]
+                body.append([f"{cell['design']}{name}", aucs, cell["correlation"], *shares])
+    return markdown(
+        ("test sample", "AUC", "correlation", "covers", "lower limit errs", "upper limit errs"), body
+    )
+
+
+def held_out() -> str:
+    """The worst of the held-out cells."""
+    rows = cells(EVIDENCE.with_name("held-out.csv"))
+    return markdown(
+        ("limits of", "cells", "covers, least", "most", "lower limit errs, most", "upper limit errs, most"),
+        [
+            [name, str(len(some)), *_worst(some)[:4]]
+            for name, some in (
+                ("one AUC", [row for row in rows if not row["auc_b"]]),
+                ("a difference", [row for row in rows if row["auc_b"]]),
+            )
+        ],
+    )
 
 
 def power() -> str:

@@ -9,6 +9,7 @@ from scipy.stats import beta
 
 from cxrbench.errors import StatisticsError
 from cxrbench.statistics import auc
+from cxrbench.statistics.clustered import components
 from cxrbench.statistics.intervals import hoeffding_interval, hoeffding_tail, normal_quantile
 
 
@@ -23,16 +24,25 @@ def test_newcombe_limits_solve_the_equation_of_method_5():
     rng = np.random.default_rng(5)
     m, n = 12, 40
     labels = np.arange(m + n) < m
-    found = auc(labels, rng.normal(size=m + n) + 1.2 * labels)
+    scores = rng.normal(size=m + n) + 1.2 * labels
+    found = auc(labels, scores)
 
     def variance(theta):
         mean = (m + n) / 2 - 1
         return theta * (1 - theta) / (m * n) * (1 + mean * ((1 - theta) / (2 - theta) + theta / (1 + theta)))
 
-    # The sample's own variance, even with Student's t on the fewest degrees of freedom, is the smaller one.
-    assert found.se * stats.t.ppf(0.975, m - 1) < 1.959964 * np.sqrt(variance(found.auc))
+    degrees = float(components(labels, scores[None], None).degrees[0])
+    moderated = max((degrees * found.se**2 / variance(found.auc) + 8) / (degrees + 8), 120 / (degrees + 120))
+    t = stats.t.ppf(0.975, degrees + 8)
     for end in (found.ci_low, found.ci_high):
-        assert abs(found.auc - end) == pytest.approx(1.959964 * np.sqrt(variance(end)), rel=1e-6)
+        assert abs(found.auc - end) == pytest.approx(t * np.sqrt(moderated * variance(end)), rel=1e-6)
+
+
+def test_newcombe_limits_from_few_images_keep_the_models_width_when_the_sample_looks_too_good():
+    """All negatives but one below all positives: the sample's own variance is next to nothing."""
+    scores = np.array([*range(21, 41), 40.5, *range(1, 20)], dtype=np.float64)
+    found = auc(np.arange(40) < 20, scores)
+    assert found.ci_high - found.ci_low > 2 * 1.96 * found.se
 
 
 def test_newcombe_limits_are_widened_where_the_samples_own_variance_is_larger():

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from scipy import stats
 
 from cxrbench.errors import StatisticsError
 from cxrbench.statistics import across_seeds, compare
+from cxrbench.statistics.differences import score_variance
 from cxrbench.statistics.means import compare_means
 
 
@@ -114,11 +113,16 @@ def test_the_seeds_chance_by_its_definition():
     assert means.se**2 == pytest.approx(means.var_sample + a.var_seeds / 3 + b.var_seeds / 4, rel=1e-12)
     seeds = (a.sd_between_seeds**2 / 3) ** 2 / 2 + (b.sd_between_seeds**2 / 4) ** 2 / 3
     assert means.df == pytest.approx(means.se**4 / seeds, rel=1e-12)
-    # One curve a side has the limits through the sample alone; the seeds' part comes on top, squared.
-    low, high = replace(means.tested, seeds_variance=0.0).interval(0.95)
+    # At each limit the reach through the sample and that through the seeds add up, squared.
+    tested = means.tested
     part = stats.t.ppf(0.975, means.df) * np.sqrt(a.var_seeds / 3 + b.var_seeds / 4)
-    assert means.ci_low == pytest.approx(means.difference - np.hypot(means.difference - low, part))
-    assert means.ci_high == pytest.approx(means.difference + np.hypot(high - means.difference, part))
+    through_sample = stats.t.ppf(0.975, min(tested.a.degrees[0], tested.b.degrees[0]))
+    for end in (means.ci_low, means.ci_high):
+        variance = score_variance(tested.a, tested.b, np.array([tested.correlation]), np.array([end]))[0]
+        reach = np.hypot(through_sample * np.sqrt(variance), part)
+        assert abs(means.difference - end) == pytest.approx(reach, rel=1e-9)
+    assert tested.p_above(means.ci_low) == pytest.approx(0.025, rel=1e-6)
+    assert tested.p_above(means.ci_high) == pytest.approx(0.975, rel=1e-6)
     t = means.difference / means.se
     assert means.p_value == pytest.approx(2 * stats.t.sf(abs(t), means.df), rel=1e-9)
 
