@@ -67,7 +67,7 @@ class Side:
     Parameters
     ----------
     auc: (K,) AUCs, or means of some.
-    ratio: (K,) rho above, 0 where the sample shows no variance and none can be assumed.
+    ratio: (K,) rho above.
     degrees: (K,) degrees of freedom of Student's t.
     positives, negatives: numbers of images.
     pairs: independent pairs of a positive and a negative image, for where nothing varies.

@@ -199,10 +199,13 @@ def auc_intervals(
         ratio, degrees = variance_ratio(sample)
         reach = ratio * np.asarray(stdtrit(degrees, 0.5 + level / 2)) ** 2
         low, high = newcombe_limits(auc, sample.n_positive, sample.n_negative, reach)
-    elif method == "logit":
-        low[varies], high[varies] = logit_interval(auc[varies], se[varies], normal_quantile(level))
     else:
-        low[varies], high[varies] = wald_interval(auc[varies], se[varies], level, (0.0, 1.0))
+        low, high = np.empty_like(auc), np.empty_like(auc)
+        low[varies], high[varies] = (
+            logit_interval(auc[varies], se[varies], normal_quantile(level))
+            if method == "logit"
+            else wald_interval(auc[varies], se[varies], level, (0.0, 1.0))
+        )
     fixed = {
         value: hoeffding_interval(value, sample.independent_pairs, level)
         for value in set(auc[~varies].tolist())
