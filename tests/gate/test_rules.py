@@ -56,6 +56,18 @@ def test_a_study_against_itself_passes(make_study):
     assert {check.ratio for check in report.speed} == {1.0}
 
 
+@pytest.mark.parametrize(("images", "outcome"), [(12, "inconclusive"), (1200, "pass")])
+def test_perfect_separation_by_both_is_no_certainty_from_a_handful_of_images(make_study, images, outcome):
+    before = make_study("before", {"control": (0.3, 1)}, images=images, apart=30.0)
+    now = make_study("now", {"control": (0.3, 2)}, images=images, apart=30.0)
+    (check,) = gate(now, before).schemes
+    assert (check.before, check.now, check.se) == (1.0, 1.0, 0.0)
+    # Two patients in a pair, each with two images: the bound is on how often a pair may be ranked wrongly.
+    pairs = images // 4
+    assert check.ci_high == -check.ci_low == pytest.approx(1 - 0.025 ** (1 / pairs))
+    assert check.verdict.outcome == outcome
+
+
 def test_differences_are_the_paired_clustered_ones(make_study):
     before = make_study("before", {"control": (1.0, 1)})
     now = make_study("now", {"control": (1.5, 3)})

@@ -40,17 +40,19 @@ def study(
     images: int = 600,
     image_ids: list[str] | None = None,
     slower: float = 1.0,
+    apart: float = 1.5,
     **changes: Any,
 ) -> FinishedStudy:
     """Write a study with made-up scores and return it: nothing is trained.
 
     Half of the images are positive, each patient has two. ``noises``: scheme -> (noise, its seed), or a list
-    of such pairs, one per training seed. ``slower``: how many times as long everything took.
+    of such pairs, one per training seed. ``slower``: how many times as long everything took. ``apart``: the
+    distance of the classes.
     """
     labels = np.repeat(np.arange(images // 2) % 2, 2)
     patients = [f"p{i // 2}" for i in range(images)]
     truth = np.random.default_rng(11)
-    signal = labels * 1.5 + np.repeat(truth.normal(size=images // 2), 2)
+    signal = labels * apart + np.repeat(truth.normal(size=images // 2), 2)
     ids = image_ids or [f"image-{i:04d}" for i in range(images)]
     by_seed = {name: of if isinstance(of, list) else [of] for name, of in noises.items()}
     seeds = changes.pop("seeds", tuple(range(len(next(iter(by_seed.values()))))))
