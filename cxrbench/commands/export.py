@@ -9,7 +9,7 @@ import click
 from cxrbench.commands._errors import user_errors
 from cxrbench.commands._paths import PLACE
 from cxrbench.commands._predictions import echo_json
-from cxrbench.commands._trained import trained_options
+from cxrbench.commands._trained import Which, trained_options
 
 FORMATS = ("state-dict", "torch", "onnx")
 
@@ -29,10 +29,7 @@ FORMATS = ("state-dict", "torch", "onnx")
 @click.option("--json", "as_json", is_flag=True, help="Say in JSON what was done.")
 @user_errors
 def command(
-    trained: Path,
-    scheme: str | None,
-    seed: int | None,
-    fold: int | None,
+    which: Which,
     out: Path,
     formats: tuple[str, ...],
     as_json: bool,
@@ -45,9 +42,8 @@ def command(
     from cxrbench.files import write_text_atomic
     from cxrbench.report.card import FILE, model_card
     from cxrbench.use.export import FACTS, export
-    from cxrbench.use.trained import find_trained
 
-    found = find_trained(trained, scheme, seed, fold)
+    found = which.find()
     done = export(found, out, tuple(dict.fromkeys(formats)))
     write_text_atomic(out / FILE, model_card(found, done.facts, done.differences))
     if as_json:

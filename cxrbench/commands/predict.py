@@ -10,7 +10,7 @@ import click
 from cxrbench.commands._errors import UserError, user_errors
 from cxrbench.commands._paths import PLACE
 from cxrbench.commands._predictions import echo_json
-from cxrbench.commands._trained import trained_options
+from cxrbench.commands._trained import Which, trained_options
 
 
 @click.command("predict")
@@ -41,10 +41,7 @@ from cxrbench.commands._trained import trained_options
 @click.option("--json", "as_json", is_flag=True, help="Say in JSON what was done.")
 @user_errors
 def command(
-    trained: Path,
-    scheme: str | None,
-    seed: int | None,
-    fold: int | None,
+    which: Which,
     images: Path,
     out: Path,
     on_bad: str,
@@ -69,10 +66,9 @@ def command(
     from cxrbench.training.device import choose_device
     from cxrbench.use.images import new_images
     from cxrbench.use.predict import score, write_scores
-    from cxrbench.use.trained import find_trained
 
     device = choose_device(gpu)
-    found = find_trained(trained, scheme, seed, fold)
+    found = which.find()
     new = new_images(images, found.label, links=links, max_pixels=max_pixels or found.max_pixels)
     cohort = new.cohort
     paths = dict(zip(cohort.table["image_id"], cohort.table["path"].map(one_line), strict=True))
