@@ -29,6 +29,8 @@ def write(tmp_path, monkeypatch):
     folder = tmp_path / "modules"
     folder.mkdir()
     monkeypatch.syspath_prepend(folder)
+    # A compiled file is taken for current by its source's length and second.
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
 
     def written(width):
         sys.modules.pop("studied", None)
