@@ -8,9 +8,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from cxrbench.text import one_line
+
 
 class CxrbenchError(Exception):
-    """Base of every error that cxrbench raises on purpose."""
+    """Base of every error that cxrbench raises on purpose: one printable line, whatever it quotes."""
+
+    def __str__(self) -> str:
+        return one_line(super().__str__())
 
 
 class RadiographError(CxrbenchError):

@@ -30,7 +30,7 @@ def user_errors(function: Callable[P, R]) -> Callable[P, R]:
         try:
             return function(*args, **kwargs)
         except CxrbenchError as error:
-            raise UserError(one_line(str(error))) from error
+            raise UserError(str(error)) from error
         except BrokenPipeError:
             # Whoever read the output has gone; click ends quietly.
             raise

@@ -67,9 +67,7 @@ def list_images(root: Path, folders: Iterable[str], suffixes: Sequence[str] = IM
         except (FileNotFoundError, NotADirectoryError):
             continue
         except (OSError, ValueError) as error:
-            raise DatasetError(
-                f"{one_line(str(root / folder))}: cannot be listed: {complaint(error)}"
-            ) from None
+            raise DatasetError(f"{root / folder}: cannot be listed: {complaint(error)}") from None
         prefix = f"{folder}/" if folder else ""
         paths += [
             prefix + name
@@ -156,16 +154,14 @@ def check_files(root: Path, paths: Iterable[str], *, links: bool) -> None:
         except OSError:
             continue
         if not stat.S_ISREG(mode):
-            raise DatasetError(f"{root}: {one_line(path)} is not a regular file")
+            raise DatasetError(f"{root}: {path} is not a regular file")
         if not links and not real.startswith(inside):
             raise DatasetError(
-                f"{root}: {one_line(path)} is a link out of the folder; allow it with 'links = true' in the "
+                f"{root}: {path} is a link out of the folder; allow it with 'links = true' in the "
                 "role, or --links"
             )
         if seen.setdefault(real, path) != path:
-            raise DatasetError(
-                f"{root}: {one_line(path)} is the same file as {one_line(seen[real])}; list it once"
-            )
+            raise DatasetError(f"{root}: {path} is the same file as {seen[real]}; list it once")
 
 
 class Selection:

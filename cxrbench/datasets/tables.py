@@ -104,9 +104,7 @@ def match_names(path: Path, names: Iterable[str], image_ids: Iterable[str]) -> l
     names = list(names)
     found = [known[_stem(name)] for name in names if _stem(name) in known]
     if not found:
-        first = (
-            f"none of its {len(names):,} names, such as {one_line(names[0])!r}," if names else "nothing in it"
-        )
+        first = f"none of its {len(names):,} names, such as {names[0]!r}," if names else "nothing in it"
         raise DatasetError(
             f"{path}: {first} is an image of this data set; take the list and the tables from one download, "
             "or remove the list"
@@ -179,7 +177,7 @@ def read_table(path: Path, required: Sequence[str], *, hint: str, separator: str
         meant = f" (there is {near!r}: letters must agree)" if near else ""
         raise DatasetError(
             f"{path}: columns missing: {', '.join(lacking)}{meant}; it has "
-            f"{one_line(', '.join(map(str, frame.columns)))}"
+            f"{', '.join(map(str, frame.columns))}"
         )
     frame.index = pd.RangeIndex(2 + above, len(frame) + 2 + above)
     frame = pd.DataFrame({name: _strip(frame[name]) for name in frame.columns}).dropna(how="all")

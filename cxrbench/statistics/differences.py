@@ -53,8 +53,8 @@ from cxrbench.statistics.intervals import (
     variance_ratio,
 )
 
-_SMALLEST_TAIL = 1e-300
-
+_SMALLEST_TAIL = 1e-20
+"""The smallest tail that is looked for: SciPy's quantile of Student's t fails in much smaller ones."""
 
 CORRELATION_DEGREES = 0.2
 """What makes a correlation from few degrees of freedom smaller: r d / (d + this)."""

@@ -29,7 +29,7 @@ from cxrbench.errors import DatasetError, ProfileError, SchemeError
 from cxrbench.schemes import Registry, Scheme, Stage, claims, parse, scheme_set
 from cxrbench.settings import as_table, from_mapping, refuse_unknown
 from cxrbench.statistics.verdicts import Margin, Target
-from cxrbench.text import did_you_mean, one_line
+from cxrbench.text import did_you_mean
 from cxrbench.training.config import Augmentation, Precision, PrecisionChoice, StageConfig
 
 _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
@@ -465,7 +465,7 @@ def parse_profile(text: str, where: str) -> Profile:
         try:
             registry = registry.add(name, notation)
         except SchemeError as error:
-            raise ProfileError(f"{where}: [schemes] {name}: {one_line(str(error))}") from None
+            raise ProfileError(f"{where}: [schemes] {name}: {error}") from None
     targets = {
         name: _target(values, f"{where}: [targets.{name}]")
         for name, values in optional("targets", "for each scheme, such as [targets.control]").items()
@@ -596,7 +596,7 @@ def _stage(notation: str, where: str) -> Stage:
     try:
         return parse("stage", f"init > {notation}").stages[-1]
     except SchemeError as error:
-        raise ProfileError(f"{where}: {notation!r} is not a stage: {one_line(str(error))}") from None
+        raise ProfileError(f"{where}: {notation!r} is not a stage: {error}") from None
 
 
 def _folder() -> resources.abc.Traversable:

@@ -8,10 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from scipy.optimize import brentq
+from scipy.special import stdtrit
 
 from cxrbench.statistics import compare
 from cxrbench.statistics.clustered import components
-from cxrbench.statistics.differences import Side, score_limits
+from cxrbench.statistics.differences import _SMALLEST_TAIL, Side, score_limits
+from cxrbench.statistics.means import compare_means
 
 
 def two_curves(seed, positives, negatives, gain=1.2, shared=0.7):
@@ -104,3 +106,25 @@ def test_two_curves_that_are_almost_the_same_have_narrow_limits():
     labels, scores = two_curves(5, 1800, 1800, shared=0.9999)
     pair = compare(labels, scores[0], scores[1])
     assert pair.ci_high - pair.ci_low < 6 * pair.se
+
+
+@pytest.mark.parametrize("shift", [0.02, 0.2, 2.0, 20.0])
+def test_seeds_far_apart_have_a_p_value_too(shift):
+    """SciPy's quantile of Student's t is NaN for some degrees of freedom in a tail of 1e-150."""
+    rng = np.random.default_rng(3)
+    labels = np.arange(200) < 60
+    for _ in range(20):
+        common = rng.normal(size=200) + labels
+        curves = {
+            f"{side}{seed}": common + rng.normal(scale=0.05, size=200) + shift * labels * (side == "b")
+            for side in "ab"
+            for seed in range(3)
+        }
+        means = compare_means(labels, curves, ["a0", "a1", "a2"], ["b0", "b1", "b2"])
+        assert 0 < means.p_below(0) <= 1
+        assert means.p_below(0) < 0.5 or means.difference >= 0
+
+
+@given(st.floats(0.5, 1e6))
+def test_the_smallest_tail_is_one_that_has_a_quantile(degrees):
+    assert stats.t.cdf(stdtrit(degrees, _SMALLEST_TAIL), degrees) == pytest.approx(_SMALLEST_TAIL, rel=1e-6)
