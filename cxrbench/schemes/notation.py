@@ -72,7 +72,7 @@ def parse(name: str, notation: str) -> Scheme:
 
     Raises
     ------
-    SchemeError: the message shows the notation with a caret under the character that is wrong.
+    SchemeError: the message says which character is wrong, and what stands before and after it.
     """
     if not _NAME.fullmatch(name):
         raise SchemeError(
@@ -129,6 +129,5 @@ def _tokens(notation: str) -> list[tuple[str, int]]:
 
 
 def _at(notation: str, position: int, what: str) -> SchemeError:
-    # A tab or a line break would be shown wider than one character, and the caret would point elsewhere.
-    shown = "".join(character if character.isprintable() else " " for character in notation)
-    return SchemeError(f"{what} (character {position + 1}):\n  {shown}\n  {' ' * position}^")
+    before, after = notation[:position], notation[position:]
+    return SchemeError(f"{what} (character {position + 1}), between {before!r} and {after!r}")

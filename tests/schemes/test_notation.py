@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cxrbench.errors import SchemeError
 from cxrbench.schemes import Scheme, Stage, parse
+from cxrbench.text import one_line
 
 role_names = st.from_regex(r"[A-Za-z_][A-Za-z0-9_-]{0,8}", fullmatch=True).filter(lambda role: role != "init")
 stages = st.lists(role_names, min_size=1, max_size=4, unique=True).map(lambda roles: Stage(tuple(roles)))
@@ -16,17 +19,16 @@ blanks = st.text(" \t\r\n\u00a0\u3000", max_size=3)
 
 
 def refusal(notation: str) -> tuple[int, str]:
-    """Return where the caret points in ``notation``, and the first line of the message."""
+    """Return which character of ``notation`` is refused, and the message."""
     with pytest.raises(SchemeError) as caught:
         parse("any", notation)
-    lines = str(caught.value).splitlines()
-    assert len(lines) == 3
-    assert lines[1].startswith("  ")
-    assert len(lines[1]) == len(notation) + 2
-    assert lines[2].strip() == "^"
-    position = lines[2].index("^") - 2
-    assert f"(character {position + 1})" in lines[0]
-    return position, lines[0]
+    message = str(caught.value)
+    said = re.search(r"\(character (\d+)\), between (.*)$", message)
+    assert said is not None
+    position = int(said[1]) - 1
+    # The message is one line, in which blanks are single.
+    assert said[2] == one_line(f"{notation[:position]!r} and {notation[position:]!r}")
+    return position, message
 
 
 def test_a_chain_is_read_stage_by_stage() -> None:
@@ -140,7 +142,7 @@ def test_the_whole_message_as_a_person_sees_it() -> None:
     with pytest.raises(SchemeError) as caught:
         parse("mine", "init > findings ++ covid")
     assert str(caught.value) == (
-        "a role is expected here (character 18):\n  init > findings ++ covid\n                   ^"
+        "a role is expected here (character 18), between 'init > findings +' and '+ covid'"
     )
 
 

@@ -21,7 +21,7 @@ FORMULA = {"kind": "formula", "seed": 3, "classes": 4, "each": 8, "epochs": 1, "
 
 
 def profile_of(init):
-    return tiny_study.profile({"study.init": init, "study.network": "resnet18"})
+    return tiny_study.profile({"study.init": init})
 
 
 def precise(_wanted):
