@@ -16,7 +16,6 @@ from cxrbench.calibration.targets import margins, summaries, targets
 from cxrbench.errors import ProfileError
 from cxrbench.schemes import claims
 from cxrbench.study.profile import Profile, parse_profile
-from cxrbench.training.device import choose_device
 
 PAPER = {"control": 0.757, "sequential": 0.857}
 """Fricks et al. 2021, abstract: the control, and the best scheme, which by our reading is `sequential`."""
@@ -47,7 +46,6 @@ def calibrate(request: Request) -> Calibration:
     to_run = profile.select((*(scheme.definition for scheme in chosen), *request.aims))
     definitions = {scheme.name: scheme.definition for scheme in to_run}
     aimed = tuple(definitions[name] for name in request.aims)
-    choose_device(request.gpu)
     end = inf if request.minutes is None else time.time() + 60 * request.minutes
     swept = points(request.sweep)
     for point in swept:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import torch
+
 from cxrbench.errors import ProfileError
 from cxrbench.statistics.verdicts import Margin, Target
+from cxrbench.study.where import Where
 
 Knobs = Mapping[str, float]
 """ROLE.OPTION -> value, such as ``{"covid.severity_median": 0.75}``."""
@@ -29,9 +32,8 @@ class Request:
     aims: scheme -> the AUC aimed at.
     schemes: the schemes to confirm, names or NAME=NOTATION; all of the profile's where empty.
     out: folder of everything that is written.
-    data_root: the folder that holds the real data sets, where the profile needs any.
-    jobs: seeds that run at a time, each in a process of its own where there are several.
-    gpu: whether to train on the GPU.
+    where: of every study; ``out`` is its store where it names none. Each device runs one seed at a time, in a
+        process of its own where there are several. A cluster is not used.
     minutes: after how long no further seed is begun; None for no end.
 
     Raises
@@ -47,9 +49,7 @@ class Request:
     aims: Mapping[str, float]
     schemes: tuple[str, ...]
     out: Path
-    data_root: Path | None = None
-    jobs: int = 1
-    gpu: bool = False
+    where: Where
     minutes: float | None = None
 
     def __post_init__(self) -> None:
@@ -65,8 +65,13 @@ class Request:
         for scheme, aim in self.aims.items():
             if not 0 < aim < 1:
                 raise ProfileError(f"aim of {scheme}: {aim:g} must be an AUC between 0 and 1")
-        if self.jobs < 1:
-            raise ProfileError(f"jobs must be 1 or more, not {self.jobs}")
+        if not self.devices:
+            raise ProfileError("there is nothing to run seeds on: jobs must be 1 or more")
+
+    @property
+    def devices(self) -> Sequence[torch.device]:
+        """Where seeds run, one at a time on each; the CPU where nothing else is named."""
+        return (torch.device("cpu"),) if self.where.devices is None else self.where.devices
 
     @property
     def command(self) -> str:
@@ -79,8 +84,8 @@ class Request:
         parts.append(f"--seeds {','.join(map(str, self.seeds))}")
         parts += [f"--aim {scheme}={aim:g}" for scheme, aim in self.aims.items()]
         parts += [f"--scheme {shlex.quote(scheme)}" for scheme in self.schemes]
-        parts += ["--data-root DIR"] if self.data_root else []
-        return " ".join([*parts, *(["--gpu"] if self.gpu else [])])
+        parts += ["--data-root DIR"] if self.where.data_root else []
+        return " ".join([*parts, *(["--gpu"] if self.devices[0].type == "cuda" else [])])
 
 
 @dataclass(frozen=True)

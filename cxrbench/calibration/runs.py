@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from pathlib import Path
 
@@ -17,8 +17,6 @@ from cxrbench.study.profile import parse_profile
 from cxrbench.study.progress import Bars, Lines, StudyProgress
 from cxrbench.study.results import RESULTS, Results
 from cxrbench.study.run import run_study
-from cxrbench.study.where import Where
-from cxrbench.training.device import choose_device
 from cxrbench.training.loop import Progress
 
 
@@ -43,7 +41,7 @@ class Job:
             self.folder(knobs).joinpath(RESULTS).exists() for knobs in self.points
         ):
             return ()
-        return tuple(_run(self, Bars() if self.request.jobs == 1 else Lines(), device))
+        return tuple(_run(self, Bars() if len(self.request.devices) == 1 else Lines(), device))
 
     def folder(self, knobs: Knobs) -> Path:
         """Return where the study at ``knobs`` lies."""
@@ -51,7 +49,7 @@ class Job:
 
 
 def run_jobs(request: Request, jobs: Sequence[Job]) -> tuple[Row, ...]:
-    """Run ``jobs``, ``request.jobs`` at a time, and return their rows in the order of the jobs.
+    """Run ``jobs``, one at a time on each of the devices, and return their rows in the order of the jobs.
 
     What is in the store already is not done again, so a killed calibration goes on.
 
@@ -59,8 +57,8 @@ def run_jobs(request: Request, jobs: Sequence[Job]) -> tuple[Row, ...]:
     ------
     CxrbenchError: a study cannot be run; jobs that have not begun are left.
     """
-    progress = Bars() if request.jobs == 1 else Lines()
-    devices = (choose_device(request.gpu),) * min(request.jobs, len(jobs))
+    progress = Bars() if len(request.devices) == 1 else Lines()
+    devices = request.devices[: len(jobs)]
     tasks = [Task(f"{job.stage} {job.seed}", None, 1, number, job.run) for number, job in enumerate(jobs)]
     # The studies see to their threads themselves.
     with open_places(devices, None, progress) as places:
@@ -77,7 +75,7 @@ def _run(job: Job, progress: StudyProgress, device: torch.device) -> Iterator[Ro
             with_knobs(profile, knobs),
             job.folder(knobs),
             schemes=job.schemes,
-            where=Where(request.data_root, request.out, (device,)),
+            where=replace(request.where, store=request.where.store or request.out, devices=(device,)),
             progress=progress,
         ).results
         aucs = ", ".join(f"{scheme.name} {scheme.auc:.3f}" for scheme in results.schemes)

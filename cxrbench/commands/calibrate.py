@@ -8,10 +8,12 @@ from pathlib import Path
 import click
 
 from cxrbench.commands._errors import goes_on, user_errors
+from cxrbench.commands._gathered import gathered
 from cxrbench.commands._paths import PLACE
 from cxrbench.commands._predictions import echo_json
 from cxrbench.commands._study import seeds as seeds_option
 from cxrbench.errors import CxrbenchError
+from cxrbench.study.asked import Asked, read_seeds
 
 _EXTRAS = {"matplotlib": "report", "tomlkit": "train", "torch": "train"}
 
@@ -62,13 +64,7 @@ def _aims(
 @click.option(
     "--sweep-seeds", callback=seeds_option, default="0", show_default=True, help="Seeds of the sweep."
 )
-@click.option(
-    "--seeds",
-    callback=seeds_option,
-    default="0,1,2,3,4",
-    show_default=True,
-    help="Seeds of the confirmation.",
-)
+@click.option("--seeds", default="0,1,2,3,4", show_default=True, help="Seeds of the confirmation.")
 @click.option(
     "--aim",
     "aims",
@@ -79,12 +75,16 @@ def _aims(
 )
 @click.option(
     "--scheme",
-    "schemes",
     multiple=True,
     help="Only this scheme, a name or NAME=NOTATION (may be repeated).",
 )
 @click.option("--out", type=PLACE, required=True, help="Where everything is written.")
 @click.option("--data-root", type=PLACE, help="The folder that holds the data sets.")
+@click.option(
+    "--store",
+    type=PLACE,
+    help="Where packs, splits, audits and checkpoints are kept; several may share it. [default: OUT]",
+)
 @click.option("--jobs", type=int, default=1, show_default=True, help="Seeds that run at a time.")
 @click.option("--gpu", is_flag=True, help="Train on the GPU; fails where CUDA is missing.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of the summary.")
@@ -93,19 +93,16 @@ def _aims(
     type=float,
     help="Begin no further seed after so long; the next call goes on with the others.",
 )
+@gathered(Asked, "asked")
 @goes_on
 @user_errors
 def command(
-    profile: str,
+    asked: Asked,
     sweep: dict[str, tuple[float, ...]],
     sweep_seeds: tuple[int, ...],
-    seeds: tuple[int, ...],
     aims: dict[str, float],
-    schemes: tuple[str, ...],
     out: Path,
-    data_root: Path | None,
-    jobs: int,
-    gpu: bool,
+    store: Path | None,
     as_json: bool,
     minutes: float | None,
 ) -> None:
@@ -126,20 +123,23 @@ def command(
             f"calibrating needs {library}, which is not installed: pip install 'cxrbench[{_EXTRAS[library]}]'"
         ) from None
     from cxrbench.study.profile import parse_profile, profile_text
+    from cxrbench.study.where import Where
+    from cxrbench.training.device import choose_device
 
+    profile = asked.profile
+    assert profile is not None
+    assert asked.jobs is not None
     text = profile_text(profile)
     request = Request(
         profile=profile,
         text=text,
         sweep=sweep,
         sweep_seeds=sweep_seeds,
-        seeds=seeds,
-        aims=aims or aims_of(parse_profile(text, profile), schemes),
-        schemes=schemes,
+        seeds=read_seeds(asked.seeds),
+        aims=aims or aims_of(parse_profile(text, profile), asked.scheme),
+        schemes=asked.scheme,
         out=out,
-        data_root=data_root,
-        jobs=jobs,
-        gpu=gpu,
+        where=Where(asked.data_root, store, (choose_device(asked.gpu),) * asked.jobs),
         minutes=minutes,
     )
     calibration = calibrate(request)

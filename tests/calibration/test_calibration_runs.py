@@ -210,6 +210,28 @@ def test_an_error_in_a_worker_is_reported_like_any_other(tmp_path, calibration_t
     assert "has no official test list" in result.stderr
 
 
+def test_calibrations_that_share_a_store_train_each_stage_and_the_formulas_trunk_once(
+    tmp_path, calibration_text
+):
+    formula = 'kind = "formula"\nclasses = 4\neach = 8\nepochs = 1\nbatch_size = 8'
+    assert calibration_text.count('kind = "random"') == 1
+    (tmp_path / "tiny.toml").write_text(calibration_text.replace('kind = "random"', formula))
+    store = tmp_path / "store"
+
+    def rows(out, seeds):
+        shared = ("--scheme", "control", "--store", store)
+        calibrate(tmp_path / "tiny.toml", *shared, "--seeds", seeds, "--out", tmp_path / out)
+        assert not any((tmp_path / out / made).exists() for made in ("packs", "splits", "stages"))
+        return json.loads((tmp_path / out / "calibration.json").read_text())["rows"]
+
+    first = rows("first", "0,1")
+    kept = {path: path.stat().st_mtime_ns for path in store.glob("*/*/*") if path.is_file()}
+    trained = [json.loads(path.read_text())["run"] for path in store.glob("stages/*/stage.json")]
+    assert sorted(trained) == ["init", "init > covid", "init > covid"]
+    assert rows("second", "1,0") == first[::-1]
+    assert {path: path.stat().st_mtime_ns for path in store.glob("*/*/*") if path.is_file()} == kept
+
+
 def test_the_papers_aims_go_to_the_schemes_that_are_run_on_phantoms():
     phantom = load_profile("phantom")
     assert aims_of(phantom, ()) == {"control": 0.757, "sequential": 0.857}
