@@ -75,11 +75,14 @@ def command(
         images_for_precision,
         planned_se,
     )
+    from cxrbench.statistics.power import split_images
 
     if [null, half_width, against].count(None) != 2:
         raise StatisticsError("give one of --null, --half-width and --against")
     if images is not None and half_width is not None:
         raise StatisticsError("--images: with --half-width there is no power to give")
+    if against is None and (hypothesis != "difference" or margin):
+        raise StatisticsError("--hypothesis and --margin are of a comparison: give --against with them")
     effect = design_effect(images_per_patient, icc)
     found: dict[str, Any] = {"design_effect": effect, "level": level}
     if images is None:
@@ -105,12 +108,12 @@ def command(
         found |= {"images": needed, "patients": math.ceil(needed / images_per_patient)}
         text = f"{needed:,} images of {found['patients']:,} patients"
     else:
-        positive = round(images * prevalence)
+        classes = split_images(images, prevalence)
         if null is not None:
-            power = auc_power(auc, null, positive, images - positive, design_effect=effect, level=level)
+            power = auc_power(auc, null, *classes, design_effect=effect, level=level)
         else:
             assert against is not None
-            se = planned_se(auc, against, positive, images - positive, correlation=correlation)
+            se = planned_se(auc, against, *classes, correlation=correlation)
             power = comparison_power(
                 auc - against, se * math.sqrt(effect), hypothesis=hypothesis, margin=margin, level=level
             )

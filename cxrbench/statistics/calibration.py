@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from cxrbench.errors import StatisticsError
 from cxrbench.statistics.inputs import (
+    FAR_APART,
     as_labels,
     as_probabilities,
     as_scores,
@@ -55,6 +56,7 @@ class Calibration:
     bins: tuple[ReliabilityBin, ...]
 
 
+@FAR_APART
 def average_precision(labels: npt.ArrayLike, scores: npt.ArrayLike) -> float:
     """Return the average precision: precision averaged over the steps of recall, without interpolation.
 

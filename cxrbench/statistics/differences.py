@@ -38,18 +38,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import log_ndtr, ndtr, stdtr, stdtrit
+from scipy.special import log_ndtr, ndtr, ndtri, stdtr, stdtrit
 
 from cxrbench.statistics.delong import Components
 from cxrbench.statistics.inputs import FloatArray, check_level
 from cxrbench.statistics.intervals import (
     furthest,
-    hoeffding_interval,
     hoeffding_lower,
     hoeffding_tail,
     newcombe_limits,
     newcombe_variance,
-    normal_quantile,
     variance_ratio,
 )
 
@@ -218,14 +216,16 @@ class Difference:
     def _distances(self, tail: float) -> tuple[float, float]:
         """Return how far Wald's limits, or those without a variance, are below and above the difference."""
         if self.se > 0:
-            margin = normal_quantile(1 - 2 * tail) * self.se
+            margin = -float(ndtri(tail)) * self.se
             return margin, margin
         if self.same_order:
             return 0.0, 0.0
         if self._all_pairs_agree:
             most = 1 - hoeffding_lower(1.0, self.pairs, tail)
             return most, most
-        low, high = hoeffding_interval((1 + self.difference) / 2, self.pairs, 1 - 2 * tail)
+        # By the tail: in float64 the level of a small one is 1.
+        share = (1 + self.difference) / 2
+        low, high = hoeffding_lower(share, self.pairs, tail), 1 - hoeffding_lower(1 - share, self.pairs, tail)
         return self.difference - (2 * low - 1), 2 * high - 1 - self.difference
 
     @property
@@ -272,10 +272,13 @@ class Difference:
         if self.se == 0:
             side = 0 if self.difference > null else 1
             return _tail_where(lambda tail: apart - abs(self.difference - self.limits(tail)[side]))
-        variance = float(score_variance(self.a, self.b, np.array([self.correlation]), np.array([null]))[0])
+        found = score_variance(self.a, self.b, np.array([self.correlation]), np.array([null]))
+        # At a null of -1 or 1 only one pair of AUCs is possible, and nothing varies.
+        variance = max(float(found[0]), 0.0)
         degrees = float(min(self.a.degrees[0], self.b.degrees[0]))
         if self.seeds_variance == 0:
-            return float(stdtr(degrees, -apart / math.sqrt(variance)))
+            z = apart / math.sqrt(variance) if variance > 0 else math.inf if apart > 0 else 0.0
+            return float(stdtr(degrees, -z))
 
         def excess(tail: float) -> float:
             sample = float(stdtrit(degrees, tail)) * math.sqrt(variance)

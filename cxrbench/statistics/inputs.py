@@ -8,17 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from cxrbench.errors import StatisticsError
-from cxrbench.text import first_of, plain_number, visible
+from cxrbench.text import complaint, first_of, plain_number, visible
 
 BoolArray = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
+
+FAR_APART = np.errstate(over="ignore", invalid="ignore")
+"""scikit-learn takes differences and sums of scores, which may lie beyond what float64 holds."""
 
 _ROWS_NAMED = 3
 
@@ -164,7 +168,10 @@ def as_groups(groups: npt.ArrayLike, n: int, what: str = "groups") -> Groups:
     missing = np.flatnonzero(absent)
     if missing.size:
         raise StatisticsError(f"{what}: no patient in {name_rows(missing.tolist())}")
-    codes, names = pd.factorize(series.to_numpy())
+    try:
+        codes, names = pd.factorize(series.to_numpy())
+    except TypeError as error:
+        raise StatisticsError(f"{what}: a patient is a text or a number: {complaint(error)}") from None
     return Groups(codes.astype(np.int64), len(names))
 
 
@@ -225,10 +232,14 @@ def check_level(level: float) -> float:
 
 
 def _as_float64(values: npt.ArrayLike, what: str) -> FloatArray:
+    try:
+        raw = np.asarray(values)
+    except (TypeError, ValueError, RuntimeError) as error:
+        # Ragged lists, and tensors that are not to be turned into arrays.
+        raise StatisticsError(f"{what}: not an array of numbers: {complaint(error)}") from None
     if np.ma.is_masked(values):
         rows = np.flatnonzero(np.ma.asarray(values).mask).tolist()
         raise StatisticsError(f"{what}: masked, so no value, in {name_rows(rows)}")
-    raw = np.asarray(values)
     if raw.ndim != 1:
         raise StatisticsError(
             f"{what}: must be one-dimensional, one value per image, not of shape {raw.shape}"
@@ -240,7 +251,8 @@ def _as_float64(values: npt.ArrayLike, what: str) -> FloatArray:
     if raw.dtype.kind == "c":
         raise StatisticsError(f"{what}: complex numbers cannot be ranked")
     if raw.dtype.kind in "fiub":
-        converted = raw.astype(np.float64)
+        with np.errstate(over="ignore"):
+            converted = raw.astype(np.float64)
     else:
         numbers = [as_number(value) for value in raw.tolist()]
         rows = [row for row, value in enumerate(numbers) if value is None]
@@ -248,15 +260,23 @@ def _as_float64(values: npt.ArrayLike, what: str) -> FloatArray:
             raise StatisticsError(f"{what}: not a number in {name_rows(rows)}")
         converted = np.array(numbers, dtype=np.float64)
     # Wide integers and long doubles may not fit: two scores that become one would be counted as a tie.
+    changed = _changed(raw, converted)
+    if changed:
+        raise StatisticsError(
+            f"{what}: float64 cannot hold the value exactly in {name_rows(changed)}; rescale the scores"
+        )
+    return converted
+
+
+def _changed(raw: npt.NDArray[Any], converted: FloatArray) -> list[int]:
+    """Return the rows whose number is another one as float64."""
     if raw.dtype.kind in "iu" or (raw.dtype.kind == "f" and raw.dtype.itemsize > converted.dtype.itemsize):
         with np.errstate(invalid="ignore"):
-            changed = np.flatnonzero((converted.astype(raw.dtype) != raw) & ~np.isnan(converted))
-        if changed.size:
-            raise StatisticsError(
-                f"{what}: float64 cannot hold the value exactly in {name_rows(changed.tolist())}; "
-                "rescale the scores"
-            )
-    return converted
+            return np.flatnonzero((converted.astype(raw.dtype) != raw) & ~np.isnan(converted)).tolist()
+    if raw.dtype.kind == "O":
+        pairs = zip(raw.tolist(), converted.tolist(), strict=True)
+        return [row for row, (value, number) in enumerate(pairs) if type(value) is int and number != value]
+    return []
 
 
 def as_number(value: object) -> float | None:
@@ -267,5 +287,5 @@ def as_number(value: object) -> float | None:
         return None
     try:
         return float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None

@@ -6,7 +6,14 @@ import numpy as np
 import numpy.typing as npt
 
 from cxrbench.errors import StatisticsError
-from cxrbench.statistics.inputs import FloatArray, as_labels, as_scores, check_classes, check_length
+from cxrbench.statistics.inputs import (
+    FAR_APART,
+    FloatArray,
+    as_labels,
+    as_scores,
+    check_classes,
+    check_length,
+)
 
 
 def sensitivity_at(labels: npt.ArrayLike, scores: npt.ArrayLike, specificity: float) -> float:
@@ -25,6 +32,7 @@ def sensitivity_at(labels: npt.ArrayLike, scores: npt.ArrayLike, specificity: fl
     return float(_read_off(false, true, np.array([1 - specificity]))[0])
 
 
+@FAR_APART
 def partial_auc(labels: npt.ArrayLike, scores: npt.ArrayLike, specificity: float) -> float:
     """Return the area under the ROC curve over specificities from ``specificity`` to 1, divided by its width.
 
@@ -50,6 +58,7 @@ def partial_auc(labels: npt.ArrayLike, scores: npt.ArrayLike, specificity: float
     return ((2 * standard - 1) * (most - least) + least) / width
 
 
+@FAR_APART
 def area(labels: npt.ArrayLike, scores: npt.ArrayLike) -> float:
     """Return the AUC alone, for a bootstrap."""
     from sklearn.metrics import roc_auc_score
@@ -57,6 +66,7 @@ def area(labels: npt.ArrayLike, scores: npt.ArrayLike) -> float:
     return float(roc_auc_score(*_one_curve(labels, scores)))
 
 
+@FAR_APART
 def roc(labels: npt.ArrayLike, scores: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
     """Return the points (false positive rate, sensitivity) of the empirical ROC curve, both ascending."""
     from sklearn.metrics import roc_curve

@@ -86,8 +86,8 @@ def patients_needed(
         raise StatisticsError(f"se: must be above 0, not {se:g}")
     if not -1 <= difference <= 1:
         raise StatisticsError(f"difference: must be an AUC difference from -1 to 1, not {difference:g}")
-    if n_patients < 1:
-        raise StatisticsError(f"n_patients: must be at least 1, not {n_patients}")
+    if not 1 <= n_patients <= MOST_PATIENTS:
+        raise StatisticsError(f"n_patients: must be from 1 to {MOST_PATIENTS:,}, not {n_patients}")
     if not 0.5 <= wanted_power < 1:
         raise StatisticsError(f"wanted_power: must be from 0.5 to below 1, not {wanted_power:g}")
     effect = _effect(difference, hypothesis, margin)
@@ -148,10 +148,7 @@ def planned_se(
     for name, value in (("auc_a", auc_a), ("auc_b", auc_b)):
         if not 0 < value < 1:
             raise StatisticsError(f"{name}: must lie strictly between 0 and 1, not {value:g}")
-    if min(n_positive, n_negative) < 1:
-        raise StatisticsError(
-            f"at least one image of each class is needed, not {n_positive} and {n_negative}"
-        )
+    _check_images(n_positive, n_negative)
     if not -1 < correlation < 1:
         raise StatisticsError(f"correlation: must lie strictly between -1 and 1, not {correlation:g}")
     a, b = (float(hanley_mcneil_variance(value, n_positive, n_negative)) for value in (auc_a, auc_b))
@@ -206,7 +203,9 @@ def images_for_power(
     if auc == null:
         raise StatisticsError(f"no number of images separates an AUC of {auc:g} from itself")
     return _fewest(
-        lambda n: auc_power(auc, null, *_split(n, prevalence), design_effect=design_effect, level=level),
+        lambda n: auc_power(
+            auc, null, *split_images(n, prevalence), design_effect=design_effect, level=level
+        ),
         wanted_power,
         least=_least(prevalence),
     )
@@ -235,8 +234,10 @@ def images_for_comparison(
     if effect == 0 or (hypothesis != "difference" and effect < 0):
         raise StatisticsError(f"no number of images shows {hypothesis} here: the true effect is not above 0")
 
+    _check_design_effect(design_effect)
+
     def reached(n: int) -> float:
-        se = planned_se(auc_a, auc_b, *_split(n, prevalence), correlation=correlation) * math.sqrt(
+        se = planned_se(auc_a, auc_b, *split_images(n, prevalence), correlation=correlation) * math.sqrt(
             design_effect
         )
         return comparison_power(auc_a - auc_b, se, hypothesis=hypothesis, margin=margin, level=level)
@@ -260,7 +261,7 @@ def images_for_precision(
     z = float(ndtri(0.5 + check_level(level) / 2))
 
     def narrow(n: int) -> float:
-        return -z * math.sqrt(_planned_variance(auc, *_split(n, prevalence), design_effect))
+        return -z * math.sqrt(_planned_variance(auc, *split_images(n, prevalence), design_effect))
 
     return _fewest(narrow, -half_width, least=_least(prevalence))
 
@@ -287,24 +288,47 @@ def design_effect(images_per_patient: float, correlation: float) -> float:
 def _planned_variance(auc: float, n_positive: int, n_negative: int, effect: float) -> float:
     if not 0 < auc < 1:
         raise StatisticsError(f"auc: must lie strictly between 0 and 1, not {auc:g}")
+    _check_images(n_positive, n_negative)
+    _check_design_effect(effect)
+    return effect * float(hanley_mcneil_variance(auc, n_positive, n_negative))
+
+
+def _check_images(n_positive: int, n_negative: int) -> None:
     if min(n_positive, n_negative) < 1:
         raise StatisticsError(
             f"at least one image of each class is needed, not {n_positive} and {n_negative}"
         )
+    if n_positive + n_negative > MOST_PATIENTS:
+        raise StatisticsError(f"images: at most {MOST_PATIENTS:,} can be planned with")
+
+
+def _check_design_effect(effect: float) -> None:
     if not (math.isfinite(effect) and effect >= 1):
         raise StatisticsError(f"design_effect: must be at least 1, not {effect:g}")
-    return effect * float(hanley_mcneil_variance(auc, n_positive, n_negative))
 
 
-def _split(n: int, prevalence: float) -> tuple[int, int]:
+def split_images(n: int, prevalence: float) -> tuple[int, int]:
+    """Return how many of ``n`` images are positive and negative where ``prevalence`` is the positive share.
+
+    Raises
+    ------
+    StatisticsError: the prevalence does not lie strictly between 0 and 1, or there are too many images.
+    """
+    _check_prevalence(prevalence)
+    if n > MOST_PATIENTS:
+        raise StatisticsError(f"images: at most {MOST_PATIENTS:,} can be planned with, not {n}")
     positive = round(n * prevalence)
     return positive, n - positive
 
 
 def _least(prevalence: float) -> int:
+    _check_prevalence(prevalence)
+    return math.ceil(2 / min(prevalence, 1 - prevalence))
+
+
+def _check_prevalence(prevalence: float) -> None:
     if not 0 < prevalence < 1:
         raise StatisticsError(f"prevalence: must lie strictly between 0 and 1, not {prevalence:g}")
-    return math.ceil(2 / min(prevalence, 1 - prevalence))
 
 
 def _effect(difference: float, hypothesis: Hypothesis, margin: float) -> float:

@@ -108,7 +108,7 @@ def _ratio(a: Proportion, b: Proportion, level: float) -> Ratio:
     value = a.value / b.value if b.value > 0 else None
     if a.value == 0 or b.value == 0:
         # No score interval exists: the ends of the two proportions, which are wider.
-        return Ratio(value, a.ci_low / b.ci_high, a.ci_high / b.ci_low if b.ci_low > 0 else None)
+        return _ends_over(value, a, b)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         low, high = confint_proportions_2indep(
@@ -124,5 +124,11 @@ def _ratio(a: Proportion, b: Proportion, level: float) -> Ratio:
     # Where a proportion is 1 the roots may come out complex, or as nothing.
     real = np.isrealobj(low) and np.isrealobj(high)
     if not (real and math.isfinite(low) and math.isfinite(high) and low <= a.value / b.value <= high):
-        return Ratio(value, a.ci_low / b.ci_high, a.ci_high / b.ci_low if b.ci_low > 0 else None)
+        return _ends_over(value, a, b)
     return Ratio(value, float(low), float(high))
+
+
+def _ends_over(value: float | None, a: Proportion, b: Proportion) -> Ratio:
+    # At a level next to 0 the intervals are points, and that of no image is 0.
+    low = a.ci_low / b.ci_high if b.ci_high > 0 else 0.0
+    return Ratio(value, low, a.ci_high / b.ci_low if b.ci_low > 0 else None)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy.special import expit, logit, ndtr
 
+from cxrbench.errors import StatisticsError
 from cxrbench.statistics.inputs import (
     as_groups,
     as_labels,
@@ -84,6 +86,8 @@ def recalibration(
     check_length(values.size, truth.size, "probabilities")
     check_classes(truth)
     patients = None if groups is None else as_groups(groups, truth.size)
+    if patients is not None and patients.n_groups < 2:
+        raise StatisticsError("calibration: one patient says nothing about its uncertainty")
     notes = []
     bounded = np.clip(values, SMALLEST, 1 - SMALLEST)
     if changed := int(np.count_nonzero(bounded != values)):
@@ -98,16 +102,12 @@ def recalibration(
         warnings.simplefilter("ignore")
         large = sm.GLM(y, np.ones((y.size, 1)), family=sm.families.Binomial(), offset=odds)
         error = float(large.fit(start_params=[root], **robust).bse[0])
-        fitted = sm.GLM(y, sm.add_constant(odds, has_constant="add"), family=sm.families.Binomial()).fit(
-            **robust
-        )
+        fitted = _slope(y, odds, robust)
     slope = slope_low = slope_high = None
-    value, its_error = float(fitted.params[1]), float(fitted.bse[1])
-    separated = values[truth].min() >= values[~truth].max() or values[truth].max() <= values[~truth].min()
-    if separated or not fitted.converged or not (np.isfinite(value) and np.isfinite(its_error)):
+    if fitted is None:
         notes.append("no slope: a logistic curve has none to fit, as where the classes are separated")
     else:
-        slope, slope_low, slope_high = value, value - z * its_error, value + z * its_error
+        slope, slope_low, slope_high = fitted[0], fitted[0] - z * fitted[1], fitted[0] + z * fitted[1]
     spread = float(np.sqrt(np.sum((1 - 2 * values) ** 2 * values * (1 - values))))
     test = float(np.sum((y - values) * (1 - 2 * values))) / spread if spread > 0 else None
     return Recalibration(
@@ -122,6 +122,24 @@ def recalibration(
         _smooth(y, values),
         tuple(notes),
     )
+
+
+def _slope(
+    y: npt.NDArray[np.float64], odds: npt.NDArray[np.float64], robust: dict[str, Any]
+) -> tuple[float, float] | None:
+    """Return the slope of the log odds and its standard error; None where there is none to fit."""
+    import statsmodels.api as sm
+
+    of_positive, of_negative = odds[y == 1], odds[y == 0]
+    if of_positive.min() >= of_negative.max() or of_positive.max() <= of_negative.min():
+        return None
+    model = sm.GLM(y, sm.add_constant(odds, has_constant="add"), family=sm.families.Binomial())
+    try:
+        fitted = model.fit(**robust)
+    except np.linalg.LinAlgError:
+        return None
+    slope, error = float(fitted.params[1]), float(fitted.bse[1])
+    return (slope, error) if fitted.converged and np.isfinite(slope) and np.isfinite(error) else None
 
 
 def _smooth(y: npt.NDArray[np.float64], values: npt.NDArray[np.float64]) -> tuple[tuple[float, float], ...]:

@@ -70,6 +70,8 @@ class Resampling:
 
     def __post_init__(self) -> None:
         check_level(self.level)
+        if self.seed < 0:
+            raise StatisticsError(f"seed: must be 0 or more, not {self.seed}")
         if self.count < 100:
             raise StatisticsError(f"resamples: at least 100 are needed for an interval, not {self.count}")
 
@@ -174,6 +176,9 @@ def _bootstrap(sample: Sample, of: Callable[[IntArray], float], how: Resampling)
         return Resampled(
             value, max(se, 0.0), None, None, note="the same in every resample: no interval can be given"
         )
+    if not low <= high:
+        # BCa's ends cross where the level is so high that its acceleration takes over.
+        return Resampled(value, se, None, None, note="no BCa interval at this level")
     note = None if method == "BCa" else "percentile interval, not BCa"
     return Resampled(value, se, low, high, note=note)
 

@@ -19,7 +19,15 @@ import pandas as pd
 from cxrbench.errors import StatisticsError
 from cxrbench.statistics.clustered import subset_components
 from cxrbench.statistics.delong import Components
-from cxrbench.statistics.inputs import BoolArray, Groups, Sample, as_sample, check_length, name_rows
+from cxrbench.statistics.inputs import (
+    BoolArray,
+    Groups,
+    Sample,
+    as_number,
+    as_sample,
+    check_length,
+    name_rows,
+)
 from cxrbench.statistics.intervals import IntervalMethod, auc_intervals
 from cxrbench.statistics.omnibus import wald_test
 from cxrbench.statistics.records import Omnibus
@@ -160,7 +168,8 @@ def age_bands(ages: npt.ArrayLike, edges: Sequence[float] = AGE_EDGES) -> pd.Ser
     if not edges or not all(b > a for a, b in itertools.pairwise([-math.inf, *edges])):
         raise StatisticsError(f"edges: must ascend, not {', '.join(f'{edge:g}' for edge in edges)}")
     given = pd.Series(ages)
-    years = pd.to_numeric(given, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    numbers = [as_number(age) for age in given.tolist()]
+    years = np.array([np.nan if number is None else number for number in numbers])
     unknown = (given.isna() | (given.astype(str).str.strip() == "")).to_numpy()
     wrong = np.flatnonzero((years < 0) | np.isinf(years) | (np.isnan(years) & ~unknown))
     if wrong.size:

@@ -12,6 +12,9 @@ from cxrbench.errors import StatisticsError
 
 Outcome = Literal["pass", "fail", "inconclusive"]
 
+MOST_SEEDS = 1_000_000
+"""More seeds than anybody trains."""
+
 PASS, FAIL = 0.95, 0.999
 """Shares of runs of unchanged code: a run passes where so many lie, and fails where the others would."""
 
@@ -57,8 +60,8 @@ class Target:
         if self.sd is not None and self.seeds is not None:
             if not (math.isfinite(self.sd) and self.sd > 0):
                 raise StatisticsError(f"target: sd must be above 0, not {self.sd:g}")
-            if self.seeds < 2:
-                raise StatisticsError(f"target: a spread needs 2 seeds or more, not {self.seeds}")
+            if not 2 <= self.seeds <= MOST_SEEDS:
+                raise StatisticsError(f"target: a spread needs 2 to {MOST_SEEDS:,} seeds, not {self.seeds}")
         for name, number in (("auc", self.auc), ("at_least", self.at_least)):
             if number is not None and not 0 <= number <= 1:
                 raise StatisticsError(f"target: {name} must lie between 0 and 1, not {number:g}")
@@ -156,8 +159,8 @@ class Margin:
             raise StatisticsError(f"claim: difference must lie between -1 and 1, not {self.difference:g}")
         if not (math.isfinite(self.sd) and self.sd > 0):
             raise StatisticsError(f"claim: sd must be above 0, not {self.sd:g}")
-        if self.seeds < 2:
-            raise StatisticsError(f"claim: a spread needs 2 seeds or more, not {self.seeds}")
+        if not 2 <= self.seeds <= MOST_SEEDS:
+            raise StatisticsError(f"claim: a spread needs 2 to {MOST_SEEDS:,} seeds, not {self.seeds}")
 
     def reach(self, runs: int) -> float:
         """Return half the 95% interval that the seeds' spread gives a mean difference of ``runs`` seeds."""

@@ -70,3 +70,21 @@ def test_what_cannot_be_planned_is_refused_in_one_line(arguments, message):
     result = run(*arguments)
     assert result.exit_code == 2
     assert message in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (["--null", 0.5, "--images", 50, "--prevalence", "nan"], "prevalence"),
+        (["--null", 0.5, "--images", 50, "--prevalence", "inf"], "prevalence"),
+        (["--null", 0.5, "--images", "9" * 400], "at most"),
+        (["--against", 0.7, "--images", "9" * 400], "at most"),
+        (["--null", 0.5, "--margin", 0.1], "--against"),
+        (["--half-width", 0.1, "--hypothesis", "superiority"], "--against"),
+    ],
+)
+def test_numbers_beyond_all_plans_and_options_without_their_aim_are_refused(given, says):
+    result = run("--auc", 0.8, *given)
+    assert result.exit_code == 2
+    assert says in result.stderr
+    assert result.stderr.count("\n") == 1

@@ -236,7 +236,7 @@ def test_seeds_of_unchanged_code_pass_in_95_percent_and_fail_in_one_of_a_thousan
         ({"sd": 0.01}, "go together"),
         ({"seeds": 5}, "go together"),
         ({"sd": 0.0, "seeds": 5}, "above 0"),
-        ({"sd": 0.01, "seeds": 1}, "2 seeds or more"),
+        ({"sd": 0.01, "seeds": 1}, "2 to 1,000,000 seeds"),
         ({"sd": 0.01, "seeds": 5, "at_least": 0.7}, "give one of"),
         ({"sd": 0.01, "seeds": 5, "tolerance": 0.05}, "give one of"),
         ({"sd": 0.01, "seeds": 5, "auc": None}, "a calibration's spread needs the 'auc'"),
