@@ -14,7 +14,7 @@ from cxrbench.errors import SchemeError
 
 INIT = "init"
 _TOKEN = re.compile(r"\s*(?:(?P<word>[A-Za-z_][A-Za-z0-9_-]*)|(?P<sign>[>+]))")
-_NAME = re.compile(r"[a-z][a-z0-9-]*")
+_NAME = re.compile(r"[a-z][a-z0-9-]{0,63}")
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,8 @@ def parse(name: str, notation: str) -> Scheme:
     """
     if not _NAME.fullmatch(name):
         raise SchemeError(
-            f"scheme name {name!r} must be lower-case letters, digits and hyphens, starting with a letter"
+            f"scheme name {name!r} must be up to 64 lower-case letters, digits and hyphens, starting with a "
+            "letter"
         )
     tokens = _tokens(notation)
     first, position = tokens[0]

@@ -58,15 +58,15 @@ class Target:
         if (self.sd is None) != (self.seeds is None):
             raise StatisticsError("target: 'sd' and 'seeds' (a calibration's spread) go together")
         if self.sd is not None and self.seeds is not None:
-            if not (math.isfinite(self.sd) and self.sd > 0):
-                raise StatisticsError(f"target: sd must be above 0, not {self.sd:g}")
+            if not 0 < self.sd <= 1:
+                raise StatisticsError(f"target: sd must be above 0 and at most 1, not {self.sd:g}")
             if not 2 <= self.seeds <= MOST_SEEDS:
                 raise StatisticsError(f"target: a spread needs 2 to {MOST_SEEDS:,} seeds, not {self.seeds}")
         for name, number in (("auc", self.auc), ("at_least", self.at_least)):
             if number is not None and not 0 <= number <= 1:
                 raise StatisticsError(f"target: {name} must lie between 0 and 1, not {number:g}")
-        if self.tolerance is not None and not (math.isfinite(self.tolerance) and self.tolerance > 0):
-            raise StatisticsError(f"target: tolerance must be above 0, not {self.tolerance:g}")
+        if self.tolerance is not None and not 0 < self.tolerance <= 1:
+            raise StatisticsError(f"target: tolerance must be above 0 and at most 1, not {self.tolerance:g}")
         kinds = [kind is not None for kind in (self.tolerance, self.at_least, self.sd)]
         if sum(kinds) > 1:
             raise StatisticsError(
@@ -157,8 +157,8 @@ class Margin:
     def __post_init__(self) -> None:
         if not -1 <= self.difference <= 1:
             raise StatisticsError(f"claim: difference must lie between -1 and 1, not {self.difference:g}")
-        if not (math.isfinite(self.sd) and self.sd > 0):
-            raise StatisticsError(f"claim: sd must be above 0, not {self.sd:g}")
+        if not 0 < self.sd <= 2:
+            raise StatisticsError(f"claim: sd must be above 0 and at most 2, not {self.sd:g}")
         if not 2 <= self.seeds <= MOST_SEEDS:
             raise StatisticsError(f"claim: a spread needs 2 to {MOST_SEEDS:,} seeds, not {self.seeds}")
 

@@ -142,4 +142,8 @@ def read_seeds(text: str | None) -> tuple[int, ...]:
         raise ProfileError(
             f"seeds: write whole numbers with commas between them, such as 0,1,2, not {visible(text)}"
         )
-    return tuple(int(seed) for seed in written)
+    try:
+        return tuple(int(seed) for seed in written)
+    except ValueError:
+        # Python reads no number of thousands of digits.
+        raise ProfileError("seeds: a number is too large") from None

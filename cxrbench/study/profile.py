@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from importlib import resources
 from pathlib import Path
@@ -29,11 +29,13 @@ from cxrbench.errors import DatasetError, ProfileError, SchemeError
 from cxrbench.schemes import Registry, Scheme, Stage, claims, parse, scheme_set
 from cxrbench.settings import as_table, from_mapping, refuse_unknown
 from cxrbench.statistics.verdicts import Margin, Target
-from cxrbench.text import did_you_mean
+from cxrbench.text import complaint, did_you_mean
 from cxrbench.training.config import Augmentation, Precision, PrecisionChoice, StageConfig
 
-_FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
-_SUCH_NAME = "must be letters, digits, '.', '_' and '-', and not start with '.' or '-'"
+_FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}")
+_SUCH_NAME = "must be up to 64 letters, digits, '.', '_' and '-', and not start with '.' or '-'"
+_LARGEST_IMAGE = 4096
+_LARGEST_INTEGER = 2**63 - 1
 _SUCH_STAGE = "of training settings such as epochs = 4"
 
 
@@ -290,8 +292,8 @@ class Profile:
 
     def with_seeds(self, seeds: tuple[int, ...]) -> Profile:
         """Return this profile with other training seeds."""
-        if not seeds or len(set(seeds)) != len(seeds):
-            raise ProfileError("seeds must be one or more different whole numbers")
+        if not _are_seeds(seeds):
+            raise ProfileError("seeds must be one or more different whole numbers of 0 or more")
         return replace(self, seeds=seeds)
 
     def with_schemes(self, name: str) -> Profile:
@@ -392,9 +394,11 @@ def parse_profile(text: str, where: str) -> Profile:
     """
     try:
         toml = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ProfileError(f"profile {where}: not TOML: {error}") from None
+    except (ValueError, RecursionError) as error:
+        # A ValueError is also a number of thousands of digits.
+        raise ProfileError(f"profile {where}: not TOML: {complaint(error)}") from None
     where = f"profile {where}"
+    _refuse_large_numbers(toml, where)
     # No path, name or label has one.
     if "\\u0000" in json.dumps(toml, default=str):
         raise ProfileError(f"{where}: a text in it holds a NUL character; take it out")
@@ -564,13 +568,13 @@ class _Study:
                 not isinstance(self.name, str) or _FILE_NAME.fullmatch(self.name) is not None,
                 f"name {_SUCH_NAME}: a folder is called so",
             ),
-            (isinstance(self.image_size, int) and self.image_size >= 32, "image_size must be 32 or more"),
             (
-                isinstance(self.seeds, list)
-                and len(self.seeds) > 0
-                and all(type(seed) is int for seed in self.seeds)
-                and len(set(self.seeds)) == len(self.seeds),
-                "seeds must be a list of one or more different whole numbers",
+                isinstance(self.image_size, int) and 32 <= self.image_size <= _LARGEST_IMAGE,
+                f"image_size must be from 32 to {_LARGEST_IMAGE}",
+            ),
+            (
+                isinstance(self.seeds, list) and _are_seeds(self.seeds),
+                "seeds must be a list of one or more different whole numbers of 0 or more",
             ),
             (not isinstance(self.data_seed, int) or self.data_seed >= 0, "data_seed must be 0 or more"),
             (isinstance(self.init, dict), "init must be a table such as { kind = 'random' }"),
@@ -585,6 +589,23 @@ class _Study:
         for holds, message in rules:
             if not holds:
                 raise ProfileError(message)
+
+
+def _are_seeds(seeds: Sequence[object]) -> bool:
+    """Whether training can be seeded with each: torch takes no others."""
+    numbers = all(type(seed) is int and 0 <= seed <= _LARGEST_INTEGER for seed in seeds)
+    return numbers and 0 < len(seeds) == len(set(seeds))
+
+
+def _refuse_large_numbers(value: object, where: str) -> None:
+    """Refuse whole numbers that TOML itself has no room for."""
+    if isinstance(value, dict | list):
+        for each in value.values() if isinstance(value, dict) else value:
+            _refuse_large_numbers(each, where)
+    elif isinstance(value, int) and not -_LARGEST_INTEGER <= value <= _LARGEST_INTEGER:
+        raise ProfileError(
+            f"{where}: the number {str(value)[:20]}... is too large: TOML's whole numbers have 64 bits"
+        )
 
 
 def _settings(config: StageConfig) -> dict[str, Any]:

@@ -14,6 +14,12 @@ Precision = Literal["bfloat16", "float32"]
 PrecisionChoice = Literal["auto", "bfloat16", "float32"]
 """``auto`` is bfloat16 where the device has instructions for it, else float32: see ``device.py``."""
 
+_MOST = 1_000_000
+"""More epochs, or images in a batch, are a slip of the pen."""
+
+_STEEPEST = 100
+"""From a larger step no network comes back."""
+
 
 @dataclass(frozen=True)
 class Augmentation:
@@ -66,21 +72,30 @@ class StageConfig:
 
     def __post_init__(self) -> None:
         rules: tuple[tuple[bool, str], ...] = (
-            (_is_whole(self.epochs) and self.epochs >= 1, "epochs must be a whole number, 1 or more"),
             (
-                _is_whole(self.batch_size) and self.batch_size >= 2,
-                "batch_size must be a whole number, 2 or more",
+                _is_whole(self.epochs) and 1 <= self.epochs <= _MOST,
+                f"epochs must be a whole number from 1 to {_MOST:,}",
             ),
-            (_is_number(self.learning_rate) and self.learning_rate > 0, "learning_rate must be above 0"),
-            (_is_number(self.weight_decay) and self.weight_decay >= 0, "weight_decay must be 0 or more"),
+            (
+                _is_whole(self.batch_size) and 2 <= self.batch_size <= _MOST,
+                f"batch_size must be a whole number from 2 to {_MOST:,}",
+            ),
+            (
+                _is_number(self.learning_rate) and 0 < self.learning_rate <= _STEEPEST,
+                f"learning_rate must be above 0 and at most {_STEEPEST}",
+            ),
+            (
+                _is_number(self.weight_decay) and 0 <= self.weight_decay <= _STEEPEST,
+                f"weight_decay must be from 0 to {_STEEPEST}",
+            ),
             (_is_number(self.warmup) and 0 <= self.warmup < 1, "warmup must be at least 0 and below 1"),
             (
                 self.precision in ("auto", "bfloat16", "float32"),
                 "precision must be 'auto', 'bfloat16' or 'float32'",
             ),
             (
-                self.freeze == "always" or (_is_whole(self.freeze) and self.freeze >= 0),
-                "freeze must be a number of epochs, 0 or more, or 'always'",
+                self.freeze == "always" or (_is_whole(self.freeze) and 0 <= self.freeze <= _MOST),
+                f"freeze must be a number of epochs from 0 to {_MOST:,}, or 'always'",
             ),
             (self.compile in ("auto", "on", "off"), "compile must be 'auto', 'on' or 'off'"),
             (self.keep in ("best", "last"), "keep must be 'best' or 'last'"),

@@ -158,7 +158,7 @@ def test_any_text_is_a_scheme_or_refused_at_one_of_its_characters(notation: str)
         assert "".join(scheme.notation.split()) == "".join(notation.split())
 
 
-@pytest.mark.parametrize("name", ["", "Control", "1st", "two words", "a_b", "-a", "a\n", "é"])
+@pytest.mark.parametrize("name", ["", "Control", "1st", "two words", "a_b", "-a", "a\n", "é", "a" * 65])
 def test_a_name_is_lower_case_letters_digits_and_hyphens(name: str) -> None:
-    with pytest.raises(SchemeError, match="must be lower-case letters, digits and hyphens"):
+    with pytest.raises(SchemeError, match="must be up to 64 lower-case letters, digits and hyphens"):
         parse(name, "init > covid")
