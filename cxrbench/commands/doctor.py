@@ -27,7 +27,7 @@ _LITTLE = 2.0
     default=Path(),
     help="Where a study would be written.  [default: here]",
 )
-@click.option("--speed/--no-speed", default=True, show_default=True, help="Time a few steps (some seconds).")
+@click.option("--speed/--no-speed", default=True, show_default=True, help="Time a few steps (5 s at most).")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 @user_errors
@@ -73,12 +73,12 @@ def command(context: click.Context, data_root: Path | None, out: Path, speed: bo
 def _speeds() -> list[dict[str, Any]]:
     import torch
 
-    from cxrbench.doctor.speed import measure
+    from cxrbench.doctor.speed import SECONDS, measure
 
-    measured = [measure(torch.device("cpu"), 64)]
-    if torch.cuda.is_available():
-        measured.append(measure(torch.device("cuda"), 224))
-    return [asdict(one) for one in measured]
+    sizes = {"cpu": 64, **({"cuda": 224} if torch.cuda.is_available() else {})}
+    return [
+        asdict(measure(torch.device(device), size, SECONDS / len(sizes))) for device, size in sizes.items()
+    ]
 
 
 def _show(machine: Machine, torch: Torch | None, result: dict[str, Any]) -> None:
@@ -107,7 +107,8 @@ def _show(machine: Machine, torch: Torch | None, result: dict[str, Any]) -> None
             (
                 f"speed, {one['device']}",
                 f"{one['network']} at {one['size']} px, {one['precision']}: trains {one['training']:,.0f} "
-                f"and predicts {one['predicting']:,.0f} images a second",
+                f"(in batches of {one['batch']}) and predicts {one['predicting']:,.0f} images a second; "
+                f"measured in {one['seconds']:.1f} s",
             )
         )
     echo_table([{"what": what, "found": found} for what, found in rows])

@@ -1,77 +1,130 @@
-"""What a device does in a second: a short stage of the default network, trained and predicted with."""
+"""What a device does in a second: steps of the default network, and predictions, within a few seconds."""
 
 from __future__ import annotations
 
-import tempfile
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from statistics import median
 
-import numpy as np
 import torch
 
 from cxrbench.study.predictions import predict_images
-from cxrbench.study.progress import Silent
-from cxrbench.training.checkpoints import StageFolder
+from cxrbench.study.speed import speed_images
+from cxrbench.training.augment import draw
 from cxrbench.training.config import Precision, StageConfig
-from cxrbench.training.data import LabelledImages
-from cxrbench.training.device import choose_precision
-from cxrbench.training.loop import Job, load_network, train_stage
+from cxrbench.training.data import LabelledImages, pool
+from cxrbench.training.device import choose_precision, fast_kernels
+from cxrbench.training.graphed import recorder
 from cxrbench.training.network import Network
 from cxrbench.training.networks import DEFAULT
-from cxrbench.training.selection import BestValidationAuc
+from cxrbench.training.seeds import generator
+from cxrbench.training.stepper import Stepper, make_optimiser
 
+SECONDS = 5.0
+"""How long all devices together are timed."""
 _ROLE = "doctor"
-_BATCH = {"cpu": 16, "cuda": 128}
-_BATCHES = 3
+_BATCHES = {"cpu": (2, 8, 16), "cuda": (8, 32, 128)}
+"""Sizes of a batch, each tried where the one before says that there is time: a slow CPU gets no further."""
+_TRAINING = 0.7
+"""The share of the time that training gets."""
+_MOST = 8
+"""Steps after which more of them say nothing new."""
 
 
 @dataclass(frozen=True)
 class Speed:
-    """Images per second of the default network at ``size`` px in ``precision``, on ``threads`` of a CPU."""
+    """Images per second of the default network at ``size`` px in ``precision``, on ``threads`` of a CPU.
+
+    batch: how many images a training step had. seconds: how long the measurement took.
+    """
 
     device: str
     network: str
     size: int
     precision: Precision
     threads: int
+    batch: int
     training: float
     predicting: float
+    seconds: float
 
 
-def measure(device: torch.device, size: int) -> Speed:
-    """Train two epochs of a few batches, of which the second counts, and predict the same images twice."""
-    batch = _BATCH[device.type]
+def measure(device: torch.device, size: int, seconds: float = SECONDS) -> Speed:
+    """Time training steps, as a stage takes them, and a study's predictions, for ``seconds`` in all.
+
+    It takes longer only where two steps of the smallest batch do.
+    """
+    begun = time.perf_counter()
+    batches = _BATCHES[device.type]
     precision = choose_precision("auto", device)
-    images = _images(batch * _BATCHES, size)
-    job = Job(
-        name=_ROLE,
-        train={_ROLE: images},
-        validation={_ROLE: _images(batch, size)},
-        config=StageConfig(epochs=2, batch_size=batch, precision=precision),
-        selection=BestValidationAuc(_ROLE),
-        seed=0,
-    )
-    heads = {_ROLE: 1}
-    with tempfile.TemporaryDirectory(prefix="cxrbench-") as store:
-        folder = StageFolder.of(Path(store), {"for": "speed"})
-        trained = train_stage(job, lambda: Network(DEFAULT, heads, seed=0), folder, device, Silent())
-        network = load_network(folder, DEFAULT, heads, device)
-    last = trained.history[-1]
-    predict_images(_ROLE, network, images, device, precision)
-    _, seconds = predict_images(_ROLE, network, images, device, precision)
+    made = speed_images(4 * batches[-1], size, _ROLE, torch.device("cpu"))
+    images = LabelledImages(made.pixels[:, 0].numpy(), made.labels.numpy())
+    network = Network(DEFAULT, {_ROLE: 1}, seed=0).to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    batch, training = _training(network, images, precision, begun + _TRAINING * seconds)
+    # A prediction takes less than a step. The first of two makes ready.
+    left = begun + seconds - time.perf_counter()
+    count = max(1, min(len(images), int(left / 2 * training)))
+    some = LabelledImages(images.pixels[:count], images.labels[:count])
+    predict_images(_ROLE, network, some, device, precision)
+    _, took = predict_images(_ROLE, network, some, device, precision)
     return Speed(
         device=str(device),
         network=DEFAULT,
         size=size,
         precision=precision,
         threads=torch.get_num_threads(),
-        training=last.images / last.train_seconds,
-        predicting=len(images) / seconds,
+        batch=batch,
+        training=training,
+        predicting=count / took,
+        seconds=time.perf_counter() - begun,
     )
 
 
-def _images(count: int, size: int) -> LabelledImages:
-    """Return random images, every second of them brighter and positive."""
-    labels = np.arange(count, dtype=np.float32)[:, None] % 2
-    noise = np.random.default_rng(size).integers(0, 192, (count, size, size), dtype=np.uint8)
-    return LabelledImages(noise + (63 * labels[:, :, None]).astype(np.uint8), labels)
+def _training(
+    network: Network, images: LabelledImages, precision: Precision, end: float
+) -> tuple[int, float]:
+    """Return the largest size of a batch that there was time for, and images per second with it."""
+    device = network.mean.device
+    batches = _BATCHES[device.type]
+    rate, trained = 0.0, batches[0]
+    for batch in batches:
+        if rate and time.perf_counter() + 2 * batch / rate > end:
+            break
+        step = _stepping(network, images, batch, precision)
+        step()
+        took = [step()]
+        while batch == batches[-1] and len(took) < _MOST and time.perf_counter() + took[-1] < end:
+            took.append(step())
+        rate, trained = batch / median(took), batch
+    return trained, rate
+
+
+def _stepping(
+    network: Network, images: LabelledImages, batch: int, precision: Precision
+) -> Callable[[], float]:
+    """Return what takes one training step and returns its seconds."""
+    config = StageConfig(batch_size=batch, precision=precision)
+    device = network.mean.device
+    network.train()
+    stepper = Stepper(
+        network,
+        make_optimiser(network, [_ROLE], config),
+        pool({_ROLE: images}, [_ROLE], device),
+        [_ROLE],
+        config,
+        by=recorder(device),
+    )
+    order = torch.arange(batch)[None]
+    draws = draw(batch, generator(_ROLE)).view(1, batch, -1)
+
+    def step() -> float:
+        with fast_kernels(device):
+            started = time.perf_counter()
+            stepper.begin(order, draws, [config.learning_rate])
+            stepper.take()
+            # Reading the loss waits for the device.
+            float(stepper.loss)
+            return time.perf_counter() - started
+
+    return step

@@ -6,6 +6,7 @@ import json
 import re
 import tomllib
 from pathlib import Path
+from types import SimpleNamespace
 
 import imagecodecs
 import pytest
@@ -13,6 +14,7 @@ import torch
 from click.testing import CliRunner
 
 from cxrbench.cli import main
+from cxrbench.doctor import speed
 from cxrbench.doctor.decoders import decoders
 from cxrbench.doctor.machine import EXTRAS
 
@@ -70,7 +72,47 @@ def test_the_extras_are_those_of_the_project():
 
 
 @pytest.mark.slow
-def test_the_measured_speed_is_one():
-    (speed, *_) = json.loads(doctor("--json").stdout)["speeds"]
-    assert speed["training"] > 0
-    assert speed["predicting"] > speed["training"]
+def test_the_measured_speed_is_one_and_is_shown():
+    (found, *_) = json.loads(doctor("--json").stdout)["speeds"]
+    assert found["training"] > 0
+    assert found["predicting"] > found["training"]
+    shown = re.search(
+        r"trains [\d,]+ \(in batches of \d+\) and predicts [\d,]+ images a second; measured in [\d.]+ s",
+        doctor().stdout,
+    )
+    assert shown is not None
+
+
+@pytest.fixture
+def slow_device(monkeypatch):
+    """A device whose clock alone passes: 0.1 s per image trained and 0.02 s per image predicted."""
+    now = [0.0]
+
+    class Stepping:
+        def __init__(self, *_, **__):
+            self.loss = torch.zeros(())
+
+        def begin(self, order, draws, rates):  # noqa: ARG002
+            self.images = order.numel()
+
+        def take(self):
+            now[0] += self.per_image * self.images
+
+    def predict(_role, _network, images, *_):
+        now[0] += Stepping.per_image / 5 * len(images)
+        return None, Stepping.per_image / 5 * len(images)
+
+    monkeypatch.setattr(speed, "Stepper", Stepping)
+    monkeypatch.setattr(speed, "predict_images", predict)
+    monkeypatch.setattr(speed, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+    return Stepping
+
+
+@pytest.mark.parametrize(("per_image", "batch"), [(0.001, 16), (0.02, 16), (0.1, 8), (0.2, 2), (0.8, 2)])
+def test_a_slow_device_is_timed_on_smaller_batches_within_the_seconds(slow_device, per_image, batch):
+    slow_device.per_image = per_image
+    found = speed.measure(torch.device("cpu"), 32, seconds=5.0)
+    assert found.batch == batch
+    assert found.training == pytest.approx(1 / per_image)
+    assert found.predicting == pytest.approx(5 / per_image)
+    assert found.seconds <= 5.0
