@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from cxrbench.files import sweep
 from cxrbench.schemes import make_plan
 from cxrbench.study.cluster import cluster_places
 from cxrbench.study.evaluate import Outcome, evaluate
-from cxrbench.study.executor import choose_devices, local_places
+from cxrbench.study.executor import Place, Places, choose_devices, local_places
 from cxrbench.study.finished import FinishedStudy
 from cxrbench.study.formula import formula_stage
 from cxrbench.study.graph import Graph
@@ -24,6 +24,7 @@ from cxrbench.study.privacy import patient_key
 from cxrbench.study.profile import Profile
 from cxrbench.study.progress import StudyProgress
 from cxrbench.study.results import RESULTS, load_results, save_results
+from cxrbench.study.stages import Stage
 from cxrbench.study.team import team_places
 from cxrbench.study.tracing import study_trace
 from cxrbench.study.where import ANYWHERE, Where
@@ -88,12 +89,21 @@ def run_study(
         for kept in (out / "predictions", store / "splits", store / "audits", store / "stages"):
             sweep(kept)
         first = formula_stage(profile, store, places.description, progress, places.count)
-        prepared = prepare(profile, roles, store, where.data_root, progress, drawn_on)
-        read = time.perf_counter()
-        graph = Graph(
-            profile, plan, prepared, places.description, places.count, store / "stages", out, progress, first
-        )
-        graph.finish(places.opened())
+        with _begun(first, places) as opened:
+            prepared = prepare(profile, roles, store, where.data_root, progress, drawn_on)
+            read = time.perf_counter()
+            graph = Graph(
+                profile,
+                plan,
+                prepared,
+                places.description,
+                places.count,
+                store / "stages",
+                out,
+                progress,
+                first,
+            )
+            graph.finish(opened)
         trained, files = graph.trained, graph.files()
         graph.keep_temperatures()
         computed = time.perf_counter()
@@ -115,6 +125,21 @@ def run_study(
             trace = study_trace(graph)
         study = with_earlier(FinishedStudy(out, results), progress.say)
         return _stored(study, trace_with_earlier(trace, study, progress.say), progress.say)
+
+
+@contextmanager
+def _begun(first: Stage | None, places: Places) -> Iterator[AbstractContextManager[Sequence[Place]]]:
+    """Yield ``places`` to be opened, where there are several with the work on ``first`` begun.
+
+    It needs no image of the study, whose own are made ready meanwhile.
+    """
+    if first is None or places.count == 1 or first.folder.finished() is not None:
+        yield places.opened()
+        return
+    with places.opened() as opened:
+        # The graph gives the same work again, which finds it done. What goes wrong is raised there.
+        opened[0](first.work)
+        yield nullcontext(opened)
 
 
 def _stored(study: FinishedStudy, trace: Trace, say: Callable[[str], None]) -> FinishedStudy:

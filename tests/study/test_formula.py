@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 import tiny_study
 import torch
 
+import cxrbench.study.run
 from cxrbench.errors import ProfileError
+from cxrbench.study.executor import local_places
 from cxrbench.study.formula import formula_stage
+from cxrbench.study.prepare import prepare
 from cxrbench.study.profile import InitSettings
 from cxrbench.study.progress import Silent
 from cxrbench.study.run import run_study
@@ -86,6 +92,37 @@ def test_a_second_study_does_not_train_it_again(ran, tmp_path, log):
         f"initial parameters  validation AUC {second.results.formula.validation_auc:.3f}  "
         "(kept from an earlier run)"
     ]
+
+
+def test_with_two_places_the_trunk_is_begun_before_the_images_are_made_ready(ran, tmp_path, log, monkeypatch):
+    began = []
+
+    @contextmanager
+    def opened():
+        def place(work):
+            began.append(work)
+            done = Future()
+            done.set_result(work(torch.device("cpu"), Silent()))
+            return done
+
+        yield [place, place]
+
+    def two_places(*args):
+        return replace(local_places(*args), count=2, opened=opened)
+
+    def prepared(*args):
+        began.append("images")
+        return prepare(*args)
+
+    monkeypatch.setattr(cxrbench.study.run, "prepare", prepared)
+    monkeypatch.setattr(cxrbench.study.run, "local_places", two_places)
+    study = study_of(FORMULA, tmp_path, log)
+    first, images, *others = began
+    assert first.__self__.folder.key == ran.results.formula.key
+    assert images == "images"
+    assert len(others) == 2
+    now, before = (found.results.scheme("control").seeds[0].curve for found in (study, ran))
+    assert now == before
 
 
 @pytest.mark.parametrize("changed", [{"seed": 4}, {"each": 9}, {"learning_rate": 0.002}])
