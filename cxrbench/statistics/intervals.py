@@ -146,18 +146,23 @@ def newcombe_limits(
     def outside(value: FloatArray) -> npt.NDArray[np.bool_]:
         return (auc - value) ** 2 > reach * newcombe_variance(value, positives, negatives)
 
-    return furthest(outside, np.zeros_like(auc), auc), furthest(outside, np.ones_like(auc), auc)
+    return furthest(outside, auc, (0.0, 1.0))
 
 
 def furthest(
-    outside: Callable[[FloatArray], npt.NDArray[np.bool_]], far: FloatArray, near: FloatArray
-) -> FloatArray:
-    """Return the ends (K,), between ``near`` inside and ``far``, of intervals that ``outside`` describes."""
+    outside: Callable[[FloatArray], npt.NDArray[np.bool_]], inside: FloatArray, bounds: tuple[float, float]
+) -> tuple[FloatArray, FloatArray]:
+    """Return the lower and upper ends (K,) of intervals that hold ``inside`` (K,) and lie within ``bounds``.
+
+    ``outside``: values (2, K) -> which lie outside. Both ends are looked for at once.
+    """
+    far, near = np.repeat([bounds], inside.size, axis=0).T, np.stack([inside, inside])
     for _ in range(60):
         middle = (far + near) / 2
         excluded = outside(middle)
         far, near = np.where(excluded, middle, far), np.where(excluded, near, middle)
-    return near
+    low, high = near
+    return low, high
 
 
 def hoeffding_interval(mean: float, pairs: int, level: float) -> tuple[float, float]:

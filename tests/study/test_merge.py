@@ -13,10 +13,16 @@ from cxrbench.study.merge import with_earlier
 CONTROL, FINDINGS, SEQUENTIAL = (1.0, 1), (0.8, 2), (0.6, 3)
 
 
-@pytest.fixture
-def whole(made_up, tmp_path):
+@pytest.fixture(scope="module")
+def made(made_up, tmp_path_factory):
     noises = {"control": CONTROL, "findings": FINDINGS, "sequential": SEQUENTIAL}
-    return made_up(tmp_path / "whole", noises)
+    return made_up(tmp_path_factory.mktemp("made"), noises)
+
+
+@pytest.fixture
+def whole(made, tmp_path):
+    """A copy, in which a test may damage what it likes."""
+    return replace(made, folder=shutil.copytree(made.folder, tmp_path / "whole"))
 
 
 @pytest.fixture
