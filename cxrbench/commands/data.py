@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ import click
 
 from cxrbench.commands._errors import user_errors
 from cxrbench.commands._paths import PLACE
-from cxrbench.text import one_line
+from cxrbench.text import one_line, plural
 
 if TYPE_CHECKING:
     from cxrbench.datasets.check import Counts, Reading
@@ -22,15 +23,38 @@ def command() -> None:
     """Look at the folders of radiographs that a study reads."""
 
 
+def _options(
+    ctx: click.Context,  # noqa: ARG001
+    parameter: click.Parameter,  # noqa: ARG001
+    value: tuple[str, ...],
+) -> dict[str, Any]:
+    """Return the options of a data set; a value that is not TOML is a text."""
+    options = {}
+    for text in value:
+        name, equals, written = text.partition("=")
+        if not equals or name in options:
+            raise click.BadParameter(f"{text!r}: write NAME=VALUE, each name once")
+        try:
+            options[name] = tomllib.loads(f"value = {written}")["value"]
+        except tomllib.TOMLDecodeError:
+            options[name] = written
+    return options
+
+
 @command.command("check")
 @click.argument("name")
 @click.argument("root", type=PLACE)
 @click.option("--read/--no-read", "read_files", default=True, help="Read every image file.  [default: read]")
 @click.option("--allow-missing", is_flag=True, help="The folder is meant to hold only part of the list.")
 @click.option(
-    "--label", "labels", multiple=True, help="manifest: a label column (may be given several times)."
+    "--option",
+    "options",
+    callback=_options,
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="An option of the data set, with a value as in a role's options: laterals=true, file=films.csv, "
+    "labels=['Edema'].",
 )
-@click.option("--file", help="manifest: the list's file name.  [default: manifest.csv]")
 @click.option("--links", is_flag=True, help="Allow links that lead out of the folder.")
 @click.option(
     "--max-pixels",
@@ -44,8 +68,7 @@ def check(
     root: Path,
     read_files: bool,
     allow_missing: bool,
-    labels: tuple[str, ...],
-    file: str | None,
+    options: dict[str, Any],
     links: bool,
     max_pixels: int | None,
     as_json: bool,
@@ -60,11 +83,6 @@ def check(
     from cxrbench.datasets import discover, load
     from cxrbench.datasets.check import count, problems
 
-    options: dict[str, Any] = {}
-    if labels:
-        options["labels"] = list(labels)
-    if file is not None:
-        options["file"] = file
     folder = discover(root, name, **options)
     cohort = load(name, folder, links=links, **options)
     readings = _read_files(folder, cohort.table["path"].tolist(), max_pixels or 0) if read_files else []
@@ -113,7 +131,7 @@ def _as_text(counts: Counts, folder: Path, read: int | None) -> str:
     from cxrbench.datasets.folder import shortened
 
     steps: list[tuple[str, int | str, int]] = [("listed", "", counts.listed)]
-    steps += [(reason, -number, left) for reason, number, left in remaining(counts)]
+    steps += [(reason, number, left) for reason, number, left in remaining(counts)]
     label_rows = [(label, *numbers) for label, numbers in counts.labels.items()]
     parts = [
         f"{counts.dataset} in {folder}: {counts.images:,} images of {counts.patients:,} patients",
@@ -125,7 +143,9 @@ def _as_text(counts: Counts, folder: Path, read: int | None) -> str:
     if counts.official_test:
         facts.append(f"official test: {counts.official_test:,} images")
     if counts.unlisted:
-        facts.append(f"here but in no list: {len(counts.unlisted):,} images ({shortened(counts.unlisted)})")
+        facts.append(
+            f"here but in no list: {plural(len(counts.unlisted), 'image')} ({shortened(counts.unlisted)})"
+        )
     facts += [f"note: {note}" for note in counts.notes]
     facts.append(
         "files were not read" if read is None else f"read whole: {read:,} of {counts.images:,} files"
@@ -134,4 +154,4 @@ def _as_text(counts: Counts, folder: Path, read: int | None) -> str:
 
 
 def _tally(tally: dict[str, int]) -> str:
-    return "; ".join(f"{value} {number:,}" for value, number in tally.items())
+    return "; ".join(f"{value} ({number:,})" for value, number in tally.items())

@@ -108,12 +108,12 @@ def load(root: Path, laterals: bool = False, labels: Sequence[str] | None = None
     body, stated = body.loc[selection.frame.index], stated.loc[selection.frame.index]
     selection.leave_out(~body.fillna("chest").str.lower().isin(("chest", "thorax")), "not of the chest")
     keep_views(selection, stated, laterals)
-    selection.leave_out(selection.frame["path"].isin(inverted), "negative (MONOCHROME1 in its JSON file)")
+    selection.leave_out(selection.frame["path"].isin(inverted), "inverted (MONOCHROME1 in its JSON file)")
     spoken = set(silent.index[~silent])
     selection.leave_out(~selection.frame["session"].isin(spoken), "no label")
     notes = [f"sessions with labels and no film here: {len(set(silent.index).difference(pieces[1])):,}"]
     if unknown:
-        notes.append(f"films without a JSON file, so that a negative is not known as one: {unknown:,}")
+        notes.append(f"films without a JSON file, which would say whether they are inverted: {unknown:,}")
     return make_cohort(
         dataset="bimcv-covid19",
         root=root,

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,8 @@ class Counts:
     listed: images in the data set's own lists; ``left_out`` says by reason which are not among ``images``.
     labels: label -> (positive, negative, uncertain, unknown).
     views, sexes: value -> images; "unknown" for those without.
-    others: column -> value -> images, for the source and the columns carried along that have few values.
+    others: column -> value -> images, for the source and the columns carried along that have few values. A
+        column with more values than one per two images is an identifier or a measurement, and not counted.
     official_test: images of the published test list that are here.
     missing, unlisted, notes: see :class:`~cxrbench.datasets.folder.FolderCohort`.
     """
@@ -108,7 +110,7 @@ def count(cohort: Cohort, readings: Sequence[Reading] = ()) -> Counts:
         labels={label: _states(cohort, label) for label in cohort.labels},
         views=_tally(view),
         sexes=_tally(sex),
-        others={column: _tally(table[column]) for column in others if 1 < table[column].nunique() <= _FEW},
+        others={column: _tally(table[column]) for column in others if _tells_groups_apart(table[column])},
         official_test=len(cohort.official_test),
         missing=folder.missing if folder else (),
         unlisted=folder.unlisted if folder else (),
@@ -167,6 +169,19 @@ def _states(cohort: Cohort, label: str) -> tuple[int, int, int, int]:
     return int((values == 1).sum()), int((values == 0).sum()), uncertain, unknown
 
 
+def _tells_groups_apart(values: pd.Series) -> bool:
+    return 1 < values.nunique() <= (_FEW if values.name == "source" else min(_FEW, len(values) // 2))
+
+
 def _tally(values: pd.Series) -> dict[str, int]:
-    tally = Counter("unknown" if pd.isna(value) else str(value) for value in values)
-    return dict(sorted(tally.items()))
+    """Return value -> images: numbers in their order, before texts in theirs; the unknown last."""
+    tally = dict(sorted(Counter(values.dropna().map(str)).items(), key=_place))
+    unknown = int(values.isna().sum())
+    return {**tally, "unknown": unknown} if unknown else tally
+
+
+def _place(entry: tuple[str, int]) -> tuple[float, str]:
+    try:
+        return float(entry[0]), ""
+    except ValueError:
+        return inf, entry[0]

@@ -90,8 +90,13 @@ def load(root: Path, laterals: bool = False, unmentioned: Unmentioned = "unknown
     missing = selection.leave_out(selection.frame["path"].isna(), FILE_MISSING)
     present = set(selection.frame["source"])
     tested = next((part for part in ("test", "valid") if part in present), "none")
-    called = {"test": "the test set", "valid": "the validation set", "none": "none is here"}
-    notes = [f"official test: {called[tested]}"]
+    notes = [
+        {
+            "test": "the official test is the test set",
+            "valid": "the official test is the validation set: the test set is not here",
+            "none": "no official test: neither the test set nor the validation set is here",
+        }[tested]
+    ]
     if len(frontal):
         notes.append(f"frontal images of which the table does not say AP or PA: {len(frontal):,}")
     return make_cohort(

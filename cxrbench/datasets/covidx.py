@@ -18,6 +18,7 @@ from cxrbench.datasets.folder import FILE_MISSING, Selection, list_images, make_
 from cxrbench.datasets.registry import register
 from cxrbench.datasets.tables import read_lines, refuse_rows
 from cxrbench.errors import DatasetError
+from cxrbench.text import plural
 
 LABEL = "COVID-19"
 PARTS = ("train", "val", "test")
@@ -82,8 +83,8 @@ def load(root: Path, version: str | None = None) -> Cohort:
         notes.append(f"file names that appear in two parts: {int(twice.sum()):,}")
     if shared:
         notes.append(
-            f"no official test: patients of the test list in another list too: {len(shared):,} "
-            f"({shortened(sorted(shared))})"
+            f"the test list is not the official test: it shares {plural(len(shared), 'patient')} with "
+            f"another list ({shortened(sorted(shared))})"
         )
     return make_cohort(
         dataset="covidx",

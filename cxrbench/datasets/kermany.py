@@ -16,6 +16,7 @@ from cxrbench.cohort.table import Cohort
 from cxrbench.datasets.folder import Selection, list_images, make_cohort, shortened
 from cxrbench.datasets.registry import register
 from cxrbench.errors import DatasetError
+from cxrbench.text import plural
 
 LABEL = "Pneumonia"
 PARTS = ("train", "test", "val")
@@ -94,7 +95,9 @@ def load(root: Path) -> Cohort:
         )
     in_test = frame["source"] == "test"
     shared = set(frame.loc[in_test, "patient_id"]) & set(frame.loc[~in_test, "patient_id"])
-    notes = [f"no official test: patients of test/ with images elsewhere too: {len(shared):,}"]
+    notes = [
+        f"test/ is not the official test: it shares {plural(len(shared), 'patient')} with train/ or val/"
+    ]
     return make_cohort(
         dataset="kermany",
         root=root,

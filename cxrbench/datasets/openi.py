@@ -92,7 +92,7 @@ def load(root: Path, laterals: bool = False, labels: Sequence[str] | None = None
     if sides is None and not laterals:
         raise DatasetError(
             f"{root}: which images are lateral is not known; put {PROJECTIONS_FILE} there, or take all with "
-            "laterals = true"
+            "the option laterals = true"
         )
     found = walk_images(root, [""], (".png",))
     here = {_key(path.rpartition("/")[2]): path for path in found.paths}

@@ -40,7 +40,7 @@ def words(text):
             [
                 "listed 16",
                 "Pneumonia 2 14 0 0",
-                "view: AP 7; PA 9",
+                "view: AP (7); PA (9)",
                 "official test: 6 images",
                 "read whole: 16 of 16 files",
             ],
@@ -50,13 +50,17 @@ def words(text):
             "rsna-pneumonia",
             [
                 "Lung Opacity 3 5 0 0",
-                "view: AP 4; PA 4",
-                "class: Lung Opacity 3; No Lung Opacity / Not Normal 3; Normal 2",
+                "view: AP (4); PA (4)",
+                "class: Lung Opacity (3); No Lung Opacity / Not Normal (3); Normal (2)",
             ],
         ),
         (
             "kermany",
-            ["Pneumonia 7 7 0 0", "source: test 4; train 8; val 2", "cause: bacteria 5; unknown 7; virus 2"],
+            [
+                "Pneumonia 7 7 0 0",
+                "source: test (4); train (8); val (2)",
+                "cause: bacteria (5); virus (2); unknown (7)",
+            ],
         ),
         ("manifest", ["COVID-19 2 2 0 1", "note: labels: COVID-19, Effusion; carried along: ward, days"]),
     ],
@@ -80,12 +84,12 @@ def test_rows_are_counted_down_from_what_is_listed_to_what_is_used():
     start = lines.index("listed 18")
     assert lines[start : start + 7] == [
         "listed 18",
-        "not an X-ray -1 17",
-        "lateral view -1 16",
-        "view not known -1 15",
-        "file missing -1 14",
-        "no label (todo, unknown or empty) -2 12",
-        "same file listed again -1 11",
+        "not an X-ray 1 17",
+        "lateral view 1 16",
+        "view not known 1 15",
+        "file missing 1 14",
+        "no label (todo, unknown or empty) 2 12",
+        "same file listed again 1 11",
     ]
 
 
@@ -166,7 +170,7 @@ def test_files_in_no_list_are_said_and_do_no_harm(copied):
     shutil.copy(root / "images/00090001_000.png", root / "images/extra.png")
     result = check("chestxray14", root)
     assert result.exit_code == 0
-    assert "here but in no list: 1 images (extra.png)" in result.stdout
+    assert "here but in no list: 1 image (extra.png)" in result.stdout
 
 
 def test_json_gives_all_counts():
@@ -189,7 +193,7 @@ def test_json_gives_all_counts():
         "labels": {"COVID-19": {"positive": 5, "negative": 6, "uncertain": 0, "unknown": 0}},
         "views": {"AP": 3, "AP supine": 1, "PA": 7},
         "sexes": {"F": 6, "M": 4, "unknown": 1},
-        "others": found["others"],
+        "others": {"source": found["others"]["source"]},
         "official_test": 0,
         "missing": ["images/gone.png"],
         "unlisted": [],
@@ -199,7 +203,39 @@ def test_json_gives_all_counts():
         "odd_pictures": [],
         "problems": [result.stderr.removeprefix("Error: ").rstrip("\n")],
     }
-    assert found["others"]["finding"]["Pneumonia/Viral/COVID-19"] == 3
+    assert found["others"]["source"] == {
+        "Ghent, Belgium": 2,
+        "Lyon, France": 1,
+        "Oslo, Norway": 2,
+        "Taipei": 1,
+        "Turin, Italy": 3,
+        "unknown": 2,
+    }
+
+
+def test_what_differs_from_image_to_image_is_not_counted_and_numbers_stand_in_their_order(tmp_path):
+    rows = [f"{n}.png,{n},{n % 2},{(9, 30, 5)[n % 3]},stay-{n},{('b', 'a', '')[n % 3]}" for n in range(12)]
+    (tmp_path / "manifest.csv").write_text("\n".join(["path,patient_id,Edema,days,stay,ward", *rows]))
+    for n in range(12):
+        Image.fromarray(np.full((8, 8), n, dtype=np.uint8)).save(tmp_path / f"{n}.png")
+    lines = words(check("manifest", tmp_path, "--no-read").stdout)
+    assert "days: 5 (4); 9 (4); 30 (4)" in lines
+    assert "ward: a (4); b (4); unknown (4)" in lines
+    assert not [line for line in lines if line.startswith("stay:")]
+
+
+@pytest.mark.parametrize("written", ["laterals", "laterals=yes", "lateral=true"])
+def test_an_option_that_cannot_be_is_refused(written):
+    result = check("openi", FIXTURES / "other-layouts" / "openi", "--option", written)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+
+
+def test_an_option_has_the_value_that_it_has_in_a_profile():
+    folder = FIXTURES / "other-layouts" / "openi"
+    assert "the option laterals = true" in check("openi", folder).stderr
+    result = check("openi", folder, "--option", "laterals=true")
+    assert result.exit_code == 0, result.output
 
 
 def test_the_largest_picture_that_is_decoded_can_be_set(copied):
@@ -222,7 +258,7 @@ def test_json_names_broken_files_and_says_where_nothing_was_read(copied):
 def test_label_columns_and_the_list_of_a_manifest_are_chosen(copied):
     root = copied("manifest")
     (root / "manifest.csv").rename(root / "films.csv")
-    result = check("manifest", root, "--file", "films.csv", "--label", "Effusion")
+    result = check("manifest", root, "--option", "file=films.csv", "--option", "labels=['Effusion']")
     assert result.exit_code == 0
     assert "Effusion 2 2 0 1" in words(result.stdout)
     assert "COVID-19 2 2 0 1" not in words(result.stdout)
@@ -241,8 +277,7 @@ def test_a_progress_bar_is_drawn_on_a_terminal(monkeypatch):
         root=FIXTURES / "kermany",
         read_files=True,
         allow_missing=False,
-        labels=(),
-        file=None,
+        options={},
         links=False,
         max_pixels=10**6,
         as_json=False,
@@ -252,7 +287,7 @@ def test_a_progress_bar_is_drawn_on_a_terminal(monkeypatch):
 
 
 def test_options_of_a_manifest_are_refused_elsewhere():
-    result = check("kermany", FIXTURES / "kermany", "--label", "Pneumonia")
+    result = check("kermany", FIXTURES / "kermany", "--option", "labels=['Pneumonia']")
     assert result.exit_code == 2
     assert "data set 'kermany' has no option 'labels'" in result.stderr
 

@@ -31,12 +31,12 @@ def test_what_is_left_out_is_counted_by_reason(cohort):
         "not of the chest": 1,
         "lateral view": 1,
         "view not known": 1,
-        "negative (MONOCHROME1 in its JSON file)": 1,
+        "inverted (MONOCHROME1 in its JSON file)": 1,
         "no label": 1,
     }
     assert cohort.notes == (
         "sessions with labels and no film here: 1",
-        "films without a JSON file, so that a negative is not known as one: 1",
+        "films without a JSON file, which would say whether they are inverted: 1",
     )
 
 

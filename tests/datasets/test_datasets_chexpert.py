@@ -44,7 +44,7 @@ def test_patients_views_sexes_ages_and_parts(cohort):
 
 def test_the_test_set_is_the_official_test_where_it_is_here(cohort, copied):
     assert {name.split("/")[0] for name in cohort.official_test} == {"test"}
-    assert "official test: the test set" in cohort.notes
+    assert "the official test is the test set" in cohort.notes
     root = copied("chexpert")
     (root / ARCHIVE / "test_labels.csv").unlink()
     without = load("chexpert", root)
@@ -61,7 +61,7 @@ def test_the_training_set_alone_has_no_official_test(copied):
     (root / "valid.csv").unlink()
     cohort = load("chexpert", root)
     assert (len(cohort), cohort.official_test) == (5, frozenset())
-    assert "official test: none is here" in cohort.notes
+    assert "no official test: neither the test set nor the validation set is here" in cohort.notes
 
 
 def test_laterals_stay_where_asked_for(fixtures):

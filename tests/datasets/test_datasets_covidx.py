@@ -46,7 +46,7 @@ def test_a_patient_on_both_sides_takes_the_official_test_away(copied):
     cohort = load("covidx", root)
     assert cohort.official_test == frozenset()
     assert cohort.notes[-1] == (
-        "no official test: patients of the test list in another list too: 1 (ricord-419639-990001)"
+        "the test list is not the official test: it shares 1 patient with another list (ricord-419639-990001)"
     )
 
 

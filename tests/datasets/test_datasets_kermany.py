@@ -54,7 +54,7 @@ def test_there_is_no_official_test_where_a_patient_is_on_both_sides(copied):
     )
     cohort = load("kermany", root)
     assert cohort.official_test == frozenset()
-    assert cohort.notes == ("no official test: patients of test/ with images elsewhere too: 1",)
+    assert cohort.notes == ("test/ is not the official test: it shares 1 patient with train/ or val/",)
 
 
 def test_val_may_be_absent(copied):
