@@ -8,6 +8,7 @@ which :func:`sweep` removes.
 from __future__ import annotations
 
 import dataclasses
+import errno
 import hashlib
 import importlib.util
 import json
@@ -15,6 +16,7 @@ import os
 import platform
 import secrets
 import shutil
+import stat
 import time
 from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager, suppress
@@ -125,8 +127,25 @@ def digest(value: object) -> str:
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()
 
 
+def read_file(path: Path | str) -> bytes:
+    """Return the bytes of a file.
+
+    Raises
+    ------
+    OSError: it cannot be read, or is a pipe or a device, which may never end.
+    """
+    _refuse_endless(Path(path))
+    return Path(path).read_bytes()
+
+
 def file_sha256(path: Path | str) -> str:
-    """Return the SHA-256 of the file's bytes, 64 hex digits; memory does not grow with the file."""
+    """Return the SHA-256 of the file's bytes, 64 hex digits; memory does not grow with the file.
+
+    Raises
+    ------
+    OSError: as :func:`read_file`.
+    """
+    _refuse_endless(Path(path))
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -249,6 +268,12 @@ def _age(folder: Path) -> float:
             with suppress(OSError):
                 changed = max(changed, os.stat(path).st_mtime)  # noqa: PTH116
     return time.time() - changed if changed else 0.0
+
+
+def _refuse_endless(path: Path) -> None:
+    mode = path.stat().st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise OSError(errno.EINVAL, "it is no file, but a pipe or a device", os.fspath(path))
 
 
 def _flush_file(path: Path) -> None:

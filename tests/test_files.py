@@ -22,6 +22,8 @@ from cxrbench.files import (
     atomic_path,
     canonical_json,
     digest,
+    file_sha256,
+    read_file,
     source_digest,
     sweep,
     write_bytes_atomic,
@@ -31,6 +33,17 @@ from cxrbench.files import (
 
 def names(folder: Path) -> list[str]:
     return sorted(p.name for p in folder.iterdir())
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_or_a_device_is_refused_before_it_is_waited_for(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for path in (pipe, Path("/dev/zero")):
+        for read in (read_file, file_sha256):
+            with pytest.raises(OSError, match="a pipe or a device") as caught:
+                read(path)
+            assert caught.value.filename == str(path)
 
 
 def test_text_is_written_as_utf8_with_its_newlines_into_folders_that_are_made(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from cxrbench.errors import CohortError, LeakError
-from cxrbench.files import canonical_json, digest, write_text_atomic
+from cxrbench.files import canonical_json, digest, read_file, write_text_atomic
 from cxrbench.text import first_of, visible
 
 PARTS = ("train", "validation", "test")
@@ -223,11 +223,11 @@ def load_split(path: Path | str) -> Split:
     LeakError: a patient is in two parts.
     """
     try:
-        text = Path(path).read_bytes().decode(errors="surrogateescape")
+        text = read_file(path).decode(errors="surrogateescape")
     except FileNotFoundError:
         raise CohortError(f"{path}: no such split file") from None
     except OSError as error:
-        raise CohortError(f"{path}: the split file cannot be read: {error}") from None
+        raise CohortError(f"{path}: the split file cannot be read: {error.strerror}") from None
     first, second, body = (*text.split("\n", 2), "", "")[:3]
     if first != _FORMAT:
         raise CohortError(f"{path}: not a split file of this version (its first line should be '{_FORMAT}')")

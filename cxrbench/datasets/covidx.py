@@ -122,6 +122,8 @@ def _list(root: Path, part: str, version: str | None) -> Path | None:
 
 
 def _is_list(path: Path) -> bool:
+    if not path.is_file():
+        return False
     try:
         with path.open(encoding="utf-8-sig") as file:
             return _LINE.fullmatch(file.readline(1000).strip()) is not None

@@ -36,6 +36,8 @@ GRID = 5
 """The background is a smooth surface through so many values a side."""
 CHUNK = 128
 """Pictures in memory at a time."""
+_MOST = 100_000
+"""More classes, or pictures of each, are a slip of the pen."""
 
 
 @dataclass(frozen=True)
@@ -103,10 +105,12 @@ def fractals(classes: int, each: int, seed: int) -> Cohort:
 
 
 def check_numbers(classes: int, each: int) -> None:
-    """Raise DatasetError where there are fewer than two classes, or two pictures of each."""
+    """Raise DatasetError where there are fewer than two classes, or pictures of each, or too many."""
     for name, value in (("classes", classes), ("each", each)):
-        if type(value) is not int or value < 2:
-            raise DatasetError(f"fractals: {name} must be a whole number of 2 or more, not {value!r}")
+        if type(value) is not int or not 2 <= value <= _MOST:
+            raise DatasetError(
+                f"fractals: {name} must be a whole number of 2 or more, at most {_MOST:,}, not {value!r}"
+            )
 
 
 def _draw(

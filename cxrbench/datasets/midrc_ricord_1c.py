@@ -20,6 +20,7 @@ from cxrbench.datasets.registry import register
 from cxrbench.datasets.siim_covid19 import APPEARANCES
 from cxrbench.datasets.tables import has_columns, read_table, refuse_empty, refuse_rows
 from cxrbench.errors import DatasetError
+from cxrbench.files import read_file
 from cxrbench.text import complaint
 
 COVID = "COVID-19"
@@ -125,7 +126,7 @@ def _appearances(path: Path) -> pd.DataFrame:
     DatasetError: not the form in which MD.ai exports annotations, or no appearance in it.
     """
     try:
-        export = json.loads(path.read_bytes())
+        export = json.loads(read_file(path))
         names = {
             label["id"]: str(label["name"]) for group in export["labelGroups"] for label in group["labels"]
         }

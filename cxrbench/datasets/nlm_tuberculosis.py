@@ -16,6 +16,7 @@ from cxrbench.cohort.table import Cohort
 from cxrbench.datasets.folder import Selection, list_images, make_cohort, shortened
 from cxrbench.datasets.registry import register
 from cxrbench.errors import DatasetError
+from cxrbench.files import read_file
 
 LABEL = "Tuberculosis"
 SETS = {"MCUCXR": "Montgomery", "CHNCXR": "Shenzhen"}
@@ -108,7 +109,7 @@ def _images(folder: Path) -> list[Path]:
 def _reading(image: Path) -> str | None:
     path = image.parents[1] / "ClinicalReadings" / f"{image.stem}.txt"
     try:
-        return path.read_text(encoding="utf-8-sig", errors="replace")
+        return read_file(path).decode("utf-8-sig", errors="replace")
     except FileNotFoundError:
         return None
     except OSError as error:

@@ -278,6 +278,8 @@ def has_columns(path: Path, names: Sequence[str]) -> bool:
 
     A file that is not there, or is not text, has none.
     """
+    if not path.is_file():
+        return False
     try:
         with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
             line = file.readline(100_000).decode("utf-8-sig")

@@ -12,12 +12,12 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from importlib import resources
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -26,14 +26,17 @@ from cxrbench.cohort.table import UNCERTAIN, VIEWS
 from cxrbench.datasets import adapter, check_options
 from cxrbench.datasets.fractals import check_numbers
 from cxrbench.errors import DatasetError, ProfileError, SchemeError
+from cxrbench.files import read_file
 from cxrbench.schemes import Registry, Scheme, Stage, claims, parse, scheme_set
 from cxrbench.settings import as_table, from_mapping, refuse_unknown
 from cxrbench.statistics.verdicts import Margin, Target
 from cxrbench.text import complaint, did_you_mean
 from cxrbench.training.config import Augmentation, Precision, PrecisionChoice, StageConfig
 
-_FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}")
-_SUCH_NAME = "must be up to 64 letters, digits, '.', '_' and '-', and not start with '.' or '-'"
+_FILE_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9_-])?")
+_SUCH_NAME = (
+    "must be up to 64 letters, digits, '.', '_' and '-', and not start with '.' or '-' or end with '.'"
+)
 _LARGEST_IMAGE = 4096
 _LARGEST_INTEGER = 2**63 - 1
 _SUCH_STAGE = "of training settings such as epochs = 4"
@@ -167,8 +170,9 @@ class CohortSettings:
         for view in self.views:
             if view not in VIEWS:
                 raise ProfileError(f"'views' must be among {', '.join(VIEWS)}, not {view!r}")
+        _check_where(self.where)
         for label, policy in self.uncertain.items():
-            if policy not in UNCERTAIN:
+            if not isinstance(policy, str) or policy not in UNCERTAIN:
                 raise ProfileError(
                     f"'uncertain': {label} must be one of {', '.join(UNCERTAIN)}, not {policy!r}"
                     f"{did_you_mean(policy, UNCERTAIN)}"
@@ -214,10 +218,22 @@ class RoleSettings(CohortSettings):
         return 1 - self.validation - self.test, self.validation, self.test
 
 
+def _check_where(where: Mapping[str, Any]) -> None:
+    for column, values in where.items():
+        if column in ("view", "age"):
+            raise ProfileError(f"'where': for {column!r} there is the key '{column}s'")
+        wanted = values if isinstance(values, list | tuple) else [values]
+        fits = all(isinstance(value, str | int | float) and value == value for value in wanted)
+        if not wanted or not fits:
+            raise ProfileError(
+                f"'where': {column} must be a text, a number, or a list of these, not {values!r}"
+            )
+
+
 def _ages(value: Any) -> tuple[float | None, float | None]:
     """Return the lowest and the highest age that ``[18, 90]`` says."""
     ages = tuple(value) if isinstance(value, list | tuple) else ()
-    fits = len(ages) == 2 and all(a is None or (type(a) in (int, float) and a >= 0) for a in ages)
+    fits = len(ages) == 2 and all(a is None or (type(a) in (int, float) and 0 <= a < math.inf) for a in ages)
     if not fits or (None not in ages and ages[0] > ages[1]):
         raise ProfileError("'ages' must be the lowest and the highest age in years, such as [18, 90]")
     return ages[0], ages[1]
@@ -368,7 +384,8 @@ def profile_text(name: str) -> str:
     """
     if name.endswith(".toml"):
         try:
-            return Path(name).read_text(encoding="utf-8")
+            # Editors of Windows begin with a byte-order mark.
+            return read_file(name).decode("utf-8-sig")
         except OSError as error:
             raise ProfileError(f"profile {name} cannot be read: {error.strerror}") from None
         except UnicodeDecodeError as error:

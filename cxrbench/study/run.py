@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -85,9 +86,12 @@ def run_study(
     with _disk_errors_in_words(out):
         for folder in (out, store):
             folder.mkdir(parents=True, exist_ok=True)
+        folders = (out / "predictions", *(store / name for name in ("packs", "splits", "audits", "stages")))
+        _check_entries([out / RESULTS, out / TRACE], folders)
         sweep(out, deep=False)
-        for kept in (out / "predictions", store / "splits", store / "audits", store / "stages"):
-            sweep(kept)
+        for kept in folders:
+            if kept.name != "packs":
+                sweep(kept)
         first = formula_stage(profile, store, places.description, progress, places.count)
         with _begun(first, places) as opened:
             prepared = prepare(profile, roles, store, where.data_root, progress, drawn_on)
@@ -140,6 +144,23 @@ def _begun(first: Stage | None, places: Places) -> Iterator[AbstractContextManag
         # The graph gives the same work again, which finds it done. What goes wrong is raised there.
         opened[0](first.work)
         yield nullcontext(opened)
+
+
+def _check_entries(files: Sequence[Path], folders: Sequence[Path]) -> None:
+    """Refuse what lies in the way of what a study writes, before hours of training rather than after.
+
+    Raises
+    ------
+    CxrbenchError: there is a folder where a file goes, or something else where a folder goes.
+    """
+    odd = [path for path in files if path.exists() and not path.is_file()]
+    odd += [path for path in folders if os.path.lexists(path) and not path.is_dir()]
+    if odd:
+        kind = "folder" if odd[0] in folders else "file"
+        raise CxrbenchError(
+            f"{odd[0]} is in the way of the {kind} of that name, which the study writes: move it away, or "
+            "name another folder with --out"
+        )
 
 
 def _stored(study: FinishedStudy, trace: Trace, say: Callable[[str], None]) -> FinishedStudy:

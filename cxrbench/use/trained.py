@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 
 from cxrbench.errors import CxrbenchError, RecordError
-from cxrbench.files import digest
+from cxrbench.files import digest, read_file
 from cxrbench.records import read_record
 from cxrbench.study.finished import FinishedStudy
 from cxrbench.study.normalise import Moments, level_table
@@ -226,7 +226,7 @@ def _described(path: Path) -> dict[str, Any]:
     RecordError: it cannot be read, or was changed.
     """
     try:
-        content = json.loads(path.read_bytes())
+        content = json.loads(read_file(path))
         key = content.pop("key")
         intact = digest(content) == key
     except OSError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -216,6 +217,12 @@ def test_a_file_that_was_tampered_with(tmp_path: Path, old: str, new: str, match
     with pytest.raises(CohortError, match=match) as caught:
         load_split(path)
     assert str(caught.value).startswith(str(path))
+
+
+def test_a_pipe_in_place_of_a_split_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "split.csv")
+    with pytest.raises(CohortError, match="cannot be read: it is no file, but a pipe"):
+        load_split(tmp_path / "split.csv")
 
 
 def test_files_that_are_no_split(tmp_path: Path) -> None:

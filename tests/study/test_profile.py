@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,18 @@ source = "a test"
 
 
 TARGET = GOOD[GOOD.index("[targets.control]") :]
+
+
+def test_a_byte_order_mark_is_no_part_of_a_profile(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text(GOOD, encoding="utf-8-sig")
+    assert load_profile(str(path)).name == "mine"
+
+
+def test_a_pipe_in_place_of_a_profile_is_refused(tmp_path):
+    os.mkfifo(tmp_path / "mine.toml")
+    with pytest.raises(ProfileError, match="cannot be read: it is no file, but a pipe"):
+        load_profile(str(tmp_path / "mine.toml"))
 
 
 @pytest.mark.parametrize("name", profile_names())
@@ -192,6 +205,28 @@ def test_an_unknown_scheme_is_refused_with_the_nearest():
         ("auc = 0.7", f"auc = {10**400}", "is too large: TOML's whole numbers have 64 bits"),
         ("auc = 0.7", "auc = 1" + "0" * 5000, "not TOML"),
         ("seeds = [0]", "seeds = " + "[" * 5000 + "]" * 5000, "not TOML"),
+        (
+            "validation = 0.1",
+            "validation = 0.1\nwhere = { view = 'PA' }",
+            "there is the key 'views'",
+        ),
+        ("validation = 0.1", "validation = 0.1\nwhere = { age = 40 }", "for 'age' there is the key 'ages'"),
+        ("validation = 0.1", "validation = 0.1\nwhere = { sex = [] }", "sex must be a text, a number, or a"),
+        ("validation = 0.1", "validation = 0.1\nwhere = { sex = nan }", "sex must be a text, a number, or a"),
+        ("validation = 0.1", "validation = 0.1\nwhere = { sex = [{}] }", "sex must be a text, a number, or"),
+        (
+            "validation = 0.1",
+            "validation = 0.1\nwhere = { d = 2020-01-01 }",
+            "d must be a text, a number, or",
+        ),
+        (
+            "validation = 0.1",
+            "validation = 0.1\nages = [0, inf]",
+            "'ages' must be the lowest and the highest",
+        ),
+        ("validation = 0.1", "validation = 0.1\nuncertain = { default = [] }", "default must be one of"),
+        ('kind = "random"', f'kind = "formula", classes = {2**62}', "at most 100,000"),
+        ('name = "mine"', 'name = "mine."', "or end with '.'"),
         ("seeds = [0]", "seeds = [-1]", "seeds must be .* different whole numbers of 0 or more"),
         ("seeds = [0]", f"seeds = [{2**64}]", "is too large"),
         ("tolerance = 0.1", "tolerance = 1e300", "tolerance must be above 0 and at most 1"),

@@ -11,7 +11,7 @@ import tiny_study
 import torch
 from sklearn.metrics import roc_auc_score
 
-from cxrbench.errors import ProfileError, TrainingError
+from cxrbench.errors import CxrbenchError, ProfileError, TrainingError
 from cxrbench.study.cohorts import role_cohort
 from cxrbench.study.prepare import prepare
 from cxrbench.study.progress import Silent
@@ -22,6 +22,19 @@ from cxrbench.study.where import Where
 
 def files(out, pattern):
     return {path.relative_to(out).as_posix(): path.read_bytes() for path in sorted(out.glob(pattern))}
+
+
+@pytest.mark.parametrize("name", ["results.json", "trace.json", "packs", "predictions", "splits", "stages"])
+def test_what_lies_in_the_way_is_refused_before_anything_is_trained(name, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    if name.endswith(".json"):
+        (out / name).mkdir()
+    else:
+        (out / name).write_text("")
+    with pytest.raises(CxrbenchError, match=rf"{name} is in the way of the (file|folder) of that name"):
+        run_study(tiny_study.profile(), out, schemes=("control",), progress=Silent())
+    assert [path.name for path in out.iterdir()] == [name]
 
 
 def test_every_scheme_has_a_prediction_for_every_test_image(tiny):
