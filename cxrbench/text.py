@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
+NOTHING = ("nan", "none", "null", "nat", "#n/a", "<na>")
+"""What programs write for nothing, in lower case, and nobody is called. ``NA`` may be somebody's initials."""
+
 NAMED = 10
 """How many of many things a message names."""
 

@@ -29,4 +29,20 @@ def whole_number(value: str | int) -> int:
     """
     if isinstance(value, str) and not (value.isascii() and value.isdigit()):
         raise click.BadParameter(f"{value!r} is not a whole number")
-    return int(value)
+    try:
+        return int(value)
+    except ValueError:
+        # Python reads no number of thousands of digits.
+        raise click.BadParameter("it is too large") from None
+
+
+def column(value: str) -> str:
+    """Return a click option's column name.
+
+    Raises
+    ------
+    click.BadParameter: it is empty, as from a shell variable that was not set.
+    """
+    if not value.strip():
+        raise click.BadParameter("it names no column")
+    return value

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from cxrbench.commands._gathered import Command, gathered
-from cxrbench.commands._numbers import number, whole_number
+from cxrbench.commands._numbers import column, number, whole_number
 
 if TYPE_CHECKING:
     from cxrbench.statistics import Columns, Comparison, Resampling
@@ -59,9 +59,9 @@ class Extras:
         """Return how the bootstrap is made, or None where nothing asks for one."""
         from cxrbench.statistics import Resampling
 
-        if not (self.bootstrap or self.specificities):
+        if self.bootstrap is None and not self.specificities:
             return None
-        return Resampling(self.seed, self.bootstrap or RESAMPLES, level)
+        return Resampling(self.seed, RESAMPLES if self.bootstrap is None else self.bootstrap, level)
 
 
 def prediction_options(function: Command) -> Command:
@@ -71,6 +71,7 @@ def prediction_options(function: Command) -> Command:
         [
             click.option(
                 "--cluster",
+                type=column,
                 metavar="COLUMN",
                 help="Column of the patient (or other group) whose images are correlated; "
                 "standard errors then allow for it (Obuchowski 1997).",
@@ -91,6 +92,7 @@ def prediction_options(function: Command) -> Command:
             ),
             click.option(
                 "--patient-column",
+                type=column,
                 default="patient_id",
                 show_default=True,
                 help="Column of the patient, to count patients where --cluster is not given; may be absent.",

@@ -36,7 +36,7 @@ def _options(
             raise click.BadParameter(f"{text!r}: write NAME=VALUE, each name once")
         try:
             options[name] = tomllib.loads(f"value = {written}")["value"]
-        except tomllib.TOMLDecodeError:
+        except (ValueError, RecursionError):  # also of thousands of digits or brackets
             options[name] = written
     return options
 

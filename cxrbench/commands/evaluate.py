@@ -110,6 +110,10 @@ def command(
         else:
             _echo(whole, result, reading.level)
         return
+    if (reading.label_column, reading.score_columns) != ("label", ("score",)):
+        raise StatisticsError(
+            "--finding names the columns itself: leave out --label-column and --score-column"
+        )
     results = {}
     for finding in findings:
         label, _, score = finding.rpartition(":")

@@ -18,7 +18,7 @@ import pandas as pd
 
 from cxrbench.errors import DatasetError
 from cxrbench.radiograph.header import age_in_years
-from cxrbench.text import complaint, one_line
+from cxrbench.text import NOTHING, complaint, one_line
 
 T = TypeVar("T")
 
@@ -38,9 +38,6 @@ _SEXES = {"m": "M", "male": "M", "f": "F", "female": "F"}
 
 LARGEST = 2 * 1024**3
 """Bytes of text beyond which a table is refused: the largest archive's tables have a tenth of it."""
-
-_NOTHING = ("nan", "none", "null", "nat", "#n/a", "<na>")
-"""What programs write for nothing, and nobody is called. ``NA`` may be somebody's initials."""
 
 _SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 
@@ -246,7 +243,7 @@ def odd_ids(path: Path, ids: pd.Series, column: str) -> tuple[str, ...]:
     ------
     DatasetError: a word for nothing, or two spellings that are one number, one of them with a decimal point.
     """
-    nothing = ids.str.lower().isin(_NOTHING)
+    nothing = ids.str.lower().isin(NOTHING)
     if nothing.any():
         word = ids[nothing].iloc[0]
         refuse_rows(path, nothing, f"column {column!r} holds {word!r}, which programs write for a missing id")

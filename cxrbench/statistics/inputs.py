@@ -226,8 +226,9 @@ def check_level(level: float) -> float:
     ------
     StatisticsError: it does not.
     """
-    if not 0 < level < 1:
-        raise StatisticsError(f"level: must lie between 0 and 1, such as 0.95, not {level:g}")
+    # Half of what is missing to 1 must still be seen by float64.
+    if not (level > 0 and 0.5 + level / 2 < 1):
+        raise StatisticsError(f"level: must lie between 0 and 1, such as 0.95, not {level!r}")
     return float(level)
 
 

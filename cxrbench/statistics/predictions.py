@@ -12,6 +12,7 @@ import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -29,12 +30,16 @@ from cxrbench.statistics.inputs import (
     check_length,
     name_rows,
 )
-from cxrbench.text import complaint, visible
+from cxrbench.text import NOTHING, complaint, visible
 
 _PARQUET = (".parquet", ".pq")
 
-_TRUTH = {text: str(int(value)) for value in (True, False) for text in (str(value), str(value).lower())}
-"""Labels as pandas writes them from booleans, in CSV."""
+_TRUTH = {
+    text: str(int(value))
+    for value in (True, False)
+    for text in (str(value), str(value).lower(), str(value).upper())
+}
+"""Labels as pandas and R write them from booleans, in CSV."""
 
 
 @dataclass(frozen=True)
@@ -92,13 +97,19 @@ def read_predictions(path: Path | str, columns: Columns | None = None) -> Predic
     Raises
     ------
     StatisticsError: the file is missing or is not a table, a column is missing, an id is missing or appears
-        twice, a label is neither 0 nor 1, a score is missing, NaN or infinite, or there is one class only.
+        twice, a patient is a word for nothing such as ``nan``, a label is neither 0 nor 1, a score is
+        missing, NaN or infinite, two scores become a tie as float64, a column is named for two things, or
+        there is one class only.
         The message names the file and the rows (by image id, or by number where the id is what is missing).
     """
     path = Path(path)
     columns = columns or Columns()
     table = _read_table(path)
     needed = [columns.image, columns.label, *columns.scores]
+    both = [name for name, times in Counter([*set(columns.scores), *needed[:2]]).items() if times > 1]
+    both += [columns.patient] if columns.patient in needed[1:] else []
+    if both:
+        raise StatisticsError(f"column {both[0]!r} is named for two things; ids, labels and scores are three")
     if columns.patient_required:
         needed.append(columns.patient)
     missing = [column for column in needed if column not in table.columns]
@@ -127,6 +138,7 @@ def read_predictions(path: Path | str, columns: Columns | None = None) -> Predic
     for column in columns.scores:
         values = _numbers(table[column], image_ids, f"{path}: {column}")
         _refuse(~np.isfinite(values), values, image_ids, f"{path}: {column} must be finite")
+        _refuse_new_ties(table[column], values, image_ids, f"{path}: {column}")
         scores[path.stem if len(columns.scores) == 1 else column] = values
     if len(scores) < len(columns.scores):
         raise StatisticsError(f"a score column is named twice: {', '.join(columns.scores)}")
@@ -145,6 +157,9 @@ def read_predictions(path: Path | str, columns: Columns | None = None) -> Predic
             image_ids,
             f"{path}: no {columns.patient}",
         )
+        nothing = np.array([patient.strip().lower() in NOTHING for patient in patients])
+        # The images of all who have no id would be one patient's.
+        _refuse(nothing, patients, image_ids, f"{path}: {columns.patient} is a word for nothing")
         _refuse_control_characters(patients, f"{path}: {columns.patient}")
     others = table.drop(columns=[c for c in {*needed, columns.patient} if c in table.columns])
     return Predictions(image_ids, truth, scores, patients, others)
@@ -277,7 +292,8 @@ def _read_table(path: Path) -> pd.DataFrame:
         except Exception as error:
             raise StatisticsError(f"{path}: not a readable Parquet file: {complaint(error)}") from None
         # An id that is the table's index is a column like any other.
-        return table.reset_index() if any(name is not None for name in table.index.names) else table
+        new = [name for name in table.index.names if name is not None and name not in table.columns]
+        return table.reset_index(level=new) if new else table
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             # pandas would give a second column of the same name another one.
@@ -332,6 +348,26 @@ def _refuse(
         text = visible(str(values[rows[0]]))
         found = f", found {text[:60]}{'...' if len(text) > 60 else ''}" if str(values[rows[0]]) else ""
         raise StatisticsError(f"{what}{found} in {name_rows(image_ids[rows].tolist(), 'image')}")
+
+
+def _refuse_new_ties(
+    column: pd.Series, values: FloatArray, image_ids: npt.NDArray[np.object_], what: str
+) -> None:
+    """Refuse different numbers that are one as float64: they would be counted as ties."""
+    written = column.astype(object).to_numpy()
+    first: dict[float, object] = {}
+    for row, (cell, value) in enumerate(zip(written.tolist(), values.tolist(), strict=True)):
+        other = first.setdefault(value, cell)
+        if other != cell and _exactly(other) != _exactly(cell):
+            raise StatisticsError(
+                f"{what}: float64 holds {str(other)[:40]} and {str(cell)[:40]} as one number, in "
+                f"{name_rows([image_ids[row]], 'image')}; rescale the scores"
+            )
+
+
+def _exactly(cell: object) -> Decimal:
+    """Return what a cell that is a number says, with every digit."""
+    return Decimal(cell) if isinstance(cell, str | int | Decimal) else Decimal(float(cell))  # type: ignore[arg-type]
 
 
 def _refuse_control_characters(ids: npt.NDArray[np.object_], what: str) -> None:

@@ -22,6 +22,9 @@ from cxrbench.statistics.partial import sensitivities_at
 
 Statistic = Callable[[BoolArray, FloatArray], float]
 
+_MOST = 1_000_000
+"""More resamples are a slip of the pen."""
+
 MOST_FOR_BCA = 5_000
 """Patients up to which the interval is BCa, whose jackknife leaves each out once; above it is percentile."""
 
@@ -56,12 +59,12 @@ class Resampling:
     Parameters
     ----------
     seed: the same seed gives the same resamples.
-    count: how many, at least 100.
+    count: how many, 100 to a million.
     level: confidence of the intervals.
 
     Raises
     ------
-    StatisticsError: too few resamples, or no such confidence.
+    StatisticsError: too few or too many resamples, or no such confidence.
     """
 
     seed: int = 0
@@ -74,6 +77,8 @@ class Resampling:
             raise StatisticsError(f"seed: must be 0 or more, not {self.seed}")
         if self.count < 100:
             raise StatisticsError(f"resamples: at least 100 are needed for an interval, not {self.count}")
+        if self.count > _MOST:
+            raise StatisticsError(f"resamples: at most {_MOST:,} are drawn, not {self.count}")
 
     @property
     def rng(self) -> np.random.Generator:

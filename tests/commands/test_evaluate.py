@@ -53,6 +53,28 @@ def validation_file(tmp_path):
     return path
 
 
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--cluster", ""], "it names no column"),
+        (["--patient-column", " "], "it names no column"),
+        (["--bootstrap", "0"], "at least 100"),
+        (["--bootstrap", "9" * 30], "at most 1,000,000"),
+        (["--bootstrap", "9" * 5000], "it is too large"),
+        (["--level", "0.9999999999999999"], "level: must lie between 0 and 1"),
+        (["--score-column", "label"], "is named for two things"),
+        (
+            ["--finding", "label:score", "--score-column", "age"],
+            "leave out --label-column and --score-column",
+        ),
+    ],
+)
+def test_options_that_cannot_be_meant_are_refused(predictions_file, options, says):
+    result = run(predictions_file, *options)
+    assert result.exit_code == 2
+    assert says in result.stderr
+
+
 def test_json_holds_a_curve_of_one(predictions_file):
     result = run(predictions_file, "--json")
     assert result.exit_code == 0

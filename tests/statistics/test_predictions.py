@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -47,10 +49,69 @@ def test_what_other_programs_write_is_read(write):
 
 
 def test_ids_stay_as_they_are_written(write):
-    text = "image_id,patient_id,label,score\n001,01,0,1\n01,1,1,2\n1,NA,1,3\nNA,None,0,4\n1e3,nan,0,5\n"
+    text = "image_id,patient_id,label,score\n001,01,0,1\n01,1,1,2\n1,NA,1,3\nNA,none given,0,4\nnan,n/a,0,5\n"
     found = read_predictions(write(text))
-    assert found.image_ids.tolist() == ["001", "01", "1", "NA", "1e3"]
-    assert found.patients.tolist() == ["01", "1", "NA", "None", "nan"]
+    assert found.image_ids.tolist() == ["001", "01", "1", "NA", "nan"]
+    assert found.patients.tolist() == ["01", "1", "NA", "none given", "n/a"]
+
+
+@pytest.mark.parametrize("word", ["nan", "None", " NULL ", "<NA>"])
+def test_those_without_a_patient_are_not_one_patient(write, word):
+    with pytest.raises(StatisticsError, match=r"patient_id is a word for nothing, found .* in images b, d"):
+        read_predictions(write(GOOD.replace("b,p", f"b,{word}").replace("d,r", f"d,{word}")))
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("9007199254740993", "9007199254740992"),
+        ("0.1000000000000000000001", "0.1000000000000000000002"),
+        ("1e-400", "1e-401"),
+    ],
+)
+def test_different_scores_never_become_a_tie(write, first, second):
+    with pytest.raises(
+        StatisticsError, match=f"float64 holds {first} and {second} as one number, in image c"
+    ):
+        read_predictions(write(GOOD.replace("0.1\n", f"{first}\n").replace("0.2\n", f"{second}\n")))
+    # One number written in two ways is a tie.
+    alike = read_predictions(write(GOOD.replace("0.1\n", "0.50\n").replace("0.2\n", " +5e-1\n")))
+    assert alike.scores["scores"].tolist() == [0.5, 0.7, 0.5, 0.9]
+
+
+@pytest.mark.parametrize(
+    "scores",
+    [
+        np.array([2**53, 1, 2**53 + 1, 5]),
+        np.array([2**63, 1, 2**63 + 1, 5], dtype=np.uint64),
+        [Decimal(10**30), Decimal(1), Decimal(10**30 + 1), Decimal(5)],
+    ],
+)
+def test_wide_numbers_of_parquet_never_become_a_tie(tmp_path, scores):
+    table = pd.read_csv(io.StringIO(GOOD)).assign(score=scores)
+    table.to_parquet(tmp_path / "a.parquet")
+    with pytest.raises(StatisticsError, match="as one number, in image c; rescale the scores"):
+        read_predictions(tmp_path / "a.parquet")
+
+
+def test_a_parquet_file_whose_index_is_a_column_as_well(tmp_path):
+    table = pd.read_csv(io.StringIO(GOOD)).set_index("image_id", drop=False)
+    table.to_parquet(tmp_path / "a.parquet")
+    assert read_predictions(tmp_path / "a.parquet").image_ids.tolist() == ["a", "b", "c", "d"]
+
+
+def test_labels_as_r_writes_them(write):
+    found = read_predictions(write("image_id,label,score\na,FALSE,1\nb,TRUE,2\n"))
+    assert found.labels.tolist() == [False, True]
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [Columns(scores=("label",)), Columns(image="label"), Columns(patient="score"), Columns(patient="label")],
+)
+def test_a_column_is_not_two_things(write, columns):
+    with pytest.raises(StatisticsError, match="is named for two things"):
+        read_predictions(write(GOOD), columns)
 
 
 def test_ids_that_are_all_digits_are_not_numbers(write):
