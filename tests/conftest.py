@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 import tiny_study
 import torch
+from hypothesis import settings
 from made_up import study as made_up_study
 
 from cxrbench.study.finished import FinishedStudy
@@ -29,6 +30,12 @@ from cxrbench.study.run import run_study
 from cxrbench.study.where import Where
 
 pytest_plugins = ["pytester"]
+
+# A slow machine is no failure, and a change is tried on the same examples as what it changes. New ones are
+# looked for every night: --hypothesis-profile=new-examples.
+settings.register_profile("same-examples", deadline=None, derandomize=True)
+settings.register_profile("new-examples", deadline=None, print_blob=True)
+settings.load_profile("same-examples")
 
 
 @dataclass(frozen=True)

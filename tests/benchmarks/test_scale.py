@@ -50,7 +50,7 @@ def test_a_shared_beginning_is_paid_once_and_a_chain_does_not_get_shorter_by_sha
     assert scale.makespan(apart, TIMES, 9)[0] == scale.makespan(shared, TIMES, 9)[0] == 15 + 9 + 13
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(1, 40), st.integers(1, 20), st.integers(0, 99))
 def test_no_schedule_beats_the_work_or_the_chain_and_none_is_twice_as_long(count, gpus, seed):
     schemes = scale.drawn(count, ["a", "b", "c", "d"], seed)

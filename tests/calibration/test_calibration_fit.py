@@ -31,7 +31,7 @@ def swept(make_row, sweep, models, noise=None):
     ]
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @example(median=681, boost=1000, slopes=(6.0, 1.0, -3.0, 0.5))
 @example(median=600, boost=3000, slopes=(1.0, 0.3, -1.0, 0.3))
 @given(

@@ -174,7 +174,7 @@ tables = st.integers(3, 40).flatmap(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(tables)
 def test_every_cohort_of_three_patients_or_more_is_split_with_all_parts_filled(drawn) -> None:  # type: ignore[no-untyped-def]
     of, random, seed, fractions = drawn
@@ -251,7 +251,7 @@ def few_patients(draw: st.DrawFn) -> tuple[pd.DataFrame, int, int]:
     return table_of(of, label), k, draw(st.integers(0, 1000))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(few_patients())
 def test_every_image_is_tested_once_and_validates_once(case: tuple[pd.DataFrame, int, int]) -> None:
     table, k, seed = case
@@ -265,7 +265,7 @@ def test_every_image_is_tested_once_and_validates_once(case: tuple[pd.DataFrame,
         assert sorted(chain(*of_each)) == sorted(everything * times)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(few_patients(), st.randoms(use_true_random=False))
 def test_patients_stay_whole_and_the_order_of_rows_does_not_matter(
     case: tuple[pd.DataFrame, int, int], random: Random

@@ -93,7 +93,7 @@ def test_patients_have_several_images_and_not_all_as_many(covid):
     assert counts.max() >= 6
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(n=st.integers(2, 2000), seed=st.integers(0, 5))
 def test_every_size_of_the_target_keeps_the_proportions(n, seed):
     cohort = phantom_cohort("covid", PhantomConfig(covid=CovidConfig(n_images=n, n_test_images=0)), seed)

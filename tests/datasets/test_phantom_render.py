@@ -91,7 +91,7 @@ def test_an_image_is_the_same_in_every_batch(pixels, size):
     assert np.array_equal(np.stack([pixels.read(i, size) for i in range(40)]), everything)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(rows=st.lists(st.integers(0, 199), min_size=0, max_size=30))
 def test_any_choice_of_rows_gives_the_rows_of_the_whole(whole, rows):
     source, films = whole

@@ -35,7 +35,7 @@ def test_damaged_bytes_give_an_image_or_one_line(name, tmp_path):
     whole = (FIXTURES / name).read_bytes()
     path = tmp_path / Path(name).name
 
-    @settings(max_examples=40, deadline=None, database=None)
+    @settings(max_examples=40, database=None)
     @given(damages, st.floats(0, 1))
     def damage(changes, kept):
         raw = bytearray(whole)

@@ -39,7 +39,7 @@ def test_a_border_is_cut_off_to_the_pixel(level, margins):
     assert tuple(film_box(picture)) == pytest.approx(box_of(film(), margins), abs=1)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.tuples(*[st.integers(0, 60)] * 4), st.sampled_from([2, 250]), st.integers(0, 50))
 def test_no_pixel_of_the_film_is_ever_cut_off(margins, level, seed):
     inner = film(seed=seed)

@@ -124,7 +124,7 @@ def test_a_damaged_jpeg_file_is_refused_at_every_scale(form, damage, compressed,
 def test_wherever_a_stream_is_cut_it_is_refused(form, compressed, make, saved):
     values, stream, syntax, bits = compressed[form]
 
-    @settings(max_examples=25, deadline=None, database=None)
+    @settings(max_examples=25, database=None)
     @given(st.integers(2, len(stream) - 3), st.booleans())
     def cut(kept, closed):
         # RLE has no end marker: two bytes in the place of two others decode to as many pixels.
@@ -155,7 +155,7 @@ def test_a_png_with_a_flipped_bit_is_refused(make, tmp_path):
     Image.fromarray(make.film(8)).save(path)
     whole = path.read_bytes()
 
-    @settings(max_examples=40, deadline=None, database=None)
+    @settings(max_examples=40, database=None)
     @given(st.integers(41, len(whole) - 20), st.integers(0, 7))
     def flip(place, bit):
         raw = bytearray(whole)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cxrbench.errors import SchemeError
@@ -53,7 +53,6 @@ def test_printing_keeps_the_written_order_and_spaces_evenly() -> None:
     assert str(scheme.stages[0]) == "pneumonia + findings"
 
 
-@settings(deadline=None)
 @given(schemes)
 def test_what_is_printed_is_read_back_equal_and_in_the_same_order(scheme: Scheme) -> None:
     again = parse(scheme.name, scheme.notation)
@@ -62,7 +61,6 @@ def test_what_is_printed_is_read_back_equal_and_in_the_same_order(scheme: Scheme
     assert again.notation == scheme.notation
 
 
-@settings(deadline=None)
 @given(schemes, st.data())
 def test_white_space_has_no_meaning(scheme: Scheme, data: st.DataObject) -> None:
     tokens = scheme.notation.split(" ")
@@ -70,7 +68,6 @@ def test_white_space_has_no_meaning(scheme: Scheme, data: st.DataObject) -> None
     assert parse("any", spaced).notation == scheme.notation
 
 
-@settings(deadline=None)
 @given(schemes, st.data())
 def test_pooling_commutes_in_equality_and_hash(scheme: Scheme, data: st.DataObject) -> None:
     shuffled = Scheme(
@@ -81,7 +78,6 @@ def test_pooling_commutes_in_equality_and_hash(scheme: Scheme, data: st.DataObje
     assert shuffled.roles == scheme.roles
 
 
-@settings(deadline=None)
 @given(stages, stages)
 def test_stages_of_other_roles_are_not_equal(one: Stage, other: Stage) -> None:
     assert (one == other) == (set(one.roles) == set(other.roles))
@@ -146,7 +142,6 @@ def test_the_whole_message_as_a_person_sees_it() -> None:
     )
 
 
-@settings(deadline=None)
 @given(st.text(st.sampled_from("init>+ covid-_9&\t\n\u2028é"), max_size=30) | st.text(max_size=10))
 def test_any_text_is_a_scheme_or_refused_at_one_of_its_characters(notation: str) -> None:
     try:

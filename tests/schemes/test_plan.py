@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cxrbench.errors import SchemeError
@@ -75,7 +75,6 @@ def test_one_scheme_given_twice_is_one_scheme() -> None:
     assert make_plan([SIX["control"], SIX["control"]]) == make_plan([SIX["control"]])
 
 
-@settings(deadline=None)
 @given(many)
 def test_parents_come_before_children_and_nothing_twice(schemes: tuple[Scheme, ...]) -> None:
     runs = make_plan(schemes).runs
@@ -84,7 +83,6 @@ def test_parents_come_before_children_and_nothing_twice(schemes: tuple[Scheme, .
         assert run.parent is None or run.parent in runs[:position]
 
 
-@settings(deadline=None)
 @given(many)
 def test_a_scheme_s_last_run_is_its_whole_chain(schemes: tuple[Scheme, ...]) -> None:
     plan = make_plan(schemes)
@@ -94,7 +92,6 @@ def test_a_scheme_s_last_run_is_its_whole_chain(schemes: tuple[Scheme, ...]) -> 
         assert plan.final[scheme.name] in plan.runs
 
 
-@settings(deadline=None)
 @given(many)
 def test_there_are_as_many_runs_as_distinct_beginnings(schemes: tuple[Scheme, ...]) -> None:
     beginnings = {
@@ -105,7 +102,6 @@ def test_there_are_as_many_runs_as_distinct_beginnings(schemes: tuple[Scheme, ..
     assert len(make_plan(schemes).runs) == len(beginnings)
 
 
-@settings(deadline=None)
 @given(many, st.data())
 def test_equal_runs_have_equal_canonical_texts_and_others_do_not(
     schemes: tuple[Scheme, ...], data: st.DataObject
@@ -118,7 +114,6 @@ def test_equal_runs_have_equal_canonical_texts_and_others_do_not(
         assert StageRun(shuffled).canonical == run.canonical
 
 
-@settings(deadline=None)
 @given(many, st.data())
 def test_the_order_of_the_schemes_changes_no_run(schemes: tuple[Scheme, ...], data: st.DataObject) -> None:
     shuffled = data.draw(st.permutations(schemes))

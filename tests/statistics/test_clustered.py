@@ -13,7 +13,7 @@ from cxrbench.statistics.clustered import clustered_components, components, subs
 from cxrbench.statistics.delong import delong_components
 from cxrbench.statistics.inputs import Groups, as_groups
 
-FEW = settings(max_examples=60, deadline=None)
+FEW = settings(max_examples=60)
 
 
 @st.composite

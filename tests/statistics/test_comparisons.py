@@ -120,7 +120,7 @@ def test_one_curve_has_no_pairs_and_no_omnibus(ovarian):
     assert (len(found.curves), found.pairs, found.omnibus) == (1, (), None)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 10**9), st.booleans())
 def test_a_against_b_is_the_exact_negative_of_b_against_a(seed, clustered):
     rng = np.random.default_rng(seed)
@@ -169,7 +169,7 @@ def test_margin_p_values_are_those_tails_at_which_the_limit_reaches_the_margin(
         assert (end.ci_low if p < 0.5 else end.ci_high) == pytest.approx(sign * margin, abs=1e-9)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 10**9), st.integers(2, 12), st.integers(2, 40), st.floats(0, 4))
 def test_an_interval_holds_its_difference_and_grows_with_its_level(seed, positives, negatives, shift):
     rng = np.random.default_rng(seed)

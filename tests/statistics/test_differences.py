@@ -64,7 +64,7 @@ def test_limits_solve_the_equation_of_the_score_test():
     assert [low[0], high[0]] == pytest.approx(ends, abs=1e-9)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     st.integers(0, 10_000),
     st.integers(2, 40),
@@ -84,7 +84,7 @@ def test_a_limit_is_where_the_one_sided_test_has_its_tail(seed, positives, negat
             assert (found.p_value < tail) == (pair.ci_low > -margin)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(0, 10_000), st.integers(2, 40), st.integers(2, 40), st.floats(0, 3))
 def test_the_other_way_round_the_limits_change_sides_and_signs(seed, positives, negatives, gain):
     labels, scores = two_curves(seed, positives, negatives, gain)

@@ -47,7 +47,7 @@ def samples(draw):
     return labels, [*curves, labels.astype(float)], groups
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(samples(), LEVELS, MARGINS, st.sampled_from(["newcombe", "logit", "wald"]))
 def test_a_comparison_of_anything_is_whole_and_turns_round(sample, level, margin, interval):
     labels, (a, b, *_), groups = sample
@@ -68,7 +68,7 @@ def test_a_comparison_of_anything_is_whole_and_turns_round(sample, level, margin
     assert found.superiority.p_value >= found.noninferiority.p_value - 1e-12
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(samples(), LEVELS)
 def test_one_sided_p_values_of_means_fall_as_the_null_rises(sample, level):
     labels, curves, groups = sample

@@ -323,7 +323,7 @@ def test_a_file_that_the_system_does_not_give_out_is_refused(write, monkeypatch)
         read_predictions(path)
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=2, max_size=20))
 def test_scores_come_back_bit_for_bit(tmp_path, scores):
     n = len(scores)

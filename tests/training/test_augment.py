@@ -66,7 +66,7 @@ ranges = st.builds(
 )
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(ranges, st.integers(0, 10**6))
 def test_the_batch_stays_between_black_and_white_and_keeps_its_shape(chosen: Augmentation, seed: int) -> None:
     images = noise(4, 16, seed)

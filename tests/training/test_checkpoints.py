@@ -167,7 +167,7 @@ def content(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return path.read_bytes()
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(st.floats(0, 1, exclude_max=True), st.integers(0, 7))
 def test_no_bit_can_be_changed_unseen(
     tmp_path_factory: pytest.TempPathFactory, content: bytes, place: float, bit: int

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -69,7 +69,6 @@ steps = st.integers(1, 3000)
 shares = st.floats(0, 0.999)
 
 
-@settings(deadline=None)
 @given(steps, shares, st.floats(1e-6, 1))
 def test_the_rate_rises_in_warm_up_and_falls_after_it_and_never_leaves_its_range(
     total: int, warmup: float, peak: float
@@ -83,7 +82,6 @@ def test_the_rate_rises_in_warm_up_and_falls_after_it_and_never_leaves_its_range
     assert (np.diff(rates[warm:]) < 0).all()
 
 
-@settings(deadline=None)
 @given(steps, shares)
 def test_the_rate_ends_near_zero(total: int, warmup: float) -> None:
     # Half a cosine over n steps ends at (1 - cos(pi/n)) / 2 <= (pi / 2n)^2 of the peak.
@@ -148,7 +146,6 @@ def drawn(batch: tuple[int, int, int, float]) -> tuple[Tensor, Tensor]:
     return logits, labels
 
 
-@settings(deadline=None)
 @given(batches)
 def test_unknown_labels_have_no_part_in_the_loss_or_its_gradient(batch: tuple[int, int, int, float]) -> None:
     logits, labels = drawn(batch)
@@ -166,7 +163,6 @@ def test_unknown_labels_have_no_part_in_the_loss_or_its_gradient(batch: tuple[in
     assert (logits.grad[~unknown] != 0).all()
 
 
-@settings(deadline=None)
 @given(batches)
 def test_where_all_is_known_it_is_the_plain_mean(batch: tuple[int, int, int, float]) -> None:
     logits, labels = drawn((*batch[:3], 0.0))

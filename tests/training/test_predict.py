@@ -113,7 +113,7 @@ def test_extreme_logits_give_the_ends_without_a_warning() -> None:
 logits = st.floats(-87, 20, width=32)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(logits, logits)
 def test_logits_from_minus_87_to_20_that_differ_by_1e_15_keep_their_order(one: float, other: float) -> None:
     low, high = sorted((one, other))
@@ -122,7 +122,7 @@ def test_logits_from_minus_87_to_20_that_differ_by_1e_15_keep_their_order(one: f
         assert first < second
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(st.floats(-87, 20, width=32).filter(lambda logit: abs(logit) > 1e-7))
 def test_neighbouring_float32_logits_keep_their_order(logit: float) -> None:
     here = np.float32(logit)
@@ -130,7 +130,6 @@ def test_neighbouring_float32_logits_keep_their_order(logit: float) -> None:
     assert first < second
 
 
-@settings(deadline=None)
 @given(st.lists(st.floats(width=32, allow_nan=False), min_size=2))
 def test_no_order_is_ever_turned_round(found: list[float]) -> None:
     scores = probabilities(np.sort(np.array(found, np.float32)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cxrbench.training.seeds import derive_seed, generator
@@ -18,7 +18,6 @@ def test_the_derivation_is_pinned() -> None:
     assert derive_seed("0", "init > covid", "epoch", "1") == PINNED
 
 
-@settings(deadline=None)
 @given(st.lists(st.text(st.characters(codec="utf-8")) | st.integers(), min_size=1, max_size=4))
 def test_a_seed_has_63_bits(names: list[object]) -> None:
     assert 0 <= derive_seed(*names) < 2**63
