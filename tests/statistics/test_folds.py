@@ -20,7 +20,7 @@ def folds_of(kind, k, classes, groups, **how):
     return found.tolist()
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(
     k=st.integers(2, 12),
     kinds=st.integers(1, 4),
