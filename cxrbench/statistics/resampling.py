@@ -142,6 +142,7 @@ def resampled_difference(
 
 def _bootstrap(sample: Sample, of: Callable[[IntArray], float], how: Resampling) -> Resampled:
     from scipy.stats import bootstrap
+    from sklearn import config_context
 
     patients = sample.groups or Groups(np.arange(sample.labels.size), sample.labels.size)
     strata = strata_of(sample.labels, patients)
@@ -164,7 +165,8 @@ def _bootstrap(sample: Sample, of: Callable[[IntArray], float], how: Resampling)
         def statistic(*drawn: IntArray) -> float:
             return inner(fixed, *drawn)
 
-    with warnings.catch_warnings():
+    # What is resampled has been checked; scikit-learn need not check it thousands of times.
+    with warnings.catch_warnings(), config_context(assume_finite=True, skip_parameter_validation=True):
         warnings.simplefilter("ignore")
         found = bootstrap(
             tuple(strata),

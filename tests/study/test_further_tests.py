@@ -16,7 +16,7 @@ from cxrbench.study.finished import FinishedStudy
 ELSEWHERE = {
     "dataset": "phantom",
     "patients": "elsewhere",
-    "options": {"cohort": "covid", "n_images": 70, "severity_median": 0.95},
+    "options": {"cohort": "covid", "n_images": 70, "n_test_images": 100, "severity_median": 0.95},
 }
 CHANGES = {"tests.elsewhere": ELSEWHERE, "study.data_seed": 9}
 

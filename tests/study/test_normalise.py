@@ -18,7 +18,11 @@ from cxrbench.use.export import reading
 from cxrbench.use.trained import find_trained
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-ELSEWHERE = {"dataset": "phantom", "patients": "b", "options": {"cohort": "covid", "n_images": 70}}
+ELSEWHERE = {
+    "dataset": "phantom",
+    "patients": "b",
+    "options": {"cohort": "covid", "n_images": 70, "n_test_images": 60},
+}
 
 
 def prepared(tmp_path, **changes):

@@ -217,9 +217,9 @@ def test_a_killed_run_ends_bit_for_bit_like_an_unbroken_one(
     assert folder.finished() is None
     assert len(load_tensors(folder.last)[1]["history"]) == 1
     progress = easy.Recorded()
-    resumed = easy.train(store, easy.job(easy.config()), progress, network="densenet121")
+    resumed = easy.train(store, easy.job(easy.config()), progress, network=easy.SMALL)
     assert sum(event[0] == "start" for event in progress.events) == 1, "a finished epoch was trained again"
-    assert_same_run(resumed, unbroken("float32"))
+    assert_same_run(resumed, unbroken("float32", easy.SMALL))
 
 
 @pytest.mark.parametrize("freeze", [1, 2])
