@@ -35,7 +35,6 @@ def sensitivity_at(labels: npt.ArrayLike, scores: npt.ArrayLike, specificity: fl
     return float(_read_off(false, true, np.array([1 - specificity]))[0])
 
 
-@FAR_APART
 def partial_auc(labels: npt.ArrayLike, scores: npt.ArrayLike, specificity: float) -> float:
     """Return the area under the ROC curve over specificities from ``specificity`` to 1, divided by its width.
 
@@ -64,6 +63,7 @@ def area(labels: npt.ArrayLike, scores: npt.ArrayLike) -> float:
     return float(np.trapezoid(true, false))
 
 
+@FAR_APART
 def roc(labels: npt.ArrayLike, scores: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
     """Return the points (false positive rate, sensitivity) of the empirical ROC curve, both ascending."""
     from sklearn.metrics import roc_curve
