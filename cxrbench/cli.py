@@ -5,7 +5,10 @@ Modules under :mod:`cxrbench.commands` import only what is cheap at their top: `
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
+from io import TextIOWrapper
+from pathlib import Path
 
 import click
 
@@ -31,6 +34,10 @@ _COMMANDS = {
 }
 
 
+class _NoFolderError(click.ClickException):
+    exit_code = 2
+
+
 class _LazyGroup(click.Group):
     """A group whose commands are found in modules by name."""
 
@@ -49,3 +56,11 @@ class _LazyGroup(click.Group):
 @click.version_option(__version__, package_name="cxrbench")
 def main() -> None:
     """Did a chest-radiograph classifier get better or worse?"""
+    # A terminal that has no sign for a character shows its number, and nothing stops after hours of training.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        Path.cwd()
+    except OSError:
+        raise _NoFolderError("the current folder is gone or closed to you; change to another") from None

@@ -282,10 +282,14 @@ def _read_table(path: Path) -> pd.DataFrame:
         raise StatisticsError(f"{path}: no such file")
     if path.suffix.lower() in _PARQUET:
         try:
-            table = pd.read_parquet(path)
+            # From the open file: pandas takes a name that begins with ~/ for one in the home folder.
+            with path.open("rb") as content:
+                table = pd.read_parquet(content)
             # Text that is not UTF-8 is noticed only where it is looked at.
             for column in table.columns:
                 table[column].astype(object)
+        except OSError as error:
+            raise StatisticsError(f"{path}: cannot be read: {error.strerror or complaint(error)}") from None
         except ImportError:
             raise StatisticsError(f"{path}: Parquet needs pyarrow: pip install 'cxrbench[parquet]'") from None
         # pyarrow raises exceptions of its own, of no common kind, for a damaged file.
@@ -304,7 +308,8 @@ def _read_table(path: Path) -> pd.DataFrame:
         with warnings.catch_warnings():
             # pandas only warns where rows are longer than the header, and drops what is over.
             warnings.simplefilter("error", pd.errors.ParserWarning)
-            return pd.read_csv(path, dtype=str, na_filter=False, index_col=False, encoding="utf-8-sig")
+            with path.open("rb") as content:
+                return pd.read_csv(content, dtype=str, na_filter=False, index_col=False, encoding="utf-8-sig")
     except StatisticsError:
         raise
     except pd.errors.EmptyDataError:

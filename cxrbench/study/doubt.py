@@ -88,7 +88,9 @@ def read_covariates(folder: Path, sha256: str) -> pd.DataFrame:
         raise CxrbenchError(f"{path} is missing or was changed; run the study again")
     words = dict.fromkeys(("image_id", *WORDS), str)
     missing = {column: [""] for columns in KINDS.values() for column in columns}
-    return pd.read_csv(path, dtype=words, keep_default_na=False, na_values=missing)
+    # From the open file: pandas takes a name that begins with ~/ for one in the home folder.
+    with path.open("rb") as content:
+        return pd.read_csv(content, dtype=words, keep_default_na=False, na_values=missing)
 
 
 def doubt(

@@ -84,6 +84,7 @@ def run_study(
             patient_key(profile.cohorts[name].dataset)
     plan = make_plan(chosen)
     with _disk_errors_in_words(out):
+        _check_entries([], (out, store))
         for folder in (out, store):
             folder.mkdir(parents=True, exist_ok=True)
         folders = (out / "predictions", *(store / name for name in ("packs", "splits", "audits", "stages")))

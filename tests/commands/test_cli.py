@@ -39,6 +39,24 @@ def test_every_command_has_help(command):
     assert result.output.startswith("Usage:")
 
 
+def test_a_terminal_without_a_character_is_shown_its_number(tmp_path):
+    path = tmp_path / "\u00e9\u2013.csv"
+    path.write_text("image_id,label,score\na,0,1\nb,1,2\nc,0,3\nd,1,4\n")
+    result = CliRunner(charset="latin-1").invoke(main, ["evaluate", str(path)])
+    assert result.exit_code == 0
+    assert "\u00e9\\u2013: average precision" in result.output
+
+
+def test_a_current_folder_that_is_gone_is_said_in_one_line(tmp_path, monkeypatch):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    result = CliRunner().invoke(main, ["schemes"])
+    assert result.exit_code == 2
+    assert result.stderr == "Error: the current folder is gone or closed to you; change to another\n"
+
+
 def test_commands_and_choices_complete_in_a_shell():
     complete = ShellComplete(main, {}, "cxrbench", "_CXRBENCH_COMPLETE")
     assert [item.value for item in complete.get_completions([], "exp")] == ["export"]

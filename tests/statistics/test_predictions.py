@@ -100,6 +100,18 @@ def test_a_parquet_file_whose_index_is_a_column_as_well(tmp_path):
     assert read_predictions(tmp_path / "a.parquet").image_ids.tolist() == ["a", "b", "c", "d"]
 
 
+@pytest.mark.parametrize("name", ["a.csv", "a.parquet"])
+def test_a_folder_called_like_the_home_folder_is_not_it(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    place = Path("~") / name
+    place.parent.mkdir()
+    table = pd.read_csv(io.StringIO(GOOD))
+    table.to_csv(tmp_path / place, index=False) if name.endswith("csv") else table.to_parquet(
+        tmp_path / place
+    )
+    assert read_predictions(place).image_ids.tolist() == ["a", "b", "c", "d"]
+
+
 def test_labels_as_r_writes_them(write):
     found = read_predictions(write("image_id,label,score\na,FALSE,1\nb,TRUE,2\n"))
     assert found.labels.tolist() == [False, True]

@@ -37,6 +37,12 @@ def test_what_lies_in_the_way_is_refused_before_anything_is_trained(name, tmp_pa
     assert [path.name for path in out.iterdir()] == [name]
 
 
+def test_a_file_in_place_of_the_studys_folder_is_named(tmp_path):
+    (tmp_path / "out").write_text("")
+    with pytest.raises(CxrbenchError, match="out is in the way of the folder of that name"):
+        run_study(tiny_study.profile(), tmp_path / "out", schemes=("control",), progress=Silent())
+
+
 def test_every_scheme_has_a_prediction_for_every_test_image(tiny):
     for scheme in tiny.results.schemes:
         table = pd.read_csv(tiny.out / scheme.seeds[0].predictions)
