@@ -43,7 +43,7 @@ from cxrbench.training.graphed import Replay, recorder
 from cxrbench.training.network import Network
 from cxrbench.training.predict import autocast, predict_logits, to_float
 from cxrbench.training.seeds import generator
-from cxrbench.training.stepper import Stepper, make_optimiser
+from cxrbench.training.stepper import Stepper
 
 ROLE, NETWORK = "covid", "densenet121"
 CPU = torch.device("cpu")
@@ -106,15 +106,14 @@ def stepper(
     shared: bool = False,
 ) -> Callable[[], torch.Tensor]:
     """Return a function that takes ``size.steps`` of the study's steps, and returns their losses' sum."""
-    config = StageConfig(batch_size=batch, precision=precision)
+    config = StageConfig(batch_size=batch, precision=precision, compile="on" if compiled else "off")
     images = speed_images(batch, size.image, ROLE, device)
     network = Network(NETWORK, {ROLE: 1}, seed=0).to(device, memory_format=torch.channels_last)
     network.train()
     if shared:
         with_shared_statistics(network.trunk)
     by = recorder(device) if recorded else None
-    optimiser = make_optimiser(network, [ROLE], config)
-    taker = Stepper(network, optimiser, images, [ROLE], config, by=by, compiled=compiled)
+    taker = Stepper(network, images, config, by=by)
     order = torch.arange(batch).expand(size.steps, -1)
     draws = draw(order.numel(), generator("gpu check")).view(*order.shape, -1)
 

@@ -81,15 +81,13 @@ def test_training_next_to_a_plain_loop(setting, compared):
     from cxrbench.training.device import fast_kernels
     from cxrbench.training.graphed import recorder
     from cxrbench.training.seeds import generator
-    from cxrbench.training.stepper import Stepper, make_optimiser
+    from cxrbench.training.stepper import Stepper
 
-    role, config, images, network, model = setting
+    _, config, images, network, model = setting
     device = images.pixels.device
     batch, steps = config.batch_size, 10 if device.type == "cuda" else 1
     network.train()
-    stepper = Stepper(
-        network, make_optimiser(network, [role], config), images, [role], config, by=recorder(device)
-    )
+    stepper = Stepper(network, images, config, by=recorder(device))
     order = torch.arange(batch).expand(steps, -1)
     draws = draw(order.numel(), generator("peers")).view(*order.shape, -1)
     workers = 16 if device.type == "cuda" else 0

@@ -22,7 +22,7 @@ def test_training_throughput(precision, cxr_profile, cxr_device, timed):
     from cxrbench.training.graphed import recorder
     from cxrbench.training.network import Network
     from cxrbench.training.seeds import generator
-    from cxrbench.training.stepper import Stepper, make_optimiser
+    from cxrbench.training.stepper import Stepper
 
     if precision == "bfloat16" and choose_precision("auto", cxr_device) == "float32":
         pytest.skip("this device imitates bfloat16, more slowly than it computes float32")
@@ -33,8 +33,7 @@ def test_training_throughput(precision, cxr_profile, cxr_device, timed):
         device=cxr_device, memory_format=torch.channels_last
     )
     network.train()
-    optimiser = make_optimiser(network, [role], config)
-    stepper = Stepper(network, optimiser, images, [role], config, by=recorder(cxr_device))
+    stepper = Stepper(network, images, config, by=recorder(cxr_device))
     order = torch.arange(config.batch_size).expand(STEPS, -1)
     draws = draw(order.numel(), generator("training speed")).view(*order.shape, -1)
     losses = []

@@ -19,7 +19,7 @@ from cxrbench.training.graphed import recorder
 from cxrbench.training.network import Network
 from cxrbench.training.networks import DEFAULT
 from cxrbench.training.seeds import generator
-from cxrbench.training.stepper import Stepper, make_optimiser
+from cxrbench.training.stepper import Stepper
 
 SECONDS = 5.0
 """How long all devices together are timed."""
@@ -107,14 +107,7 @@ def _stepping(
     config = StageConfig(batch_size=batch, precision=precision)
     device = network.mean.device
     network.train()
-    stepper = Stepper(
-        network,
-        make_optimiser(network, [_ROLE], config),
-        pool({_ROLE: images}, [_ROLE], device),
-        [_ROLE],
-        config,
-        by=recorder(device),
-    )
+    stepper = Stepper(network, pool({_ROLE: images}, [_ROLE], device), config, by=recorder(device))
     order = torch.arange(batch)[None]
     draws = draw(batch, generator(_ROLE)).view(1, batch, -1)
 

@@ -16,4 +16,4 @@ def speed_images(count: int, size: int, role: str, device: torch.device) -> Devi
     randomness = generator("speed", role, size)
     labels = (torch.arange(count) % 2).float()
     pixels = torch.rand((count, 1, size, size), generator=randomness) * 0.75 + 0.25 * labels.view(-1, 1, 1, 1)
-    return DeviceImages((pixels * 255).to(torch.uint8).to(device), labels[:, None].to(device))
+    return DeviceImages((pixels * 255).to(torch.uint8).to(device), labels[:, None].to(device), (role,))

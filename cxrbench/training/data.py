@@ -47,10 +47,12 @@ class DeviceImages:
 
     pixels: (n, 1, size, size) uint8. labels: (n, labels of all roles) float32, NaN where not known: an image
     of one role knows nothing of another role's labels, and the loss leaves those out.
+    roles: in the order of their labels.
     """
 
     pixels: Tensor
     labels: Tensor
+    roles: tuple[str, ...]
 
     def __len__(self) -> int:
         return len(self.pixels)
@@ -78,4 +80,4 @@ def pool(images: Mapping[str, LabelledImages], roles: Sequence[str], device: tor
         end = column + part.labels.shape[1]
         labels[row : row + len(part), column:end] = torch.from_numpy(np.array(part.labels)).to(device)
         row, column = row + len(part), end
-    return DeviceImages(pixels, labels)
+    return DeviceImages(pixels, labels, tuple(roles))

@@ -27,7 +27,6 @@ from cxrbench.training.checkpoints import (
     write_tensors,
     writing_tensors,
 )
-from cxrbench.training.compiling import pays_back
 from cxrbench.training.config import StageConfig
 from cxrbench.training.data import DeviceImages, LabelledImages, pool
 from cxrbench.training.device import fast_kernels, memory_errors, synchronise
@@ -37,9 +36,9 @@ from cxrbench.training.networks import Architecture
 from cxrbench.training.predict import predict_logits
 from cxrbench.training.seeds import derive_seed, generator
 from cxrbench.training.selection import BestValidationAuc, macro_auc, rankable
-from cxrbench.training.stepper import Stepper, make_optimiser
+from cxrbench.training.stepper import Stepper
 from cxrbench.training.steps import HONEST, Steps
-from cxrbench.training.team import ALONE, this_team
+from cxrbench.training.team import this_team
 from cxrbench.training.tracer import Tracer
 
 
@@ -157,8 +156,7 @@ def _train(
     for role in job.roles:
         network.reset_head(role, job.train[role].prevalence(), derive_seed(job.seed, job.name))
     network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimiser = make_optimiser(network, job.roles, job.config)
-    parts, compiling, team = 1, 0.0, this_team()
+    compiling, team = 0.0, this_team()
     if min(job.config.batch_size, sum(map(len, job.train.values()))) < 2 * team.size:
         raise TrainingError(
             f"stage {job.name!r}: {team.size} processes need two images each of every batch; start fewer, or "
@@ -183,25 +181,16 @@ def _train(
     else:
         tensors, kept = unfinished
         history, restarted = kept.history, kept.restarted
-        parts, compiling = kept.parts, kept.compile_seconds
-        _take_up(network, optimiser, tensors, str(folder.last))
+        compiling = kept.compile_seconds
         tracer = Tracer(job.roles, kept.trace)
+    train = pool(job.train, job.roles, device)
+    stepper = Stepper(network, train, job.config, job.steps, by=recorder(device), team=team)
+    if kept is not None:
+        stepper.parts = kept.parts
+        _take_up(network, stepper.optimiser, tensors, str(folder.last))
         if kept.best_epoch == len(history) - 1:
             # The run may have been killed after it wrote "last" and before it wrote "best".
             write_tensors(folder.best, network.state_dict(), _note(job, kept.best_epoch))
-    train = pool(job.train, job.roles, device)
-    stepper = Stepper(
-        network,
-        optimiser,
-        train,
-        job.roles,
-        job.config,
-        job.steps,
-        by=recorder(device),
-        compiled=team == ALONE and pays_back(job.config, len(train), job.image_size, device),
-        parts=parts,
-        team=team,
-    )
     with fast_kernels(device):
         for epoch in range(len(history), job.config.epochs):
             entry = _epoch(job, stepper, validation, epoch, progress, tracer)
@@ -226,7 +215,10 @@ def _train(
                     compiling + stepper.compile_seconds,
                     stepper.refused,
                 )
-                state = {**_prefixed("network", network.state_dict()), **_optimiser_state(network, optimiser)}
+                state = {
+                    **_prefixed("network", network.state_dict()),
+                    **_optimiser_state(network, stepper.optimiser),
+                }
                 write_tensors(folder.last, state, kept)
     assert kept is not None
     return folder.finish(replace(kept, processes=job.processes))

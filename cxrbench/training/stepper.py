@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
 from cxrbench.training.augment import DRAWS
+from cxrbench.training.compiling import pays_back
 from cxrbench.training.config import StageConfig
 from cxrbench.training.data import DeviceImages
 from cxrbench.training.device import synchronise
@@ -33,17 +34,16 @@ class Stepper:
     Parameters
     ----------
     network: on the device; the loop puts it into training mode, before :meth:`begin`.
-    optimiser: :func:`make_optimiser`'s.
-    train: the images. roles: whose labels they have and whose heads are trained.
+    train: the images; the heads of their roles are trained.
     steps: by what functions.
     by: how steps are recorded (:mod:`~cxrbench.training.graphed`); with None they are not.
-    compiled: whether the trunk goes through ``torch.compile``.
-    parts: in how many parts a batch goes through the network. The gradients are added up, so the step is that
-        of the whole batch, but each part is normalised by its own statistics.
     team: the processes that take the steps together, each on its share of every batch.
 
     Attributes
     ----------
+    optimiser: :func:`make_optimiser`'s.
+    parts: in how many parts a batch goes through the network, at first 1. The gradients are added up, so the
+        step is that of the whole batch, but each part is normalised by its own statistics.
     loss, total: of the last step, and the sum over the epoch's steps so far; on the device.
     compile_seconds: what the first steps of a kind took, where they are compiled.
     """
@@ -51,25 +51,23 @@ class Stepper:
     def __init__(
         self,
         network: Network,
-        optimiser: torch.optim.Optimizer,
         train: DeviceImages,
-        roles: Sequence[str],
         config: StageConfig,
         steps: Steps = HONEST,
         *,
         by: Recorder | None = None,
-        compiled: bool = False,
-        parts: int = 1,
         team: Team = ALONE,
     ) -> None:
-        self.network, self.optimiser, self.train = network, optimiser, train
-        self.roles, self.config, self.steps = tuple(roles), config, steps
-        self.parts, self.compile_seconds, self.team = parts, 0.0, team
+        self.network, self.train, self.config, self.steps = network, train, config, steps
+        self.optimiser = make_optimiser(network, train.roles, config)
+        self.parts, self.compile_seconds, self.team = 1, 0.0, team
         self.device = train.pixels.device
         self.loss, self.total = torch.zeros((), device=self.device), torch.zeros((), device=self.device)
-        self._compiled = compiled
+        # A team's processes would each compile for themselves.
+        size = train.pixels.shape[-1]
+        self._compiled = team == ALONE and pays_back(config, len(train), size, self.device)
         self._features: Callable[[Tensor], Tensor] = (
-            torch.compile(network.features, dynamic=False) if compiled else network.features
+            torch.compile(network.features, dynamic=False) if self._compiled else network.features
         )
         self._shared: DistributedDataParallel | None = None
         self._next = torch.zeros(1, dtype=torch.int64, device=self.device)
@@ -194,9 +192,9 @@ class Stepper:
         images = self.steps.augment(to_float(self.train.pixels[rows]), self.config.augmentation, draws)
         with autocast(self.device, self.config.precision):
             if self._shared is None:
-                logits = self.network.logits(self._features(images), self.roles)
+                logits = self.network.logits(self._features(images), self.train.roles)
             else:
-                logits = self._shared(images, self.roles)
+                logits = self._shared(images, self.train.roles)
         return self.steps.loss(logits, labels)
 
     def _sent(self, last: bool) -> AbstractContextManager[None]:

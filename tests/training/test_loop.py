@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -39,8 +39,8 @@ from cxrbench.training.network import Network
 from cxrbench.training.predict import predict_logits
 from cxrbench.training.seeds import derive_seed, generator
 from cxrbench.training.selection import BestValidationAuc, macro_auc
-from cxrbench.training.stepper import Stepper, make_optimiser
-from cxrbench.training.steps import masked_loss
+from cxrbench.training.stepper import Stepper
+from cxrbench.training.steps import Steps, masked_loss
 from cxrbench.training.tracer import IMAGES
 
 CPU = torch.device("cpu")
@@ -292,12 +292,11 @@ def steps_taken(easy: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         class Noted:
             device = CPU
 
-            def __init__(
-                self, network: Network, optimiser: object, train: DeviceImages, *_: object, **__: object
-            ):
-                self.network, self.optimiser, self.train = network, optimiser, train
+            def __init__(self, network: Network, train: DeviceImages, *_: object, **__: object):
+                self.network, self.train = network, train
                 self.total = self.loss = torch.tensor(0.5)
                 self.parts, self.compile_seconds, self.refused = 1, 0.0, ""
+                self.optimiser = SimpleNamespace(state={})
 
             def begin(self, order: Tensor, draws: Tensor, rates: list[float]) -> None:
                 steps.extend(zip(order.tolist(), draws[:, 0, 0].tolist(), rates, strict=True))
@@ -399,7 +398,8 @@ def test_fewer_images_than_a_batch_are_one_batch(easy: ModuleType, tmp_path: Pat
 
 
 def test_a_loss_that_is_not_finite_stops_the_stage_and_names_it(easy: ModuleType, tmp_path: Path) -> None:
-    job = easy.job(replace(easy.config(), learning_rate=1e30, warmup=0), name="init > findings > covid")
+    steps = Steps(loss=lambda logits, labels: masked_loss(logits, labels) * math.nan)
+    job = replace(easy.job(easy.config(), name="init > findings > covid"), steps=steps)
     progress = easy.Recorded()
     with pytest.raises(TrainingError) as caught:
         easy.train(tmp_path, job, progress)
@@ -605,14 +605,16 @@ def test_training_images_of_one_class_are_refused_before_training(easy: ModuleTy
     ],
     ids=lambda fault: type(fault).__name__,
 )
-@pytest.mark.parametrize("where", ["pool", "Stepper", "make_optimiser", "predict_logits"])
+@pytest.mark.parametrize(
+    "where", ["loop.pool", "loop.Stepper", "stepper.make_optimiser", "loop.predict_logits"]
+)
 def test_too_little_memory_is_one_line_that_says_what_to_make_smaller(
     easy: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: Exception, where: str
 ) -> None:
     def full(*_: object, **__: object) -> None:
         raise fault
 
-    monkeypatch.setattr(loop, where, full)
+    monkeypatch.setattr(f"cxrbench.training.{where}", full)
     with pytest.raises(TrainingError) as caught:
         easy.train(tmp_path, easy.job(easy.config()))
     message = str(caught.value)
@@ -659,7 +661,6 @@ def test_the_trace_by_hand(easy: ModuleType, tmp_path: Path) -> None:
     for role in job.roles:
         network.reset_head(role, job.train[role].prevalence(), derive_seed(job.seed, job.name))
     network.to(memory_format=torch.channels_last)
-    optimiser = make_optimiser(network, job.roles, settings)
     for role in ("covid", "findings"):
         images = pool(job.validation, [role], CPU).pixels[:IMAGES]
         logits = predict_logits(network, images, [role], "float32").astype(np.float64)
@@ -675,7 +676,7 @@ def test_the_trace_by_hand(easy: ModuleType, tmp_path: Path) -> None:
     order = torch.randperm(32, generator=randomness).view(4, 8)
     draws = torch.stack([draw(8, randomness) for _ in range(4)])
     network.train()
-    stepper = Stepper(network, optimiser, train, job.roles, settings)
+    stepper = Stepper(network, train, settings)
     rates = [learning_rate(step, 8, settings) for step in range(4)]
     stepper.begin(order, draws, rates)
     for taken, rate in zip(trace.steps, rates, strict=False):

@@ -45,8 +45,10 @@ def make(easy: ModuleType) -> Callable[..., Stepper]:
         network = Network(kind, {"covid": 1, "findings": 2}, seed=0).to(memory_format=torch.channels_last)
         network.train()
         train = pool({"covid": easy.images(16, 1), "findings": easy.images(16, 2, labels=2)}, ROLES, CPU)
-        optimiser = make_optimiser(network, ROLES, settings)
-        return Stepper(network, optimiser, train, ROLES, settings, **options)
+        parts = options.pop("parts", 1)
+        stepper = Stepper(network, train, settings, **options)
+        stepper.parts = parts
+        return stepper
 
     return made
 
@@ -201,13 +203,14 @@ def test_a_step_on_a_gpu_asks_nothing_of_the_host(easy: ModuleType, monkeypatch:
     with FakeTensorMode(allow_non_fake_inputs=True):
         with cuda:
             network = Network(easy.TINY, {"covid": 1}, seed=0).train()
-            train = DeviceImages(torch.zeros(32, 1, 32, 32, dtype=torch.uint8), torch.zeros(32, 1))
-        optimiser = make_optimiser(network, ["covid"], easy.config())
-        stepper = Stepper(network, optimiser, train, ["covid"], easy.config(precision="bfloat16"))
+            train = DeviceImages(
+                torch.zeros(32, 1, 32, 32, dtype=torch.uint8), torch.zeros(32, 1), ("covid",)
+            )
+        stepper = Stepper(network, train, easy.config(precision="bfloat16"))
         stepper.begin(*plan())
         # Neither has a stand-in for a GPU.
         monkeypatch.setattr(Tensor, "backward", lambda _: None)
-        monkeypatch.setattr(optimiser, "step", lambda: None)
+        monkeypatch.setattr(stepper.optimiser, "step", lambda: None)
         with host:
             stepper.take()
             stepper.parts = 2
@@ -307,7 +310,7 @@ def test_the_parts_are_in_the_stage_s_record_and_a_break_keeps_them(easy: Module
 
 
 def test_a_trunk_is_compiled_once_and_the_seconds_are_kept(
-    make: Callable[..., Stepper], monkeypatch: pytest.MonkeyPatch
+    easy: ModuleType, make: Callable[..., Stepper], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[dict[str, Any]] = []
 
@@ -316,7 +319,7 @@ def test_a_trunk_is_compiled_once_and_the_seconds_are_kept(
         return function
 
     monkeypatch.setattr(torch, "compile", compiler)
-    plain, compiled = make(), make(compiled=True)
+    plain, compiled = make(), make(config=replace(easy.config(), compile="on"))
     epochs = [plan(epoch) for epoch in range(2)]
     assert losses(plain, epochs) == losses(compiled, epochs)
     assert asked == [{"dynamic": False}]
@@ -325,8 +328,8 @@ def test_a_trunk_is_compiled_once_and_the_seconds_are_kept(
 
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("g++") is None, reason="compiling on a CPU needs a C++ compiler")
-def test_compiled_it_computes_the_same(make: Callable[..., Stepper]) -> None:
-    plain, compiled = make(), make(compiled=True)
+def test_compiled_it_computes_the_same(easy: ModuleType, make: Callable[..., Stepper]) -> None:
+    plain, compiled = make(), make(config=replace(easy.config(), compile="on"))
     epochs = [plan(0)]
     assert losses(compiled, epochs) == pytest.approx(losses(plain, epochs), rel=1e-4)
 
@@ -364,7 +367,7 @@ def test_steps_lower_the_loss_of_their_images_and_leave_other_heads(
 ) -> None:
     settings = easy.config(epochs=1)
     train = pool({"a": easy.images(8, 0), "b": easy.images(8, 1, labels=2)}, ["a", "b"], CPU)
-    stepper = Stepper(network, make_optimiser(network, ["a", "b"], settings), train, ["a", "b"], settings)
+    stepper = Stepper(network, train, settings)
     before = network.heads["c"].weight.clone()
     network.train()
     order = torch.arange(16).expand(4, 16)
