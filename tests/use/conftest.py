@@ -52,7 +52,7 @@ def films(tmp_path_factory) -> Films:
     changes = {
         **tiny_study.MANIFEST,
         "study.image_size": 32,
-        "study.network": "resnet18",
+        "study.network": "shufflenet_v2_x0_5",
         "study.seeds": [0, 1],
         "study.on_leak": "drop-train",
         # As exported files compute, so that scores can be compared.

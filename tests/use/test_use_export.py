@@ -50,7 +50,7 @@ def tested(films):
 def test_torchvisions_own_model_takes_the_state_dict(exported, tested):
     pixels, expected = tested
     facts = read_record(exported / "preprocessing.json", Preprocessing)
-    model = torchvision.models.resnet18(weights=None, num_classes=1)
+    model = torchvision.models.shufflenet_v2_x0_5(weights=None, num_classes=1)
     model.load_state_dict(safetensors.torch.load_file(exported / "model.safetensors"), strict=True)
     mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (facts.mean, facts.std))
     grey = torch.from_numpy(pixels)[:, None].float() / 255
