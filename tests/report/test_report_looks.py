@@ -19,6 +19,12 @@ from cxrbench.report.looks import _odd, look
 from cxrbench.study.finished import FinishedStudy
 
 
+@pytest.fixture
+def not_rendered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out what takes longest and is not looked at: a figure is made, and no picture of it."""
+    monkeypatch.setattr("cxrbench.report.looks.render", lambda _: b"png")
+
+
 def test_a_study_shows_films_of_every_part_and_where_control_and_best_look(tiny: Any) -> None:
     looks = look(tiny.study)
     assert [figure.name for figure in looks.figures] == ["films", "looks"]
@@ -51,6 +57,7 @@ def _private(tiny: Any) -> FinishedStudy:
     return replace(tiny.study, results=replace(tiny.results, settings=settings))
 
 
+@pytest.mark.usefixtures("not_rendered")
 def test_private_films_are_shown_to_nobody_who_did_not_ask(tiny: Any) -> None:
     looks = look(_private(tiny))
     (films,) = looks.figures
@@ -64,6 +71,7 @@ def test_private_films_are_shown_to_nobody_who_did_not_ask(tiny: Any) -> None:
     assert asked.notes == ()
 
 
+@pytest.mark.usefixtures("not_rendered")
 def test_without_checkpoints_the_report_says_so_and_keeps_the_rest(tiny: Any, tmp_path: Path) -> None:
     shutil.copytree(tiny.out, tmp_path / "study")
     shutil.rmtree(tmp_path / "study" / "stages")
@@ -83,6 +91,7 @@ def test_results_alone_are_a_report_still(reports: dict[str, Any]) -> None:
     assert '<img class="films"' not in html
 
 
+@pytest.mark.usefixtures("not_rendered")
 def test_pictures_that_may_not_be_radiographs_are_shown(tiny: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     pack = kept.pack_of(tiny.study, "covid")
     pixels = np.array(pack.pixels)
@@ -96,6 +105,7 @@ def test_pictures_that_may_not_be_radiographs_are_shown(tiny: Any, monkeypatch: 
     assert (strip.films[0] == 0).all()
 
 
+@pytest.mark.usefixtures("not_rendered")
 def test_the_pointing_game_is_played_with_the_films_that_have_boxes(
     tiny: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -121,6 +131,7 @@ def test_the_pointing_game_is_played_with_the_films_that_have_boxes(
     assert "Yellow boxes are where readers marked the finding." in where.caption
 
 
+@pytest.mark.usefixtures("not_rendered")
 def test_the_table_of_the_pointing_game_is_on_the_page(tiny: Any, tmp_path: Path) -> None:
     plain = kept.pack_of
 
