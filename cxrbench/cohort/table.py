@@ -10,14 +10,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from cxrbench.errors import CohortError
+from cxrbench.errors import CohortError, RadiographError
 from cxrbench.text import did_you_mean, first_of
+
+if TYPE_CHECKING:
+    from cxrbench.radiograph import Header
 
 COLUMNS = ("image_id", "patient_id", "view", "sex", "age", "source", "path")
 """The columns that every cohort table has, in this order, before its label columns.
@@ -83,6 +86,15 @@ class SizedSource(Protocol):
         ------
         RadiographError: the file's header gives none.
         """
+        ...
+
+
+@runtime_checkable
+class HeadedSource(Protocol):
+    """A pixel source whose files may say in a header what the cohort's table does not."""
+
+    def header(self, index: int) -> Header:
+        """Return what the header of image ``index`` says; nothing where there is none or it is broken."""
         ...
 
 
@@ -328,6 +340,14 @@ class FilePixels:
         from cxrbench.radiograph import read_shape
 
         return read_shape(self.root / self.paths[index])
+
+    def header(self, index: int) -> Header:
+        from cxrbench.radiograph import Header, read_header
+
+        try:
+            return read_header(self.root / self.paths[index])
+        except RadiographError:
+            return Header()
 
     def fingerprint(self) -> str:
         import hashlib

@@ -172,6 +172,19 @@ def column_notes(results: Results) -> tuple[str, ...]:
     return tuple(notes)
 
 
+def network_notes(results: Results) -> tuple[str, ...]:
+    """Return what the statistics note of networks: a note that holds for all of them once."""
+    noted: dict[str, list[str]] = {}
+    networks = [(scheme.name, seed) for scheme in results.schemes for seed in scheme.seeds]
+    for name, seed in networks:
+        if seed.curve.note:
+            noted.setdefault(seed.curve.note, []).append(f"{name}, seed {seed.seed}")
+    return tuple(
+        f"{'All networks' if len(names) == len(networks) else '; '.join(names)}: {note}"
+        for note, names in noted.items()
+    )
+
+
 def omnibus_text(omnibus: Omnibus) -> str:
     """Return the test that all AUCs are equal, in words."""
     if omnibus.chi2 is None or omnibus.p_value is None:

@@ -43,7 +43,17 @@ def own_table(results: Results) -> Table | None:
 
 def further_table(results: Results) -> Table | None:
     """Return headers and rows, one per test and scheme; None where the study has no further test."""
-    headers = ["test", "images", "scheme", "AUC there", "95% interval", "own AUC", "difference", "95%", "p"]
+    headers = [
+        "test",
+        "images",
+        "scheme",
+        "AUC there",
+        "95% interval",
+        "own AUC",
+        "difference",
+        "its 95% interval",
+        "p",
+    ]
     rows = [
         [
             name,

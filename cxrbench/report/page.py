@@ -66,6 +66,7 @@ def page(results: Results, figures: Sequence[ReportFigure], looks: Looks = NOTHI
                 for scheme in cleaned.schemes
                 if scheme.sd_between_seeds is not None
             ),
+            network_notes=content.network_notes(cleaned),
             pairs=cleaned.pairs,
             comparisons=[
                 {

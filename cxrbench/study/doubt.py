@@ -11,13 +11,16 @@ mean brightness that the network sees. From these and the predictions come
 from __future__ import annotations
 
 import io
+import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from cxrbench.cohort.table import SizedSource, resolve
+from cxrbench.cohort.table import HeadedSource, PixelSource, SizedSource, resolve
+from cxrbench.datasets.tables import sexes, views
 from cxrbench.errors import CxrbenchError, RadiographError, StatisticsError
 from cxrbench.files import file_sha256, write_text_atomic
 from cxrbench.statistics import adjust_p_values, auc
@@ -51,7 +54,12 @@ def write_covariates(turns: Sequence[RoleData], out: Path) -> str:
     data = turns[0]
     rows = np.unique(np.concatenate([turn.rows("test") for turn in turns]))
     table = data.pack.table.loc[rows, ["image_id", "view", "age", "sex", "source"]].copy()
-    table["height"], table["width"] = _sizes(data, table["image_id"].tolist())
+    source, positions = resolve(data.cohort.pixels, len(data.cohort))
+    place = dict(zip(data.cohort.table["image_id"].tolist(), positions.tolist(), strict=True))
+    files = [place[image] for image in table["image_id"]]
+    if isinstance(source, HeadedSource):
+        table = _completed(table, source, files)
+    table["height"], table["width"] = _sizes(source, files)
     table["brightness"] = [round(float(data.pack.pixels[row].mean()), 4) for row in rows]
     text = io.StringIO()
     table.to_csv(text, index=False, lineterminator="\n")
@@ -62,14 +70,28 @@ def write_covariates(turns: Sequence[RoleData], out: Path) -> str:
     return file_sha256(path)
 
 
-def _sizes(data: RoleData, image_ids: Sequence[str]) -> tuple[list[int | None], list[int | None]]:
+def _completed(table: pd.DataFrame, source: HeadedSource, files: Sequence[int]) -> pd.DataFrame:
+    """Return ``table`` with view, age and sex from the files' headers where the cohort does not know them."""
+    headers = [source.header(file) for file in files]
+
+    view, sex = (
+        pd.Series([getattr(header, name) for header in headers], table.index, dtype=object)
+        for name in ("view", "sex")
+    )
+    age = pd.Series([header.age for header in headers], table.index, dtype=np.float64)
+    return table.assign(
+        view=table["view"].astype(object).fillna(views(view)),
+        sex=table["sex"].astype(object).fillna(sexes(sex)),
+        age=table["age"].astype(np.float64).fillna(age),
+    )
+
+
+def _sizes(source: PixelSource, files: Sequence[int]) -> tuple[list[int | None], list[int | None]]:
     """Return height and width of each file; None where it has none, as a generated image."""
-    source, positions = resolve(data.cohort.pixels, len(data.cohort))
-    place = dict(zip(data.cohort.table["image_id"].tolist(), positions.tolist(), strict=True))
     found: list[tuple[int, int] | tuple[None, None]] = []
-    for image in image_ids:
+    for file in files:
         try:
-            found.append(source.shape(place[image]) if isinstance(source, SizedSource) else (None, None))
+            found.append(source.shape(file) if isinstance(source, SizedSource) else (None, None))
         except RadiographError:
             # It was read when it was packed; a header that gives no size is no reason to stop.
             found.append((None, None))
@@ -184,7 +206,7 @@ def _subgroups(
 ) -> Iterator[SubgroupDifference]:
     """Yield every scheme against ``reference`` in every subgroup that is large enough; p not adjusted yet."""
     for kind, members in strata.items() if reference in curves else ():
-        for value in sorted(set(members)):
+        for value in sorted(set(members), key=_place):
             keep = (members == value).to_numpy()
             if not _enough(joined, keep):
                 continue
@@ -214,6 +236,12 @@ def _subgroups(
                     p_value=pair.p_value,
                     p_adjusted=1.0,
                 )
+
+
+def _place(value: str) -> tuple[float, str]:
+    """Return where a subgroup stands: bands such as ``<18`` and ``18-39`` by their ends, then words."""
+    number = re.match(r"<?(-?\d+(?:\.\d+)?)", value)
+    return (math.inf if number is None else float(number[1]) - value.startswith("<")), value
 
 
 def _enough(joined: Predictions, keep: np.ndarray) -> bool:

@@ -146,6 +146,16 @@ def disk() -> str:
     return markdown(headers, body)
 
 
+def digests() -> str:
+    """What digests cost a study from nothing and a finished one."""
+    found = json.loads((FOLDER / "digests.json").read_text(encoding="utf-8"))["studies"]
+    body = [
+        (name, f"{row['seconds']:.1f}", f"{row['digests']:.2f}", f"{row['digests'] / row['seconds']:.1%}")
+        for name, row in found.items()
+    ]
+    return markdown(("`phantom-small`", "seconds", "of these for digests", "share"), body)
+
+
 @measured("bombs")
 def bombs() -> str:
     """What reading small files that promise much takes."""

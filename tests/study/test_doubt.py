@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
 from statsmodels.stats.multitest import multipletests
 
+from cxrbench.cohort.pack import pack
+from cxrbench.datasets import load
 from cxrbench.errors import CxrbenchError
+from cxrbench.radiograph import read_header
 from cxrbench.statistics.predictions import Predictions
-from cxrbench.study.doubt import ALL, COVARIATES, doubt, read_covariates
+from cxrbench.study.doubt import ALL, COVARIATES, doubt, read_covariates, write_covariates
 
+FIXTURES = Path(__file__).parents[2] / "fixtures"
 N = 1200
 LABELS = np.random.default_rng(0).permutation(np.arange(N) % 2) == 1
 IDS = np.array([f"i{row}" for row in range(N)], dtype=object)
@@ -83,6 +90,29 @@ def test_subgroups_are_compared_with_the_control_and_adjusted_together(found):
     expected = multipletests([pair.p_value for pair in pairs], method="holm")[1]
     assert [pair.p_adjusted for pair in pairs] == pytest.approx(list(expected))
     assert all(pair.difference > 0.2 for pair in pairs if pair.by == "view")
+
+
+def test_subgroups_stand_in_the_order_of_their_numbers(found):
+    ages = list(dict.fromkeys(pair.value for pair in found.subgroups if pair.by == "age"))
+    assert ages == ["18-39", "40-59", "60-79", "80+"]
+    lower = [
+        float(pair.value.partition(" to ")[0]) for pair in found.subgroups if pair.by == "mean brightness"
+    ]
+    assert lower == sorted(lower)
+    assert min(lower) < 100 < max(lower)
+
+
+def test_view_age_and_sex_come_from_the_header_where_the_tables_do_not_know_them(tmp_path):
+    root = FIXTURES / "rsna-pneumonia"
+    cohort = load("rsna-pneumonia", root)
+    assert cohort.table[["view", "age", "sex"]].isna().all(axis=None)
+    packed = pack(cohort, 32, tmp_path / "packs")
+    data = SimpleNamespace(cohort=cohort, pack=packed, rows=lambda _: np.arange(len(packed)))
+    kept = read_covariates(tmp_path, write_covariates([data], tmp_path))
+    for row, path in zip(kept.itertuples(), packed.table["path"], strict=True):
+        header = read_header(root / path)
+        assert (row.view, row.sex, row.age) == (header.view, header.sex, header.age)
+    assert set(kept["view"]) == {"AP", "PA"}
 
 
 def test_an_age_that_cannot_be_is_not_known(covariates):
