@@ -85,7 +85,9 @@ def _aims(
     type=PLACE,
     help="Where packs, splits, audits and checkpoints are kept; several may share it. [default: OUT]",
 )
-@click.option("--jobs", type=int, default=1, show_default=True, help="Seeds that run at a time.")
+@click.option(
+    "--jobs", type=click.IntRange(max=1000), default=1, show_default=True, help="Seeds that run at a time."
+)
 @click.option("--gpu", is_flag=True, help="Train on the GPU; fails where CUDA is missing.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of the summary.")
 @click.option(

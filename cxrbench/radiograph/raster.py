@@ -70,9 +70,11 @@ def decode(path: Path, head: bytes, max_pixels: int, at_least: int | None = None
 def _decode_png(data: bytes, max_pixels: int) -> Picture:
     header = png.parse(data, max_pixels)
     with Image.open(io.BytesIO(header.picture), formats=("PNG",)) as image:
+        if not header.is_deep:
+            # First: asked for EXIF data, Pillow decodes the picture, and what is wrong with it would be lost.
+            image.load()
         orientation = _orientation(image)
         if not header.is_deep:
-            image.load()
             values = np.asarray(_gray(image))
             return _ranged(_turned(values, orientation), values)
     values, film = png.decode_deep(header)

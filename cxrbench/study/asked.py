@@ -89,7 +89,7 @@ class Asked:
         """
         from cxrbench.study.executor import choose_devices
 
-        chosen = self.gpu or self.jobs is not None or self.devices
+        chosen = self.gpu or self.jobs is not None or self.devices is not None
         return Where(
             data_root=self.data_root,
             devices=choose_devices(self.gpu, self.jobs, self.devices) if chosen or not self.cluster else None,

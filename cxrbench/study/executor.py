@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from cxrbench.training.config import Precision, PrecisionChoice
     from cxrbench.training.loop import Progress
 
+MOST_JOBS = 1000
+"""More processes than any machine has threads are a slip of the pen."""
+
 AT_MOST = 4
 """The most processes by default: each holds torch, a network and its images, one to two gigabytes."""
 
@@ -135,17 +138,17 @@ def choose_devices(
 
     from cxrbench.training.device import choose_device
 
-    if sum((gpu, jobs is not None, bool(devices))) > 1 and not (gpu and jobs == 1):
+    if sum((gpu, jobs is not None, devices is not None)) > 1 and not (gpu and jobs == 1):
         raise CxrbenchError(
             "--devices lists every place where a stage is trained; --gpu is short for one GPU and --jobs N "
             "for N times the CPU: give one of the three"
         )
-    if devices:
+    if devices is not None:
         return tuple(_device(name.strip()) for name in devices.split(","))
     if gpu:
         return (choose_device(gpu),)
-    if jobs is not None and jobs < 1:
-        raise CxrbenchError(f"jobs = {jobs}: give 1 or more")
+    if jobs is not None and not 1 <= jobs <= MOST_JOBS:
+        raise CxrbenchError(f"jobs = {jobs}: give 1 or more, at most {MOST_JOBS:,}")
     return (torch.device("cpu"),) * (default_places() if jobs is None else jobs)
 
 

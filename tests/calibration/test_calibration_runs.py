@@ -256,6 +256,7 @@ def test_the_papers_aims_go_to_the_schemes_that_are_run_on_phantoms():
         (["phantom", "--aim", "contrl=0.7"], "did you mean 'control'"),
         (["phantom", "--scheme", "contrl"], "did you mean 'control'"),
         (["phantom", "--jobs", "0"], "jobs must be 1 or more"),
+        (["phantom", "--jobs", "999999999"], "is not in the range"),
         (
             ["phantom", "--scheme", "findings", "--sweep", "covid.severity_median=0.7,0.8"],
             "something to aim at",

@@ -104,6 +104,27 @@ def png(values, colours, *before, bits=16, after=(), end=True, kept=None):
     return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
 
 
+def packed(rows):
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 12, 10, 8, 0, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("fault", ["no such filter", "filter in the last row", "not packed", "two bits off"])
+def test_rows_that_cannot_be_decoded_are_refused_though_every_check_value_is_right(fault, tmp_path):
+    filters = {"no such filter": [9] * 10, "filter in the last row": [0] * 9 + [9]}.get(fault, [0] * 10)
+    rows = zlib.compress(
+        b"".join(bytes([kind]) + row.tobytes() for kind, row in zip(filters, RAMP, strict=True))
+    )
+    if fault == "not packed":
+        rows = bytes(len(rows))
+    if fault == "two bits off":
+        rows = rows[:40] + bytes([rows[40] ^ 0x81]) + rows[41:]
+    (tmp_path / "film.png").write_bytes(packed(rows))
+    for reader in (read, lambda path: read_square(path, 32)):
+        with pytest.raises(RadiographError, match="cannot be decoded as PNG"):
+            reader(tmp_path / "film.png")
+
+
 FILM12 = np.linspace(100, 4095, 120).round().astype(np.uint16).reshape(10, 12)
 
 

@@ -60,6 +60,8 @@ def test_jobs_and_devices_say_where(asked, devices):
     ("asked", "message"),
     [
         ({"jobs": 0}, "jobs = 0: give 1 or more"),
+        ({"jobs": 10**9}, "jobs = 1000000000: give 1 or more, at most 1,000"),
+        ({"devices": ""}, "'' is not a device"),
         ({"jobs": 2, "devices": "cpu,cpu"}, "give one of the three"),
         ({"gpu": True, "jobs": 2}, "give one of the three"),
         ({"gpu": True, "devices": "cpu"}, "give one of the three"),
