@@ -69,6 +69,10 @@ class Asked:
         """
         from cxrbench.study.profile import load_profile
 
+        for name in ("profile", "schemes", "network", "init", "cluster"):
+            if getattr(self, name) == "":
+                # As from a shell variable that was not set: the default would be another study.
+                raise ProfileError(f"--{name}: it names nothing; leave the option out for the default")
         seeds = read_seeds(self.seeds)
         profile = load_profile(self.profile or ("phantom-gpu" if self.gpu else "phantom"))
         if self.schemes:

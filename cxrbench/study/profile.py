@@ -72,8 +72,8 @@ class InitSettings:
         if self.seed is not None:
             if self.kind not in ("random", "formula"):
                 raise ProfileError("'seed' goes with kind = 'random' or 'formula', and only with them")
-            if type(self.seed) is not int or self.seed < 0:
-                raise ProfileError("'seed' must be a whole number of 0 or more")
+            if not _are_seeds([self.seed]):
+                raise ProfileError("'seed' must be a whole number of 0 or more, of up to 63 bits")
         if self.kind == "formula":
             try:
                 check_numbers(self.classes, self.each)
@@ -109,7 +109,8 @@ class InitSettings:
         if text in ("imagenet", "formula", "random"):
             return cls(text)  # type: ignore[arg-type]
         if kind in ("random", "formula") and colon:
-            if not seed.isdecimal():
+            # A number of more digits has more than 63 bits.
+            if not (seed.isascii() and seed.isdecimal() and len(seed) < 20):
                 raise ProfileError(f"initial parameters {text!r}: the seed must be a whole number")
             return cls(kind, seed=int(seed))  # type: ignore[arg-type]
         if text.endswith((".safetensors", ".pth")):

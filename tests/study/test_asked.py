@@ -56,6 +56,12 @@ def test_seeds_are_whole_numbers_as_a_person_writes_them(text):
         Asked("gone.toml", seeds=text).load()
 
 
+@pytest.mark.parametrize("option", ["profile", "schemes", "network", "init", "cluster"])
+def test_an_option_that_names_nothing_is_not_the_default(profile, option):
+    with pytest.raises(ProfileError, match=f"--{option}: it names nothing"):
+        Asked(**{"profile": profile, option: ""}).load()
+
+
 def test_seeds_are_read():
     assert read_seeds("0, 1,-2") == (0, 1, -2)
     assert read_seeds(None) == ()

@@ -184,6 +184,9 @@ def test_what_a_command_line_says(text, expected):
     [
         ("formla", "did you mean 'formula'"),
         ("random:x", "the seed must be a whole number"),
+        ("random:\u0663", "the seed must be a whole number"),
+        ("random:" + "9" * 5000, "the seed must be a whole number"),
+        ("random:" + "9" * 19, "'seed' must be a whole number of 0 or more, of up to 63 bits"),
         ("imagenet:3", "write imagenet, formula, random"),
         ("mine.bin", "a file that ends in .safetensors or .pth"),
     ],
