@@ -24,7 +24,16 @@ def recognises(folder: Path, file: str = FILE) -> bool:
     return (folder / file).is_file()
 
 
-@register("manifest", title="a list of your own", marker=FILE, recognises=recognises)
+def _check(file: object = FILE, labels: object = None) -> None:
+    if not isinstance(file, str) or not file:
+        raise DatasetError(f"file must be the name of the list, such as {FILE!r}, not {file!r}")
+    if labels is not None and not (
+        isinstance(labels, list | tuple) and all(isinstance(label, str) for label in labels)
+    ):
+        raise DatasetError(f"labels must be a list of column names, not {labels!r}")
+
+
+@register("manifest", title="a list of your own", marker=FILE, recognises=recognises, check=_check)
 def load(root: Path, file: str = FILE, labels: Sequence[str] | None = None) -> Cohort:
     """Read a CSV file that lists images of any readable kind.
 

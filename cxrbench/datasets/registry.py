@@ -253,6 +253,8 @@ def discover(data_root: Path | str, name: str, **options: Any) -> Path:
     recognises = found.recognises
     if recognises is None:
         raise DatasetError(f"{name!r} is generated: it has no folder to read or check")
+    if found.check is not None:
+        found.check(**options)
     data_root = Path(data_root)
     _check_folder(data_root)
     takes = inspect.signature(recognises).parameters

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cxrbench.datasets import load
+from cxrbench.datasets import discover, load
 from cxrbench.errors import DatasetError
 
 
@@ -243,6 +243,22 @@ def test_a_link_out_of_the_folder_is_followed_only_where_that_is_allowed(what, t
     (tmp_path / "again").symlink_to(outside)
     (outside / "manifest.csv").write_text("path,patient_id,covid\nb.png,1,1\n")
     assert len(load("manifest", tmp_path / "again")) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"file": []}, "file must be the name of the list"),
+        ({"file": ""}, "file must be the name of the list"),
+        ({"labels": 3}, "labels must be a list of column names, not 3"),
+        ({"labels": [3]}, "labels must be a list of column names"),
+        ({"labels": "covid"}, "labels must be a list of column names"),
+    ],
+)
+def test_an_option_of_another_kind_is_refused_before_anything_is_read(tmp_path, options, says):
+    for find in (discover, lambda folder, name, **given: load(name, folder, **given)):
+        with pytest.raises(DatasetError, match=says):
+            find(tmp_path, "manifest", **options)
 
 
 def test_a_pipe_in_place_of_a_film_is_refused(tmp_path):
