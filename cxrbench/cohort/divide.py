@@ -147,7 +147,7 @@ def _by_image(table: pd.DataFrame, division: Division) -> pd.DataFrame:
 def _grouped_folds(rows: pd.DataFrame, division: Division, k: int) -> npt.NDArray[np.int64]:
     """Return the fold of each row, 0 to k - 1, by scikit-learn's StratifiedGroupKFold."""
     # Imported here: reading a stored split should not wait for scikit-learn.
-    from cxrbench.statistics.folds import GroupedFolds
+    from sklearn.model_selection import StratifiedGroupKFold
 
     # The patients are shuffled here, not by scikit-learn, whose shuffling has changed between versions.
     patient, names = pd.factorize(rows["patient_id"], sort=True)
@@ -161,7 +161,7 @@ def _grouped_folds(rows: pd.DataFrame, division: Division, k: int) -> npt.NDArra
         with warnings.catch_warnings():
             # Strata of fewer images than folds are spread as far as they go; there is nothing to warn of.
             warnings.filterwarnings("ignore", message="The least populated class in y", category=UserWarning)
-            for number, (_, inside) in enumerate(GroupedFolds(k).split(kinds, kinds, group)):
+            for number, (_, inside) in enumerate(StratifiedGroupKFold(k).split(kinds, kinds, group)):
                 fold[inside] = number
         if np.bincount(fold, minlength=k).all():
             break

@@ -1,15 +1,9 @@
-"""Adjustment of p-values for several comparisons.
-
-Written out here: statsmodels, which gives the same bits, takes seconds to load, and its Holm runs the garbage
-collector in every call: where torch is loaded, that takes longer than the comparisons of a study.
-"""
+"""Adjustment of p-values for several comparisons, through statsmodels."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Literal, get_args
-
-import numpy as np
 
 from cxrbench.errors import StatisticsError
 
@@ -42,16 +36,7 @@ def adjust_p_values(p_values: Sequence[float], method: Adjustment = "holm") -> l
         raise StatisticsError(f"p_values: must lie between 0 and 1, not {wrong[0]:g}")
     if method == "none" or len(p_values) < 2:
         return [float(p) for p in p_values]
-    values = np.asarray(p_values, dtype=np.float64)
-    order, n = np.argsort(values), values.size
-    ascending = values[order]
-    if method == "bonferroni":
-        adjusted = ascending * n
-    elif method == "holm":
-        adjusted = np.maximum.accumulate(ascending * np.arange(n, 0, -1))
-    else:
-        raised = ascending / (np.arange(1, n + 1) / n)
-        adjusted = np.minimum.accumulate(raised[::-1])[::-1]
-    result = np.empty(n)
-    result[order] = np.minimum(adjusted, 1.0)
-    return [float(p) for p in result]
+    # Imported here: it takes seconds, and most callers compare nothing or one pair.
+    from statsmodels.stats.multitest import multipletests
+
+    return [float(p) for p in multipletests(list(p_values), method=method)[1]]

@@ -39,10 +39,9 @@ def shortcut_scores(
     """
     # Imported here: it takes a second, and most callers fit nothing.
     from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import StratifiedGroupKFold
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
-
-    from cxrbench.statistics.folds import GroupedFolds
 
     truth = as_labels(labels)
     check_length(len(columns), truth.size, "covariates")
@@ -52,7 +51,9 @@ def shortcut_scores(
         raise StatisticsError(f"covariates: {fewest} patients of a class, and {folds} folds need as many")
     features = _features(columns)
     scores = np.full(truth.size, np.nan)
-    for fit, held in GroupedFolds(folds, shuffle=True, random_state=0).split(features, truth, patients):
+    for fit, held in StratifiedGroupKFold(folds, shuffle=True, random_state=0).split(
+        features, truth, patients
+    ):
         model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
         scores[held] = model.fit(features[fit], truth[fit]).decision_function(features[held])
     return scores

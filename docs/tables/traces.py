@@ -12,6 +12,7 @@ from cxrbench.trace.tolerances import FLOAT32
 
 TOLERANCES = DOCS / "trace" / "tolerances.json"
 FAULTS = DOCS / "trace" / "faults.json"
+COST = DOCS / "trace" / "cost.json"
 LAST_STEP = 3
 
 
@@ -30,6 +31,18 @@ def tolerances() -> str:
     ]
     rows = [(_called(*key), *(f"{each[key]:.1e}" for each in largest), _tolerated(*key)) for key in shown]
     return markdown(("what", *(each["environment"] for each in found), "tolerated"), rows)
+
+
+def cost() -> str:
+    """What writing the trace costs a study, in processor seconds and as a share of the whole."""
+    found = json.loads(COST.read_text(encoding="utf-8"))
+    parts = [what for what in next(iter(found.values())) if what != "whole study"]
+    body = [(what, *(f"{study[what]:.2f}" for study in found.values())) for what in (*parts, "whole study")]
+    shares = (sum(study[what] for what in parts) / study["whole study"] for study in found.values())
+    return markdown(
+        ("processor seconds", *(f"`{name}`" for name in found)),
+        [*body, ("the trace's share", *(f"{share:.1%}" for share in shares))],
+    )
 
 
 def _tolerated(what: str, stage: str, step: int | None) -> str:

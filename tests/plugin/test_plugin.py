@@ -249,7 +249,7 @@ def test_the_number_of_jobs_reaches_the_study(outside):
     outside.makepyfile("def test_it(cxr_study): pass")
     result = run(outside, "--cxr-profile", "outside.toml", "--cxr-jobs", "0")
     assert result.parseoutcomes() == {"errors": 1}
-    result.stdout.fnmatch_lines(["*CxrbenchError: jobs = 0: give 1 or more"])
+    result.stdout.fnmatch_lines(["*CxrbenchError: jobs = 0: give 1 or more, at most 1,000"])
 
 
 def test_another_project_keeps_its_own_option_names(elsewhere):

@@ -1,13 +1,8 @@
-"""Adjustment for several comparisons: on numbers worked out by hand, and bit for bit like statsmodels."""
+"""Adjustment for several comparisons, on numbers worked out by hand."""
 
 from __future__ import annotations
 
-import gc
-
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from statsmodels.stats.multitest import multipletests
 
 from cxrbench.errors import StatisticsError
 from cxrbench.statistics import adjust_p_values, compare_all
@@ -24,16 +19,6 @@ from cxrbench.statistics import adjust_p_values, compare_all
 )
 def test_each_method_by_hand(method, expected):
     assert adjust_p_values([0.01, 0.02, 0.03, 0.5], method) == pytest.approx(expected)
-
-
-@pytest.mark.parametrize("method", ["holm", "bonferroni", "fdr_bh"])
-@given(p_values=st.lists(st.floats(0, 1) | st.sampled_from([0.0, 0.01, 0.5, 1.0]), min_size=2, max_size=30))
-def test_each_method_is_statsmodels(method, p_values):
-    with pytest.MonkeyPatch.context() as patch:
-        # statsmodels runs it in every call, for a quarter of a second each.
-        patch.setattr(gc, "collect", lambda: 0)
-        expected = multipletests(p_values, method=method)[1]
-    assert adjust_p_values(p_values, method) == expected.tolist()
 
 
 def test_the_order_given_is_the_order_returned():
