@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pandas as pd
-from evidence import CALIBRATION, EXPLORED, PUBLIC, UNSEEN, markdown, rows
+from evidence import CALIBRATION, EXPLORED, MACHINES, PUBLIC, markdown, rows
 
 from cxrbench.calibration.calibrate import PAPER
 from cxrbench.calibration.fit import fit as fitted
@@ -39,25 +39,46 @@ def explored() -> str:
         first = rows_of.iloc[0]
         by_scheme = [
             " ".join(f"{auc:.3f}" for auc in rows_of.loc[rows_of["scheme"] == scheme, "auc"]) or "-"
-            for scheme in PAPER
+            for scheme in (*PAPER, "pooled-all")
         ]
         body.append([str(first[name]) for name in settings] + by_scheme)
-    return markdown([*(name.replace("_", " ") for name in settings), *PAPER], body)
+    return markdown([*(name.replace("_", " ") for name in settings), *PAPER, "pooled-all"], body)
 
 
 def schemes() -> str:
     """AUC by scheme and seed, spread and standard errors, and the band of the target."""
-    return schemes_of(rows(CALIBRATION), whole=True)
+    return schemes_of(rows(CALIBRATION))
 
 
-def unseen() -> str:
-    """AUC by scheme and seed, of seeds that the calibration never saw."""
-    return schemes_of(rows(UNSEEN), whole=False)
+def machines() -> str:
+    """The same seeds on another kind of processor, and in the other precision, against the calibration's."""
+    reference = {(row.seed, row.scheme): row.auc for row in rows(CALIBRATION)}
+    found: dict[tuple[str, str], list[Row]] = {}
+    for row in rows(MACHINES):
+        found.setdefault((row.device, row.precision), []).append(row)
+    body = []
+    for (device, precision), of in found.items():
+        for scheme in dict.fromkeys(row.scheme for row in of):
+            aucs = [row.auc for row in of if row.scheme == scheme]
+            seeds = [row.seed for row in of if row.scheme == scheme]
+            parts = [auc - reference[seed, scheme] for seed, auc in zip(seeds, aucs, strict=True)]
+            body.append(
+                (
+                    f"{device}, {precision}",
+                    scheme,
+                    ", ".join(map(str, seeds)),
+                    " ".join(f"{auc:.3f}" for auc in aucs),
+                    " ".join(f"{part:+.3f}" for part in parts),
+                    f"{sum(parts) / len(parts):+.3f}",
+                )
+            )
+    headers = ("machine", "scheme", "seeds", "AUC", "minus the calibration's", "mean")
+    return markdown(headers, body)
 
 
 def public() -> str:
     """The same for the profile public-small."""
-    return schemes_of(rows(PUBLIC), whole=True)
+    return schemes_of(rows(PUBLIC))
 
 
 def statements() -> str:
@@ -79,18 +100,21 @@ def public_verdicts() -> str:
     return verdicts_of("public-small")
 
 
-def schemes_of(confirmed: list[Row], whole: bool) -> str:
-    """AUC by scheme and seed of the rows of a calibration; the ``whole`` table also has their spread."""
-    headers = ["scheme", *(f"seed {seed}" for seed in _seeds(confirmed)), "mean"]
+def schemes_of(confirmed: list[Row]) -> str:
+    """AUC by seed and scheme of the rows of a calibration, with means and spread."""
+    found = summaries(confirmed)
     body = [
-        [scheme.scheme, *(f"{number:.4f}" for number in (*scheme.aucs, scheme.mean))]
-        for scheme in summaries(confirmed)
+        (f"seed {seed}", *(f"{scheme.aucs[place]:.4f}" for scheme in found))
+        for place, seed in enumerate(_seeds(confirmed))
     ]
-    if whole:
-        headers += ["SD", "SE, images", "SE, clustered"]
-        for cells, scheme in zip(body, summaries(confirmed), strict=True):
-            cells += [f"{number:.4f}" for number in (scheme.sd, scheme.se_image, scheme.se_clustered)]
-    return markdown(headers, body)
+    for name, of in (
+        ("mean", lambda scheme: scheme.mean),
+        ("SD", lambda scheme: scheme.sd),
+        ("SE, images", lambda scheme: scheme.se_image),
+        ("SE, clustered", lambda scheme: scheme.se_clustered),
+    ):
+        body.append((name, *(f"{of(scheme):.4f}" for scheme in found)))
+    return markdown(("", *(scheme.scheme for scheme in found)), body)
 
 
 def _seeds(confirmed: list[Row]) -> list[int]:

@@ -13,9 +13,10 @@ from cxrbench.calibration.records import Row
 DOCS = Path(__file__).parents[1]
 CALIBRATION = DOCS / "calibration" / "evidence.csv"
 EXPLORED = DOCS / "calibration" / "exploration.csv"
-UNSEEN = DOCS / "calibration" / "unseen.csv"
+MACHINES = DOCS / "calibration" / "machines.csv"
 PUBLIC = DOCS / "public" / "evidence.csv"
 THREE_PASSES = DOCS / "pooling" / "three-passes.csv"
+FOUR_PASSES = DOCS / "pooling" / "four-passes.csv"
 LAST_STAGE = DOCS / "pooling" / "then-target.csv"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from evidence import CALIBRATION, DOCS, LAST_STAGE, THREE_PASSES, markdown, rows
+from evidence import DOCS, FOUR_PASSES, LAST_STAGE, THREE_PASSES, markdown, rows
 
 from cxrbench.calibration.records import SchemeSummary
 from cxrbench.calibration.statements import Paired
@@ -15,9 +15,16 @@ from cxrbench.study.profile import Profile, load_profile
 def two() -> str:
     """The two calibrations: what they were set to, and what they gave."""
     settings = [_settings(load_profile(str(DOCS / "pooling" / "three-passes.toml")), THREE_PASSES)]
-    settings.append(_settings(load_profile("phantom"), CALIBRATION))
+    settings.append(_settings(load_profile(str(DOCS / "pooling" / "four-passes.toml")), FOUR_PASSES))
     body = [(name, *(column[name] for column in settings)) for name in settings[0]]
-    return markdown(("", "[three-passes.toml](pooling/three-passes.toml)", "`phantom`"), body)
+    return markdown(
+        (
+            "",
+            "[three-passes.toml](pooling/three-passes.toml)",
+            "[four-passes.toml](pooling/four-passes.toml)",
+        ),
+        body,
+    )
 
 
 def last_stage() -> str:

@@ -13,7 +13,7 @@ REAL = DOCS / "real"
 
 def schemes() -> str:
     """AUC by scheme and seed, spread and standard errors."""
-    return schemes_of(rows(REAL / "evidence.csv"), whole=True)
+    return schemes_of(rows(REAL / "evidence.csv"))
 
 
 def verdicts() -> str:
