@@ -40,7 +40,7 @@ PARTS: dict[str, list[str]] = {
     **{
         f"disk-{kind}-{n}": [f"{HARD}/disk.py", "FOLDER", kind, str(WRITES * n), str(WRITES * (n + 1))]
         for kind in ("full", "read-only")
-        for n in range(8)
+        for n in range(9)
     },
     "disk-tmpfs": [f"{HARD}/disk.py", "FOLDER", "tmpfs"],
     "bombs": [f"{HARD}/bombs.py", "FOLDER"],
