@@ -7,10 +7,15 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 
 # Where modules are loaded there is no garbage, and looking for it takes a third of the time.
 if gc.isenabled():
     gc.disable()
+
+# What a shell starts in the background ignores Ctrl-C, and so would all that is tested here.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Of pytest-xdist's workers each has a core, so a thread more would only be in the others' way. Before torch.
 if "PYTEST_XDIST_WORKER" in os.environ:
