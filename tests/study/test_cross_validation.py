@@ -330,6 +330,7 @@ def test_several_processes_give_the_same_bits_as_one_of_as_many_threads(text, tm
 
 @pytest.mark.slow
 def test_a_stage_that_fails_in_a_process_fails_the_study_in_words(text, tmp_path):
-    broken = text.replace("epochs = 1", "epochs = 1\nlearning_rate = 1e30")
+    # Each step multiplies the parameters by a number near to -10,000.
+    broken = text.replace("epochs = 1", "epochs = 20\nlearning_rate = 100.0\nweight_decay = 100.0")
     with pytest.raises(TrainingError, match=r"stage 'init > .*lower learning_rate|not finite"):
         study(parse_profile(broken, "crossed.toml"), tmp_path, jobs=2)
