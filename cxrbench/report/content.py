@@ -47,7 +47,7 @@ def answer(results: Results) -> str:
     beaten = [name for name in others if name not in tied]
     said = f"{best.name} has the highest {mean}, {number}"
     if not tied:
-        how = f"Holm-adjusted p at most {p_value(max(p_values.values()))}"
+        how = f"largest Holm-adjusted p: {p_value(max(p_values.values()))}"
         against = f"each of the {len(others)} others" if len(others) > 1 else others[0]
         if len(results.seeds) > 1:
             return f"{said}, and that is sure: it is better than {against} ({how})."

@@ -167,12 +167,12 @@ def test_a_lead_over_all_others_is_sure_of_seeds_and_of_one_seed_only_for_its_ne
     make_study: MakeStudy,
 ) -> None:
     one = answer(make_study(names=("control", "sequential")).results)
-    assert "of these trained networks that is sure: it is better than control (Holm-adjusted p at most" in one
+    assert "of these trained networks that is sure: it is better than control (largest Holm" in one
     assert "one seed cannot say" in one
     several = answer(make_study(names=("control", "findings", "pneumonia"), seeds=(0, 1)).results)
     assert several == (
         "findings has the highest mean AUC, 0.842 [0.829, 0.855], and that is sure: it is better than each "
-        "of the 2 others (Holm-adjusted p at most <0.001)."
+        "of the 2 others (largest Holm-adjusted p: <0.001)."
     )
 
 
