@@ -38,7 +38,6 @@ from cxrbench.study.predictions import (
     kept_file,
     predict_and_trace,
     record_file,
-    reference_network,
 )
 from cxrbench.study.prepare import Prepared, RoleData, prepare
 from cxrbench.study.profile import Profile
@@ -53,6 +52,7 @@ from cxrbench.training.checkpoints import StageFolder, TrainedStage
 from cxrbench.training.loop import load_network, train_stage
 from cxrbench.training.network import Network
 from cxrbench.training.seeds import derive_seed
+from cxrbench.training.tracer import norms
 
 FORMAT = 1
 TEST = "test.csv"
@@ -256,7 +256,8 @@ def _trace(bench: _Bench, fault: Fault, data: TargetData, faulty: Mapping[int, _
             data.ids[part.part].astype(str).tolist(),
             data.patients[part.part].astype(str).tolist(),
             names,
-            data.parts[part.part],
+            data.parts[part.part].labels,
+            [data.parts[part.part].pixels],
         )
         if part.role == target
         else part
@@ -421,7 +422,7 @@ def _predict(
     with bench.progress.task(f"predicting with fault: {fault.name}"):
         role = bench.profile.target
         (scores, seconds), trace = predict_and_trace(
-            role, network, reference_network(network, role), test, precision, fault.path
+            role, network, norms(network, network.heads), test, precision, fault.path
         )
     clean = bench.clean[seed]
     assert clean.patients is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Annotated
 
@@ -23,13 +23,14 @@ from cxrbench.study.prepare import PackedImages, Prepared, RoleData
 from cxrbench.study.privacy import written_patients
 from cxrbench.study.profile import Profile
 from cxrbench.study.stages import heads, only_one
-from cxrbench.trace.records import REFERENCE_IMAGES, PathTrace
+from cxrbench.trace.records import REFERENCE_IMAGES, Norms, PathTrace
 from cxrbench.training.checkpoints import StageFolder
 from cxrbench.training.config import PrecisionChoice
 from cxrbench.training.data import LabelledImages, pool
 from cxrbench.training.device import deterministic, synchronise
 from cxrbench.training.loop import Progress, load_network
 from cxrbench.training.network import Network
+from cxrbench.training.networks import Architecture
 from cxrbench.training.predict import predict_logits, probabilities
 from cxrbench.training.tracer import norms, watched_inputs
 
@@ -137,12 +138,13 @@ class SchemePredictions:
 
     def _predict(self, device: torch.device, progress: Progress) -> None:
         network = load_network(self.folder, self.network, self.outputs, device)
-        reference = reference_network(network, self.role)
+        # All heads: the stage wrote down those of every role that it trains.
+        kept = norms(network, network.heads)
         for part in self.missing(self.processes).parts:
             progress.start(f"predicting ({part.part})", len(part.images.rows))
             try:
                 (scores, seconds), trace = predict_and_trace(
-                    self.role, network, reference, part.images.load(), self.precision
+                    self.role, network, kept, part.images.load(), self.precision
                 )
             finally:
                 progress.stop()
@@ -260,38 +262,66 @@ def predict_images(
     return probabilities(logits[:, 0]), time.perf_counter() - started
 
 
-def reference_network(network: Network, role: str) -> Network:
-    """Return a network like ``network``, on its device, random with a fixed seed."""
-    made = Network(network.architecture, {role: 1}, seed=0)
-    device = network.mean.device
-    return made.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
-
-
 def predict_and_trace(
     role: str,
     network: Network,
-    reference: Network,
+    kept: Norms,
     images: LabelledImages,
     precision: PrecisionChoice,
     path: Callable[[Network], None] = lambda _: None,
 ) -> tuple[Predicted, PathTrace]:
     """Return :func:`predict_images`, and what is written down of the path.
 
-    The :func:`reference_network` takes the same path with the first images: a change of the path shows
+    A random network of a fixed seed takes the same path with the first images: a change of the path shows
     whatever was trained.
 
+    kept: of the network as it was loaded, with all its heads.
     path: what is done to a network before it predicts; a planted fault changes the path so.
     """
     device = network.mean.device
-    # All heads: the stage wrote down those of every role that it trains.
-    trained = norms(network, network.heads)
     path(network)
     with watched_inputs(network) as inputs:
         predicted = predict_images(role, network, images, device, precision)
-    path(reference)
-    first = LabelledImages(images.pixels[:REFERENCE_IMAGES], images.labels[:REFERENCE_IMAGES])
-    scores, _ = predict_images(role, reference, first, device, precision)
-    return predicted, PathTrace(trained, inputs.moments(), tuple(map(float, scores)))
+    first = images.pixels[:REFERENCE_IMAGES]
+    reference = _reference_scores(
+        network.architecture,
+        role,
+        device,
+        precision,
+        (predict_images, path),
+        (torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()),
+        first.shape,
+        first.tobytes(),
+    )
+    return predicted, PathTrace(kept, inputs.moments(), reference)
+
+
+@lru_cache(maxsize=4)
+def _reference_scores(
+    kind: Architecture,
+    role: str,
+    device: torch.device,
+    precision: PrecisionChoice,
+    path: tuple[Callable[..., Predicted], Callable[[Network], None]],
+    state: tuple[int, bool],  # noqa: ARG001
+    shape: tuple[int, ...],
+    pixels: bytes,
+) -> tuple[float, ...]:
+    """Return the scores that a random network gives ``pixels`` on ``path``, computed once in a process.
+
+    Every scheme and seed has the same images and the same path, so that their scores are the same: whatever
+    these depend on inside a process is an argument. Nothing of them outlives the process.
+
+    path: what predicts, and what is done to a network before. state: the process's, that bits depend on.
+    """
+    predict, change = path
+    made = Network(kind, {role: 1}, seed=0)
+    made.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    change(made)
+    unlabelled = np.full((shape[0], 1), np.nan, dtype=np.float32)
+    images = LabelledImages(np.frombuffer(pixels, dtype=np.uint8).reshape(shape), unlabelled)
+    scores, _ = predict(role, made, images, device, precision)
+    return tuple(map(float, scores))
 
 
 def kept_file(

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 
 from cxrbench.files import plain
 from cxrbench.schemes import INIT
 from cxrbench.study.formula import PICTURES
 from cxrbench.study.graph import Graph, Turn
-from cxrbench.study.prepare import Prepared, RoleData
+from cxrbench.study.prepare import PackedImages, Prepared, RoleData
 from cxrbench.study.stages import versions
-from cxrbench.trace.fingerprints import UNKNOWN, of_labels, of_pixels, of_texts, packed
+from cxrbench.trace.fingerprints import UNKNOWN, of_blocks, of_labels, of_texts, packed
 from cxrbench.trace.records import PartTrace, PredictionEntry, StageEntry, Trace
 from cxrbench.training.config import StageConfig
-from cxrbench.training.data import LabelledImages
 
 PARTS = ("train", "validation", "test")
+
+BLOCK = 256
+"""How many images are read at a time: 13 MB at 224 px."""
 
 
 def study_trace(graph: Graph) -> Trace:
@@ -59,7 +63,13 @@ def _traced(which: tuple[str, str, int | None], data: RoleData) -> PartTrace:
     lying = data.packed(which[1])
     rows = data.pack.table.loc[lying.rows]
     ids, patients = (rows[column].astype(str).tolist() for column in ("image_id", "patient_id"))
-    return images_trace(which, ids, patients, tuple(data.pack.labels), lying.load())
+    return images_trace(which, ids, patients, tuple(data.pack.labels), lying.labels, _blocks(lying))
+
+
+def _blocks(lying: PackedImages) -> Iterator[npt.NDArray[np.uint8]]:
+    for start in range(0, len(lying.rows), BLOCK):
+        some = slice(start, start + BLOCK)
+        yield replace(lying, rows=lying.rows[some], labels=lying.labels[some]).load().pixels
 
 
 def images_trace(
@@ -67,31 +77,34 @@ def images_trace(
     image_ids: Sequence[str],
     patients: Sequence[str],
     names: tuple[str, ...],
-    images: LabelledImages,
+    known: npt.NDArray[np.float32],
+    blocks: Iterable[npt.NDArray[np.uint8]],
 ) -> PartTrace:
-    """Return what is written down of ``images``.
+    """Return what is written down of a part's images.
 
-    which: their role, part and fold. names: of the labels.
+    which: their role, part and fold. names: of the labels. known: the labels, NaN where they are not.
+    blocks: the pixels of all images, some images at a time.
     """
     role, part, fold = which
-    labels = of_labels(images.labels)
+    labels = of_labels(known)
+    pixels, mean, sd = of_blocks(blocks)
     unknown = (labels == UNKNOWN).sum(axis=0)
     positive = ((labels > 100) & (labels != UNKNOWN)).sum(axis=0)
     return PartTrace(
         role=role,
         part=part,
         fold=fold,
-        images=len(images),
+        images=len(labels),
         patients=len(set(patients)),
         label_names=names,
         positive=tuple(map(int, positive)),
-        negative=tuple(map(int, len(images) - positive - unknown)),
+        negative=tuple(map(int, len(labels) - positive - unknown)),
         unknown=tuple(map(int, unknown)),
-        pixel_mean=float(images.pixels.mean(dtype=np.float64) / 255),
-        pixel_sd=float(images.pixels.std(dtype=np.float64) / 255),
+        pixel_mean=mean,
+        pixel_sd=sd,
         ids=packed(of_texts(image_ids)),
         labels=packed(labels),
-        pixels=packed(of_pixels(images.pixels)),
+        pixels=packed(pixels),
     )
 
 

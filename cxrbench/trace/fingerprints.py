@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import math
 import zlib
 from collections.abc import Iterable
 
@@ -25,6 +26,23 @@ def of_texts(texts: Iterable[str]) -> npt.NDArray[np.uint32]:
 def of_pixels(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint32]:
     """Return (n,) fingerprints of ``pixels`` (n, height, width)."""
     return np.array([zlib.crc32(image.tobytes()) for image in pixels], dtype=np.uint32)
+
+
+def of_blocks(
+    blocks: Iterable[npt.NDArray[np.uint8]],
+) -> tuple[npt.NDArray[np.uint32], float, float]:
+    """Return :func:`of_pixels` of all ``blocks`` of images, with their pixels' mean and SD in [0, 1].
+
+    Each block is read once, so that a part of any size needs the memory of a block.
+    """
+    prints: list[npt.NDArray[np.uint32]] = []
+    counts = np.zeros(256, dtype=np.int64)
+    for block in blocks:
+        prints.append(of_pixels(block))
+        counts += np.bincount(block.ravel(), minlength=256)
+    values = np.arange(256) / 255
+    mean = float(counts @ values / counts.sum())
+    return np.concatenate(prints), mean, math.sqrt(float(counts @ (values - mean) ** 2 / counts.sum()))
 
 
 def of_labels(labels: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:

@@ -14,6 +14,7 @@ TOLERANCES = DOCS / "trace" / "tolerances.json"
 FAULTS = DOCS / "trace" / "faults.json"
 COST = DOCS / "trace" / "cost.json"
 LAST_STEP = 3
+STAGES, PREDICTIONS, WHOLE = "all stages", "all predictions", "whole study"
 
 
 def tolerances() -> str:
@@ -34,15 +35,20 @@ def tolerances() -> str:
 
 
 def cost() -> str:
-    """What writing the trace costs a study, in processor seconds and as a share of the whole."""
+    """What writing the trace costs a study, in processor seconds, and as a share of its stages and of all."""
     found = json.loads(COST.read_text(encoding="utf-8"))
-    parts = [what for what in next(iter(found.values())) if what != "whole study"]
-    body = [(what, *(f"{study[what]:.2f}" for study in found.values())) for what in (*parts, "whole study")]
-    shares = (sum(study[what] for what in parts) / study["whole study"] for study in found.values())
-    return markdown(
-        ("processor seconds", *(f"`{name}`" for name in found)),
-        [*body, ("the trace's share", *(f"{share:.1%}" for share in shares))],
-    )
+    names = list(next(iter(found.values())))
+    parts = [what for what in names if what not in (STAGES, PREDICTIONS, WHOLE)]
+    of_stages = [what for what in parts if what.startswith("stages: ")]
+    body = [(what, *(f"{study[what]:.2f}" for study in found.values())) for what in names]
+    shares = [
+        (title, *(f"{sum(study[what] for what in some) / study[of]:.1%}" for study in found.values()))
+        for title, some, of in (
+            ("the trace's share of the stages", of_stages, STAGES),
+            ("the trace's share of the study", parts, WHOLE),
+        )
+    ]
+    return markdown(("processor seconds", *(f"`{name}`" for name in found)), [*body, *shares])
 
 
 def _tolerated(what: str, stage: str, step: int | None) -> str:

@@ -4,7 +4,7 @@
     python docs/tables/fill.py             # then: the table
 
 Each function that only the trace needs is timed where the study calls it, in processor seconds of one study
-that starts from nothing.
+that starts from nothing, and so are the stages and the predictions that they are part of.
 """
 
 from __future__ import annotations
@@ -20,22 +20,25 @@ from typing import Any
 
 import torch
 
-from cxrbench.study import predictions, run
+from cxrbench.study import predictions, run, stages
 from cxrbench.study.profile import load_profile
 from cxrbench.study.progress import Silent
 from cxrbench.training.tracer import Inputs, Tracer
 
 KEPT = Path(__file__).with_suffix(".json")
 
-WHERE: dict[str, tuple[Any, tuple[str, ...]]] = {
-    "first steps": (Tracer, ("step",)),
-    "before the first step": (Tracer, ("begin",)),
-    "norms after each epoch": (Tracer, ("epoch",)),
-    "inputs of predictions": (Inputs, ("see",)),
-    "reference network": (predictions, ("reference_network",)),
-    "parts and their digests": (run, ("study_trace",)),
+WHERE: dict[str, tuple[Any, str]] = {
+    "stages: before the first step": (Tracer, "begin"),
+    "stages: first steps": (Tracer, "step"),
+    "stages: norms after each epoch": (Tracer, "epoch"),
+    "predictions: norms": (predictions, "norms"),
+    "predictions: inputs": (Inputs, "see"),
+    "predictions: reference network": (predictions, "_reference_scores"),
+    "parts and their digests": (run, "study_trace"),
+    "all stages": (stages, "train_stage"),
+    "all predictions": (predictions.SchemePredictions, "work"),
 }
-"""What is written down, and the functions that do nothing else; the reference's 32 predictions are added."""
+"""What is timed, and the function that does it and nothing else."""
 
 
 def timed(place: Any, name: str, what: str, spent: Counter[str]) -> None:
@@ -54,22 +57,12 @@ def timed(place: Any, name: str, what: str, spent: Counter[str]) -> None:
 
 
 def measure(name: str) -> dict[str, float]:
-    """Return processor seconds by what is written down, and of the whole study."""
+    """Return processor seconds by what is written down, of all stages and predictions, and of the study."""
     torch.set_num_threads(1)
     spent: Counter[str] = Counter()
-    for what, (place, names) in WHERE.items():
-        for function in names:
-            timed(place, function, what, spent)
-    plain = predictions.predict_images
-
-    def few_are_the_reference(role: str, network: Any, images: Any, *args: Any) -> Any:
-        started = time.process_time()
-        found = plain(role, network, images, *args)
-        if len(images) <= predictions.REFERENCE_IMAGES:
-            spent["reference network"] += time.process_time() - started
-        return found
-
-    predictions.predict_images = few_are_the_reference
+    for what, (place, function) in WHERE.items():
+        spent[what] = 0
+        timed(place, function, what, spent)
     with tempfile.TemporaryDirectory() as folder:
         started = time.process_time()
         run.run_study(load_profile(name), Path(folder), progress=Silent())

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from cxrbench.errors import RecordError
 from cxrbench.trace.compare import Comparison, compare_traces
-from cxrbench.trace.fingerprints import of_labels, of_pixels, of_texts, packed, unpacked
+from cxrbench.trace.fingerprints import of_blocks, of_labels, of_pixels, of_texts, packed, unpacked
 from cxrbench.trace.records import (
     LoadedTrace,
     Moments,
@@ -346,6 +346,15 @@ def test_a_trace_is_written_and_read_to_the_last_bit_and_refused_when_changed(tm
 @given(st.lists(st.integers(0, 2**32 - 1), max_size=50))
 def test_fingerprints_come_back(values: list[int]) -> None:
     assert unpacked(packed(np.array(values, dtype=np.uint32)), np.uint32).tolist() == values
+
+
+@given(st.integers(1, 9), st.lists(st.integers(0, 255), min_size=8, max_size=64))
+def test_pixels_are_the_same_in_blocks_of_any_size(size: int, values: list[int]) -> None:
+    pixels = np.array(values[: len(values) // 4 * 4], dtype=np.uint8).reshape(-1, 2, 2)
+    prints, mean, sd = of_blocks(pixels[i : i + size] for i in range(0, len(pixels), size))
+    assert prints.tolist() == of_pixels(pixels).tolist()
+    assert mean == pytest.approx((pixels / 255).mean(), abs=1e-14)
+    assert sd == pytest.approx((pixels / 255).std(), abs=1e-14)
 
 
 def test_every_label_has_its_own_fingerprint() -> None:
