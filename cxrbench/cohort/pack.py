@@ -21,10 +21,9 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Literal, NoReturn
 
@@ -33,7 +32,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from cxrbench.cohort.jsonlines import dump_table, parse_table
-from cxrbench.cohort.table import BatchSource, Cohort, VersionedSource, resolve
+from cxrbench.cohort.table import BatchSource, Cohort, PixelSource, VersionedSource, resolve
+from cxrbench.cores import LOST, in_order
 from cxrbench.errors import CohortError, RadiographError, RecordError
 from cxrbench.files import atomic_directory, canonical_json, digest, sweep, write_text_atomic
 from cxrbench.records import read_record, record, write_record
@@ -43,8 +43,7 @@ FORMAT = 2
 PIXELS = "pixels.npy"
 TABLE = "table.jsonl"
 CHUNK = 256
-"""Images in memory at a time while packing."""
-"""How many bad files a message names before it only counts."""
+"""Images that are made at a time."""
 
 OnBad = Literal["stop", "leave-out"]
 LARGE = 64 * 2**20
@@ -154,7 +153,8 @@ def pack(
     directory: folder that holds the packs; made where missing.
     on_bad: what to do about files that cannot be read: ``"stop"`` reads all the others first and then names
         them, ``"leave-out"`` drops their rows and lists them in :attr:`Pack.left_out`.
-    workers: threads that read files; by default one per core. Sources that read in batches need none.
+    workers: how many files are read at a time; by default one per core. Large cohorts are read by processes
+        (:mod:`cxrbench.cores`). Sources that read in batches need none.
     progress: called with 1 after each image; not at all where the pack is there already.
     say: called with one line where a pack is there that was damaged or changed, and is made again.
 
@@ -347,30 +347,28 @@ def _images(
 ) -> Generator[npt.NDArray[np.uint8] | str, None, None]:
     """Yield each image in order, or the reason why it cannot be read."""
     source, positions = resolve(cohort.pixels, len(cohort))
-
-    def one(index: int) -> npt.NDArray[np.uint8] | str:
-        try:
-            return _checked(source.read(index, size), (size, size))
-        except RadiographError as error:
-            return error.reason
-        except OSError as error:
-            return error.strerror or str(error)
-
-    if workers is None:
-        workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    chunk_size = getattr(source, "batch", CHUNK)
-    chunks = [positions[start : start + chunk_size] for start in range(0, len(positions), chunk_size)]
-    if isinstance(source, BatchSource):
-        for chunk in chunks:
-            try:
-                yield from _checked(source.read_batch(chunk, size), (len(chunk), size, size))
-            except (RadiographError, OSError):
-                # One of them is bad; find out which.
-                yield from map(one, chunk.tolist())
+    one = partial(_image, source, size)
+    if not isinstance(source, BatchSource):
+        yield from in_order(one, positions.tolist(), lambda _: LOST, workers)
         return
-    with ThreadPoolExecutor(max(1, workers), thread_name_prefix="pack") as pool:
-        for chunk in chunks:
-            yield from pool.map(one, chunk.tolist())
+    chunk_size = getattr(source, "batch", CHUNK)
+    for start in range(0, len(positions), chunk_size):
+        chunk = positions[start : start + chunk_size]
+        try:
+            yield from _checked(source.read_batch(chunk, size), (len(chunk), size, size))
+        except (RadiographError, OSError):
+            # One of them is bad; find out which.
+            yield from map(one, chunk.tolist())
+
+
+def _image(source: PixelSource, size: int, index: int) -> npt.NDArray[np.uint8] | str:
+    """Return an image, or the reason why it cannot be read."""
+    try:
+        return _checked(source.read(index, size), (size, size))
+    except RadiographError as error:
+        return error.reason
+    except OSError as error:
+        return error.strerror or str(error)
 
 
 def _checked(image: npt.NDArray[np.uint8], shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:

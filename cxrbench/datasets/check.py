@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 
 from cxrbench.cohort.table import COLUMNS, Cohort
+from cxrbench.cores import LOST, in_order
 from cxrbench.datasets.folder import FolderCohort, shortened
 from cxrbench.datasets.tables import sexes, views
 from cxrbench.errors import RadiographError
@@ -126,11 +127,12 @@ def read_all(
     Parameters
     ----------
     root, paths: the files, relative to the folder.
-    workers: threads; decoders release the interpreter lock. Default: one per core.
+    workers: how many at a time; by default one per core (:mod:`cxrbench.cores`).
     max_pixels: pictures of more are refused before they are decoded (0: the reader's own limit).
     """
-    with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
-        yield from pool.map(lambda path: _read_one(root, path, max_pixels), paths)
+    one = partial(_read_one, root, max_pixels)
+    with closing(in_order(one, paths, lambda path: Reading(path, Header(), LOST), workers)) as readings:
+        yield from readings
 
 
 def problems(counts: Counts, broken: Sequence[Reading], *, allow_missing: bool) -> list[str]:
@@ -153,7 +155,7 @@ def remaining(counts: Counts) -> list[tuple[str, int, int]]:
     return rows
 
 
-def _read_one(root: Path, path: str, max_pixels: int) -> Reading:
+def _read_one(root: Path, max_pixels: int, path: str) -> Reading:
     try:
         faults = picture_faults(read_shown(root / path, max_pixels or MAX_PIXELS))
         return Reading(path, read_header(root / path), faults=faults)

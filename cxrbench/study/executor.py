@@ -8,20 +8,16 @@ imports this module first, so nothing heavy is imported at its top: it can be st
 from __future__ import annotations
 
 import multiprocessing
-import os
-import signal
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import resource_tracker
-from threading import Thread, current_thread, main_thread
 from typing import TYPE_CHECKING, Any
 
 from cxrbench.errors import CxrbenchError
+from cxrbench.processes import begin, signals_held, start_tracker
 
 if TYPE_CHECKING:
     import torch
@@ -261,12 +257,12 @@ def open_places(
     if len(devices) == 1:
         yield [partial(_here, devices[0], threads, progress)]
         return
-    _start_tracker()
+    start_tracker()
     others = set(multiprocessing.active_children())
     spawn = multiprocessing.get_context("spawn")
     try:
         # One pool per device: a process keeps to its device, and no GPU holds the context of another's work.
-        pools = [ProcessPoolExecutor(1, spawn, _begin) for _ in devices]
+        pools = [ProcessPoolExecutor(1, spawn, begin) for _ in devices]
     except (OSError, ImportError, NotImplementedError) as error:
         raise CxrbenchError(
             f"this system does not let processes work together ({error}): give --jobs 1"
@@ -290,22 +286,6 @@ def open_places(
             pool.shutdown(cancel_futures=True)
 
 
-def _start_tracker() -> None:
-    """Start the process that removes shared semaphores, and have it do so without a warning.
-
-    It warns where all of a study's processes were killed before they could remove their own.
-    """
-    if os.name != "posix":
-        return
-    quiet = "ignore::UserWarning:multiprocessing.resource_tracker"
-    # A process of multiprocessing's is started with the options of this one.
-    sys.warnoptions.append(quiet)
-    try:
-        resource_tracker.ensure_running()
-    finally:
-        sys.warnoptions.remove(quiet)
-
-
 def _here(device: torch.device, threads: int | None, progress: Progress, work: Work) -> Future[Any]:
     done: Future[Any] = Future()
     with torch_threads(threads):
@@ -316,8 +296,8 @@ def _here(device: torch.device, threads: int | None, progress: Progress, work: W
 def _elsewhere(
     pool: ProcessPoolExecutor, device: torch.device, threads: int | None, work: Work
 ) -> Future[Any]:
-    # The process may be started here, and takes the blocked signals with it: see _begin.
-    with _signals_held():
+    # The process may be started here, and takes the blocked signals with it: see begin.
+    with signals_held():
         return pool.submit(call, work, device, threads)
 
 
@@ -327,44 +307,3 @@ def call(work: Work, device: torch.device, threads: int | None) -> Any:
 
     with torch_threads(threads):
         return work(device, Silent())
-
-
-@contextmanager
-def _signals_held() -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM wait until a process is started: half started, it would end in a traceback.
-
-    They are blocked for the process, which inherits that, and kept here: another thread may receive them.
-    """
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    if not hasattr(signal, "pthread_sigmask") or current_thread() is not main_thread():
-        yield
-        return
-    received: list[int] = []
-    handlers = {
-        number: signal.signal(number, lambda number, _: received.append(number)) for number in numbers
-    }
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
-        if received:
-            signal.raise_signal(received[0])
-
-
-def _begin() -> None:
-    """Prepare a process that was started: it ends with its parent, and leaves Ctrl-C to it."""
-    # Ctrl-C goes to all processes of a terminal; the one that started this one decides what becomes of it.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
-    Thread(target=_end_with_parent, name="end-with-parent", daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)

@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,7 +19,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pytest
+from PIL import Image
 
+from cxrbench import cores
 from cxrbench.cohort import pack as pack_module
 from cxrbench.cohort.pack import LeftOut, Pack, pack
 from cxrbench.cohort.table import Cohort, FilePixels, PixelSource
@@ -405,6 +407,43 @@ def test_a_cohort_of_files_records_what_read_them(tmp_path: Path) -> None:
     assert set(versions) >= {"pillow", "pydicom"}
     with pytest.raises(CohortError, match=r"3 of 3 images cannot be read \(images/000.png: "):
         pack(cohort_of(3, pixels), 8, tmp_path / "packs")
+
+
+def films(folder: Path, count: int) -> Cohort:
+    """Return a cohort of PNG files, of which the 50th is none."""
+    (folder / "images").mkdir(parents=True)
+    table = table_of(count)
+    for number, path in enumerate(table["path"]):
+        Image.fromarray(image(number, 24)).save(folder / path)
+    (folder / table["path"][50]).write_bytes(b"not an image")
+    return cohort_of(count, FilePixels(folder, tuple(table["path"])))
+
+
+def test_processes_make_the_same_pack_as_threads_and_as_one_core(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cohort = films(tmp_path / "films", 150)
+    alone = pack(cohort, 16, tmp_path / "alone", on_bad="leave-out", workers=1)
+    threads = pack(cohort, 16, tmp_path / "threads", on_bad="leave-out", workers=2)
+    monkeypatch.setattr(cores, "SAMPLE", 0.0)
+    monkeypatch.setattr(cores, "WORTH", 0.0)
+    monkeypatch.setattr(cores, "_AHEAD", 1)
+    started = cores._Processes.begun
+    monkeypatch.setattr(
+        cores._Processes, "begun", lambda processes: bool(wait(processes._first)) and started(processes)
+    )
+    used: list[int] = []
+    done = cores._Processes.do
+    monkeypatch.setattr(
+        cores._Processes, "do", lambda processes, some: used.append(len(some)) or done(processes, some)
+    )
+    processes = pack(cohort, 16, tmp_path / "processes", on_bad="leave-out", workers=2)
+    assert sum(used) > 100
+    for other in (threads, processes):
+        assert {path.name: path.read_bytes() for path in other.directory.iterdir()} == {
+            path.name: path.read_bytes() for path in alone.directory.iterdir()
+        }
+    assert [left.image_id for left in alone.left_out] == ["050"]
 
 
 def test_touching_a_file_changes_the_key_and_moving_the_folder_does_not(tmp_path: Path) -> None:
