@@ -12,6 +12,7 @@ from cxrbench.trace.tolerances import FLOAT32
 
 TOLERANCES = DOCS / "trace" / "tolerances.json"
 FAULTS = DOCS / "trace" / "faults.json"
+FAULTS_OF_PHANTOM = DOCS / "trace" / "faults-phantom.json"
 COST = DOCS / "trace" / "cost.json"
 LAST_STEP = 3
 STAGES, PREDICTIONS, WHOLE = "all stages", "all predictions", "whole study"
@@ -73,6 +74,17 @@ def _tolerated(what: str, stage: str, step: int | None) -> str:
 def faults() -> str:
     """What was seen of each fault on the quick profile."""
     return faults_table(read(FAULTS))
+
+
+def faults_of_phantom() -> str:
+    """What was seen of each fault on the default profile."""
+    return faults_table(read(FAULTS_OF_PHANTOM))
+
+
+def named() -> str:
+    """The first place at which the trace parts, of each fault on the quick profile."""
+    rows = [(row.fault, row.named) for row in read(FAULTS).rows if not row.control]
+    return markdown(("fault", "the first place where the traces part"), rows, cells="left")
 
 
 def _called(what: str, stage: str, step: int | None) -> str:

@@ -1,29 +1,35 @@
-"""The evidence on planted faults is what ``cxrbench faults`` measured on the quick profile."""
+"""The evidence on planted faults is what ``cxrbench faults`` measured on two profiles."""
 
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 from cxrbench.faults.catalogue import FAULTS
-from cxrbench.faults.records import FaultRow, Measured, Sensitivity
+from cxrbench.faults.records import TRACE, FaultRow, Measured, Sensitivity
 from cxrbench.statistics.verdicts import Verdict
 from cxrbench.study.profile import load_profile
 
-EVIDENCE = Path(__file__).parents[2] / "docs" / "trace" / "faults.json"
+EVIDENCE = Path(__file__).parents[2] / "docs" / "trace"
+FILES = {"phantom-small": "faults.json", "phantom": "faults-phantom.json"}
 
 
-@pytest.fixture(scope="module")
-def measured():
-    """Return what was measured, from its file."""
-    content = json.loads(EVIDENCE.read_text())
+def read(profile):
+    """Return what was measured on ``profile``, from its file."""
+    content = json.loads((EVIDENCE / FILES[profile]).read_text())
     unseen = content.pop("unseen")
     rows = tuple(FaultRow(**{**row, "measured": _measured(row["measured"])}) for row in content.pop("rows"))
     made = Sensitivity(**content, rows=rows)
     assert list(made.unseen) == unseen
     return made
+
+
+@pytest.fixture(scope="module", params=FILES)
+def measured(request):
+    return read(request.param)
 
 
 def _measured(numbers):
@@ -33,13 +39,22 @@ def _measured(numbers):
     return Measured(**{**numbers, **verdicts})
 
 
-def test_the_evidence_is_of_the_quick_profile_and_of_every_fault(measured):
-    profile = load_profile("phantom-small")
-    assert (measured.profile, list(measured.seeds)) == ("phantom-small", list(profile.seeds))
+def test_the_evidence_is_of_its_profile_and_of_every_fault(measured):
+    profile = load_profile(measured.profile)
+    assert list(measured.seeds) == list(profile.seeds)
     assert [row.fault for row in measured.rows] == [fault.name for fault in FAULTS]
 
 
-def test_every_fault_is_seen_and_no_control_is(measured):
-    assert {row.fault for row in measured.rows if not row.seen} == {
+def test_the_trace_sees_every_fault_and_no_control(measured):
+    assert {row.fault for row in measured.rows if TRACE not in row.seen_by} == {
         row.fault for row in measured.rows if row.control
     }
+    assert not any(row.seen for row in measured.rows if row.control)
+
+
+def test_a_fault_is_named_at_the_same_place_on_both_profiles():
+    def place(row):
+        return re.sub(r"[\d.e-]+", "#", row.named.split(" now, ")[0].rsplit(": ", 1)[0])
+
+    one, other = (read(profile) for profile in FILES)
+    assert [place(row) for row in one.rows] == [place(row) for row in other.rows]
