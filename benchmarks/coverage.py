@@ -18,7 +18,8 @@ import numpy as np
 from scipy.special import ndtri
 
 from cxrbench.statistics.clustered import components
-from cxrbench.statistics.differences import Side, score_limits
+from cxrbench.statistics.correlation import rank_correlation
+from cxrbench.statistics.differences import Difference, Side, rank_alike, score_limits
 from cxrbench.statistics.inputs import Groups
 from cxrbench.statistics.intervals import auc_intervals
 
@@ -123,11 +124,14 @@ def difference(design, auc_a, auc_b, correlation, samples=SAMPLES):
         contrast = a.factor - b.factor
         se = np.sqrt(np.einsum("kl,kl->k", contrast, contrast))
         gap = a.auc - b.auc
-        product = a.se * b.se
-        shared = np.einsum("kl,kl->k", a.factor, b.factor)
-        correlations = np.divide(shared, product, out=np.zeros_like(product), where=product > 0)
-        limits = score_limits(Side.of(a), Side.of(b), correlations, 0.025)
-        found.append((*limits, gap - Z * se, gap + Z * se))
+        sides = Side.of(a), Side.of(b)
+        correlations = correlations_of(labels, scores, (a, b), se)
+        low, high = score_limits(*sides, correlations, 0.025)
+        for k in np.flatnonzero(se == 0):
+            alike = rank_alike(scores[0][k : k + 1], scores[1][k : k + 1])
+            one = Difference(sides[0].curve(k), sides[1].curve(k), 0.0, 0.0, a.independent_pairs, alike)
+            low[k], high[k] = one.limits(0.025)
+        found.append((low, high, gap - Z * se, gap + Z * se))
     low, high, old_low, old_high = (np.concatenate(column) for column in zip(*found, strict=True))
     truth = auc_a - auc_b
     passes, old_passes = (share(ends > -MARGIN) for ends in (low, old_low))
@@ -141,6 +145,18 @@ def difference(design, auc_a, auc_b, correlation, samples=SAMPLES):
         *ends(old_low, old_high, truth),
         old_passes,
     )
+
+
+def correlations_of(labels, scores, sides, se):
+    """Return the correlations (samples,) of the AUCs, as compare has them; 0 where ``se`` is."""
+    a, b = sides
+    product = a.se * b.se
+    shared = np.einsum("kl,kl->k", a.factor, b.factor)
+    found = np.divide(shared, product, out=np.zeros_like(product), where=product > 0)
+    for k in np.flatnonzero((product == 0) & (se > 0)):
+        rows = (of[k : k + 1] for of in scores)
+        found[k] = rank_correlation(labels, *rows, float(a.auc[k] + b.auc[k]) / 2)
+    return found
 
 
 def ends(low, high, truth):
@@ -172,11 +188,19 @@ def held_out():
     """Yield cells that no constant was chosen by."""
     designs = [Design(m, n) for m, n in ((15, 60), (15, 150), (25, 8), (50, 50))]
     designs += [Design(12, 24, patients=True), Design(30, 30, patients=True)]
+    pairs = ((0.80, 0.85), (0.87, 0.92), (0.91, 0.96), (0.88, 0.88), (0.93, 0.93))
     for design in designs:
         for auc in (0.80, 0.88, 0.93, 0.97):
             yield single(design, auc)
         for correlation in (0.5, 0.8, 0.95):
-            for pair in ((0.80, 0.85), (0.87, 0.92), (0.91, 0.96), (0.88, 0.88), (0.93, 0.93)):
+            for pair in pairs:
+                yield difference(design, *pair, correlation)
+    # Not looked at before an AUC without a variance got a correlation: many of these samples have one.
+    separated = [Design(m, n) for m, n in ((12, 5), (10, 30), (40, 12), (15, 15), (12, 120))]
+    separated += [Design(9, 9, patients=True), Design(20, 30, patients=True)]
+    for design in separated:
+        for correlation in (0.6, 0.85):
+            for pair in ((0.86, 0.91), (0.89, 0.94), (0.94, 0.99), (0.91, 0.91), (0.96, 0.96)):
                 yield difference(design, *pair, correlation)
 
 

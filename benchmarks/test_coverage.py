@@ -37,13 +37,12 @@ def cells(simulation):
 
 
 def test_the_cells_that_fall_short_are_those_that_the_page_names(cells):
-    """Too wide with ten or fewer of a class and high AUCs; nowhere too narrow."""
+    """Too wide by a little, at high AUCs; nowhere too narrow."""
     assert all(cell.covers >= LEAST for cell in cells)
     wide = [cell for cell in cells if cell.covers > MOST]
-    assert len(wide) <= 12
-    assert max(cell.covers for cell in wide) < 0.997
-    few = ("10 + 10 images", "10 + 3 images", "20 + 7 images", "30 + 10 images")
-    assert {cell.design for cell in wide} <= {*few, "20 + 200 images"}
+    assert len(wide) <= 3
+    assert max(cell.covers for cell in wide) < 0.983
+    assert {cell.design for cell in wide} <= {"20 + 7 images", "20 + 200 images"}
 
 
 def test_a_loss_of_the_margin_passes_rarely(cells):
@@ -66,8 +65,9 @@ def test_cells_that_no_constant_was_chosen_by_hold_too(simulation):
     assert all(cell.covers >= LEAST for cell in cells)
     assert all(max(cell.below, cell.above) <= MOST_ERROR for cell in cells)
     wide = [cell for cell in cells if cell.covers > MOST]
-    assert len(wide) <= 3
-    assert {cell.design for cell in wide} <= {"25 + 8 images"}
+    assert len(wide) <= 8
+    assert max(cell.covers for cell in wide) < 0.987
+    assert all(cell.design == "25 + 8 images" or cell.auc_b == 0.99 for cell in wide)
 
 
 def test_the_large_sample_intervals_fall_short_where_the_page_says_so(cells):

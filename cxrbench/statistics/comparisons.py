@@ -16,6 +16,7 @@ import numpy.typing as npt
 from cxrbench.errors import StatisticsError
 from cxrbench.statistics.adjust import Adjustment, adjust_p_values, check_adjustment
 from cxrbench.statistics.clustered import components, subset_components
+from cxrbench.statistics.correlation import component_correlation, rank_correlation
 from cxrbench.statistics.delong import Components
 from cxrbench.statistics.differences import Difference, Side, rank_alike
 from cxrbench.statistics.inputs import FloatArray, Groups, Sample, as_groups, as_sample
@@ -184,12 +185,11 @@ def compare_unpaired(
     part_a = subset_components(labels, scores, groups, in_first)
     part_b = subset_components(labels, scores, groups, ~in_first)
     contrast = part_a.factor[0] - part_b.factor[0]
-    product = float(part_a.se[0] * part_b.se[0])
     pair = Difference(
         Side.of(part_a),
         Side.of(part_b),
         math.sqrt(contrast @ contrast),
-        float(part_a.factor[0] @ part_b.factor[0]) / product if product > 0 else 0.0,
+        component_correlation(part_a.factor[0], part_b.factor[0]) or 0.0,
         min(part_a.independent_pairs, part_b.independent_pairs),
         same_order=False,
         large_sample=interval != "newcombe",
@@ -273,16 +273,19 @@ def _pairs(
     if not indices:
         return ()
     _, errors = parts.differences(indices)
-    sides, se = Side.of(parts), parts.se
+    sides, auc = Side.of(parts), parts.auc
     differences = []
     for (i, j), error in zip(indices, errors.tolist(), strict=True):
-        product = float(se[i] * se[j])
+        correlation = component_correlation(parts.factor[i], parts.factor[j])
+        if correlation is None:
+            mean = float(auc[i] + auc[j]) / 2
+            correlation = rank_correlation(sample.labels, sample.scores[[i]], sample.scores[[j]], mean)
         differences.append(
             Difference(
                 sides.curve(i),
                 sides.curve(j),
                 error,
-                float(parts.factor[i] @ parts.factor[j]) / product if product > 0 else 0.0,
+                correlation,
                 parts.independent_pairs,
                 same_order=error == 0 and rank_alike(sample.scores[[i]], sample.scores[[j]]),
                 large_sample=large_sample,

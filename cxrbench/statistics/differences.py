@@ -11,8 +11,8 @@ Medicine 9:1447-1454, 1990; Tango, Statistics in Medicine 17:891-908, 1998.)
     W(\delta) = v_a + v_b - 2 r \tfrac{d}{d + 1/5} \sqrt{v_a v_b} \qquad
     v_a = \rho_a V(\mu + \tfrac{\delta}{2}),\ v_b = \rho_b V(\mu - \tfrac{\delta}{2})
 
-with V and :math:`\rho` of intervals.py, r DeLong's or Obuchowski's correlation, and t on d degrees of
-freedom, the fewer of the two AUCs'; the factor of r allows for its uncertainty. :math:`\mu` lies halfway
+with V and :math:`\rho` of intervals.py, r the correlation of correlation.py, and t on d degrees of freedom,
+the fewer of the two AUCs'; the factor of r allows for its uncertainty. :math:`\mu` lies halfway
 between the mean of the two AUCs and their estimate under :math:`\delta` that weights them by their
 variances, the weights between 0 and 1: the mean alone believes the AUC that came out too high. Simulated
 coverage and errors are in docs/statistics.md.

@@ -29,6 +29,7 @@ import numpy.typing as npt
 
 from cxrbench.errors import StatisticsError
 from cxrbench.statistics.clustered import components
+from cxrbench.statistics.correlation import component_correlation, rank_correlation
 from cxrbench.statistics.differences import Difference, rank_alike
 from cxrbench.statistics.inputs import as_sample, check_level
 from cxrbench.statistics.seeds import degrees_of_freedom, mean_side, seed_variance
@@ -117,7 +118,11 @@ def compare_means(
     factor_a, factor_b = (np.mean(parts.factor[side], axis=0) for side in rows)
     contrast = factor_a - factor_b
     var_sample = float(contrast @ contrast)
-    product = math.sqrt(factor_a @ factor_a) * math.sqrt(factor_b @ factor_b)
+    side_a, side_b = (mean_side(parts, side) for side in rows)
+    correlation = component_correlation(factor_a, factor_b)
+    if correlation is None:
+        mean = float(side_a.auc[0] + side_b.auc[0]) / 2
+        correlation = rank_correlation(sample.labels, sample.scores[rows[0]], sample.scores[rows[1]], mean)
     var_seeds: tuple[float | None, float | None] = (None, None)
     added, df = 0.0, math.inf
     if len(a) > 1 and len(b) > 1:
@@ -129,12 +134,11 @@ def compare_means(
         added = sum(side.own / side.n for side in seeds)
         df = degrees_of_freedom(var_sample + added, seeds)
         var_seeds = (seeds[0].own, seeds[1].own)
-    side_a, side_b = (mean_side(parts, side) for side in rows)
     tested = Difference(
         side_a,
         side_b,
         math.sqrt(var_sample),
-        float(factor_a @ factor_b) / product if product > 0 else 0.0,
+        correlation,
         parts.independent_pairs,
         same_order=var_sample == 0 and rank_alike(sample.scores[rows[0]], sample.scores[rows[1]]),
         seeds_variance=added,
