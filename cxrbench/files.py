@@ -28,8 +28,13 @@ import numpy as np
 TEMPORARY = ".partial-"
 """The start of every temporary folder's name; the machine and the process that write in it follow."""
 
+UNFINISHED = ".unfinished-"
+"""The start of the name of a folder with work that is gone on with, whoever began it."""
+
 _ABANDONED = 24 * 60 * 60
 """Seconds without a change after which no process can still be writing, wherever it runs."""
+_FORGOTTEN = 7 * _ABANDONED
+"""The same after which nobody will go on with what is unfinished."""
 
 _ours: set[str] = set()
 """The temporary folders that this process writes in."""
@@ -65,15 +70,25 @@ def atomic_directory(path: Path | str) -> Iterator[Path]:
     with _temporary(final) as temporary:
         temporary.mkdir()
         yield temporary
-        for file in sorted(temporary.rglob("*")):
-            if file.is_file():
-                _flush_file(file)
-        _flush_folder(temporary)
-        try:
-            temporary.rename(final)
-        except OSError:
-            if not final.is_dir():
-                raise
+        move_directory(temporary, final)
+
+
+def move_directory(folder: Path, final: Path) -> None:
+    """Flush a folder to the disk and make it ``final``; where that is there already, that one stays.
+
+    Raises
+    ------
+    OSError: it cannot be written, or is on another file system.
+    """
+    for file in sorted(folder.rglob("*")):
+        if file.is_file():
+            _flush_file(file)
+    _flush_folder(folder)
+    try:
+        folder.rename(final)
+    except OSError:
+        if not final.is_dir():
+            raise
     _flush_folder(final.parent)
 
 
@@ -82,9 +97,13 @@ def sweep(folder: Path | str, deep: bool = True) -> None:
 
     Safe while others write there. A temporary folder is removed where the process that it names is gone. Of
     a process on another machine (or in another container) nothing is known: its folder is removed when
-    nothing in it has changed for a day. What cannot be removed stays.
+    nothing in it has changed for a day, and unfinished work after a week. What cannot be removed stays.
     """
     for place, folders, _ in os.walk(folder):
+        for name in [name for name in folders if name.startswith(UNFINISHED)]:
+            folders.remove(name)
+            if _age(Path(place, name)) > _FORGOTTEN:
+                shutil.rmtree(Path(place, name), ignore_errors=True)
         for name in [name for name in folders if name.startswith(TEMPORARY)]:
             folders.remove(name)
             leftover = Path(place, name)

@@ -14,7 +14,6 @@ where neither file was changed since the last time (see :func:`_intact`).
 from __future__ import annotations
 
 import hashlib
-import io
 import math
 import os
 import re
@@ -33,14 +32,14 @@ import pandas as pd
 
 from cxrbench.cohort.jsonlines import dump_table, parse_table
 from cxrbench.cohort.table import BatchSource, Cohort, PixelSource, VersionedSource, resolve
+from cxrbench.cohort.unfinished import PIXELS, Unfinished, npy_header
 from cxrbench.cores import LOST, in_order
 from cxrbench.errors import CohortError, RadiographError, RecordError
-from cxrbench.files import atomic_directory, canonical_json, digest, sweep, write_text_atomic
+from cxrbench.files import UNFINISHED, canonical_json, digest, sweep, write_text_atomic
 from cxrbench.records import read_record, record, write_record
 from cxrbench.text import first_of
 
 FORMAT = 2
-PIXELS = "pixels.npy"
 TABLE = "table.jsonl"
 CHUNK = 256
 """Images that are made at a time."""
@@ -143,7 +142,8 @@ def pack(
 ) -> Pack:
     """Decode a cohort's images once, or return the pack that an earlier call left.
 
-    The pack appears under its final name only when it is whole. Where two processes pack the same cohort, one
+    The pack appears under its final name only when it is whole. One that was stopped goes on after the last
+    image that was read, and becomes the same, byte for byte. Where two processes pack the same cohort, one
     works and the other waits for it.
 
     Parameters
@@ -155,8 +155,10 @@ def pack(
         them, ``"leave-out"`` drops their rows and lists them in :attr:`Pack.left_out`.
     workers: how many files are read at a time; by default one per core. Large cohorts are read by processes
         (:mod:`cxrbench.cores`). Sources that read in batches need none.
-    progress: called with 1 after each image; not at all where the pack is there already.
-    say: called with one line where a pack is there that was damaged or changed, and is made again.
+    progress: called with 1 after each image, and first with the number of those that were read before; not at
+        all where the pack is there already.
+    say: called with one line where a pack is there that was damaged or changed, and is made again, and where
+        one that was stopped goes on.
 
     Raises
     ------
@@ -172,11 +174,14 @@ def pack(
     final = Path(directory) / name
     sweep(directory)
     found = _read(final, recipe.key)
-    if found is None:
+    if found is not None:
+        # Of a process that was killed when it had just finished.
+        shutil.rmtree(_unfinished(final), ignore_errors=True)
+    else:
         if say is not None and final.exists():
             say(f"{final}: the pack was damaged or changed after it was written; it is made again")
         try:
-            found = _make(final, recipe, on_bad, workers, progress)
+            found = _make(final, recipe, on_bad, workers, progress, say)
         except OSError as error:
             needed = math.ceil(len(cohort) * size * size / 2**20)
             raise CohortError(
@@ -221,6 +226,7 @@ def _make(
     on_bad: OnBad,
     workers: int | None,
     progress: Progress | None,
+    say: Callable[[str], None] | None,
 ) -> Pack:
     # Imported here: only packing needs it.
     from filelock import FileLock
@@ -233,8 +239,11 @@ def _make(
             return found
         # Nobody else is at work under this name: what lies there is damaged.
         shutil.rmtree(final, ignore_errors=True)
-        with atomic_directory(final) as temporary:
-            _write(temporary, recipe, _images(recipe.cohort, recipe.size, workers), on_bad, progress)
+        with Unfinished(_unfinished(final), recipe.key, len(recipe.cohort), recipe.size) as unfinished:
+            if len(unfinished) and say is not None:
+                say(f"{final}: {len(unfinished):,} of {len(recipe.cohort):,} images had been read before")
+            images = _images(recipe.cohort, recipe.size, workers, first=len(unfinished))
+            _write(unfinished, final, recipe, images, on_bad, progress)
         made = _read(final, recipe.key)
         if made is None:
             raise CohortError(f"{final}: the pack cannot be read back; check the disk")
@@ -242,39 +251,38 @@ def _make(
 
 
 def _write(
-    folder: Path,
+    unfinished: Unfinished,
+    final: Path,
     recipe: _Recipe,
     images: Generator[npt.NDArray[np.uint8] | str, None, None],
     on_bad: OnBad,
     progress: Progress | None,
 ) -> None:
-    """Write the files of a pack; ``images`` gives each row's pixels or why it has none."""
+    """Add ``images``, each row's pixels or why it has none, to what there is, and make all of it a pack."""
     cohort, total = recipe.cohort, len(recipe.cohort)
-    image_ids, paths = cohort.table["image_id"].tolist(), cohort.table["path"].tolist()
-    kept = np.zeros(total, dtype=np.bool_)
-    left_out: list[LeftOut] = []
-    content = hashlib.sha256()
-    # Plain writes, not a writable map: a full disk is then an error and not the end of the process.
-    with (folder / PIXELS).open("wb") as file, closing(images):
-        file.write(_npy_header((total, recipe.size, recipe.size)))
-        for row, image in enumerate(images):
-            if isinstance(image, str):
-                left_out.append(LeftOut(_text(image_ids[row]), _text(paths[row]), image))
-            elif left_out and on_bad == "stop":
-                pass  # Nothing will be kept; the rest is read only to name every bad file at once.
-            else:
-                kept[row] = True
-                content.update(image.data)
-                file.write(image.data)
+    if progress is not None and len(unfinished):
+        progress(len(unfinished))
+    with closing(images):
+        for image in images:
+            unfinished.add(image)
             if progress is not None:
                 progress(1)
-        if left_out and (on_bad == "stop" or not kept.any()):
-            _stop(left_out, cohort.dataset, total)
-        shape = (int(kept.sum()), recipe.size, recipe.size)
-        file.seek(0)
-        file.write(_npy_header(shape))
+    kept = np.array([reason is None for reason in unfinished.reasons], dtype=np.bool_)
+    left_out = [
+        LeftOut(_text(image_id), _text(path), reason)
+        for image_id, path, reason in zip(
+            cohort.table["image_id"], cohort.table["path"], unfinished.reasons, strict=True
+        )
+        if reason is not None
+    ]
+    if left_out and (on_bad == "stop" or not kept.any()):
+        # Not kept for another time: a file may be repaired by what does not change it.
+        unfinished.remove()
+        _stop(left_out, cohort.dataset, total)
+    shape = (int(kept.sum()), recipe.size, recipe.size)
     table = dump_table(cohort.table[kept])
-    (folder / TABLE).write_bytes(table)
+    (unfinished.pack / TABLE).write_bytes(table)
+    content = unfinished.content
     content.update(table)
     content.update(canonical_json(cohort.labels).encode())
     note = _Note(
@@ -288,7 +296,8 @@ def _write(
         versions=dict(recipe.versions),
         left_out=tuple(left_out),
     )
-    write_record(folder / "pack.json", note, FORMAT)
+    write_record(unfinished.pack / "pack.json", note, FORMAT)
+    unfinished.finish(shape, final)
 
 
 def _read(final: Path, key: str) -> Pack | None:
@@ -325,7 +334,7 @@ def _intact(final: Path, note: _Note) -> bool:
     remembers = os.name == "posix" and stats[0].st_size >= LARGE
     if remembers and checked.is_file() and checked.read_bytes() == state.encode():
         return True
-    header = _npy_header(note.shape)
+    header = npy_header(note.shape)
     content = hashlib.sha256()
     with (final / PIXELS).open("rb") as file:
         if file.read(len(header)) != header:
@@ -343,10 +352,11 @@ def _intact(final: Path, note: _Note) -> bool:
 
 
 def _images(
-    cohort: Cohort, size: int, workers: int | None
+    cohort: Cohort, size: int, workers: int | None, first: int
 ) -> Generator[npt.NDArray[np.uint8] | str, None, None]:
-    """Yield each image in order, or the reason why it cannot be read."""
+    """Yield each image from ``first`` on, or the reason why it cannot be read."""
     source, positions = resolve(cohort.pixels, len(cohort))
+    positions = positions[first:]
     one = partial(_image, source, size)
     if not isinstance(source, BatchSource):
         yield from in_order(one, positions.tolist(), lambda _: LOST, workers)
@@ -385,11 +395,9 @@ def _text(name: str) -> str:
     return name.encode(errors="backslashreplace").decode()
 
 
-def _npy_header(shape: tuple[int, ...]) -> bytes:
-    # NumPy leaves room in the header for the first number to grow, so its length does not depend on it.
-    out = io.BytesIO()
-    np.lib.format.write_array_header_1_0(out, {"descr": "|u1", "fortran_order": False, "shape": shape})
-    return out.getvalue()
+def _unfinished(final: Path) -> Path:
+    """Return where a pack lies while it is made."""
+    return final.with_name(f"{UNFINISHED}{final.name}")
 
 
 def _stop(left_out: Sequence[LeftOut], dataset: str, total: int, note: str = "") -> NoReturn:

@@ -353,6 +353,8 @@ class FilePixels:
         import hashlib
 
         digest = hashlib.sha256(b"cropped to the film\n" if self.crop else b"")
+        if self.max_pixels:
+            digest.update(f"at most {self.max_pixels} pixels\n".encode())
         for path in self.paths:
             try:
                 stat = (self.root / path).stat()

@@ -12,9 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from cxrbench.cohort.divide import load_or_divide
-from cxrbench.cohort.pack import PIXELS, Pack, pack
+from cxrbench.cohort.pack import Pack, pack
 from cxrbench.cohort.split import PARTS, Division, Split, check_split, load_split
 from cxrbench.cohort.table import Cohort
+from cxrbench.cohort.unfinished import PIXELS
 from cxrbench.errors import CohortError, ProfileError
 from cxrbench.files import digest
 from cxrbench.leaks.audit import LeakReport, Part, audit

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,7 +26,7 @@ from cxrbench.cohort import pack as pack_module
 from cxrbench.cohort.pack import LeftOut, Pack, pack
 from cxrbench.cohort.table import Cohort, FilePixels, PixelSource
 from cxrbench.errors import CohortError, RadiographError
-from cxrbench.files import TEMPORARY
+from cxrbench.files import TEMPORARY, UNFINISHED
 
 
 def image(index: int, size: int) -> npt.NDArray[np.uint8]:
@@ -326,40 +326,224 @@ def test_a_folder_that_cannot_be_written_says_so(tmp_path: Path) -> None:
 # Never half a pack.
 
 
-def test_a_failure_in_the_middle_leaves_nothing_and_the_next_call_succeeds(tmp_path: Path) -> None:
-    class Failing(Memory):
+def test_ctrl_c_leaves_no_pack_and_the_next_call_goes_on(tmp_path: Path) -> None:
+    class Stopped(Memory):
         def read(self, index: int, size: int) -> npt.NDArray[np.uint8]:
             if index == 300:
                 raise KeyboardInterrupt
             return super().read(index, size)
 
     with pytest.raises(KeyboardInterrupt):
-        pack(cohort_of(400, Failing()), 4, tmp_path)
+        pack(cohort_of(400, Stopped()), 4, tmp_path)
     assert visible(tmp_path) == []
     assert temporaries(tmp_path) == []
-    made = pack(cohort_of(400, Memory()), 4, tmp_path)
+    source = Memory()
+    made = pack(cohort_of(400, source), 4, tmp_path)
     np.testing.assert_array_equal(made.pixels, expected(list(range(400)), 4))
+    assert sorted(source.reads) == list(range(300, 400))
 
 
-def test_a_killed_process_leaves_no_pack_and_what_it_left_is_removed(tmp_path: Path) -> None:
-    code = (
-        "import os, signal, sys\n"
-        f"sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
-        "import test_pack as t\n"
-        "class Killed(t.Memory):\n"
-        "    def read(self, index, size):\n"
-        "        if index == 300:\n"
-        "            os.kill(os.getpid(), signal.SIGKILL)\n"
-        "        return super().read(index, size)\n"
-        "t.pack(t.cohort_of(400, Killed()), 4, sys.argv[1])\n"
+BAD = {7: "truncated", 120: "not an image"}
+
+KILLED = f"""
+import os, signal, sys
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+import test_pack as t
+from cxrbench.cohort.pack import pack
+
+at, workers = int(sys.argv[2]), int(sys.argv[3])
+
+class Killed(t.Memory):
+    def read(self, index, size):
+        if index == at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().read(index, size)
+
+writes = 0
+def fsync(handle):
+    global writes
+    writes += 1
+    if writes == -at:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+os.fsync = fsync
+pack(t.cohort_of(400, Killed(bad=t.BAD)), 4, sys.argv[1], on_bad="leave-out", workers=workers)
+"""
+
+
+def killed(folder: Path, at: int, workers: int = 1) -> int:
+    """Make a pack of 400 images in a process that is killed when it reads image ``at``, or at write -``at``.
+
+    Returns what the process ended with.
+    """
+    command = [sys.executable, "-c", KILLED, str(folder), str(at), str(workers)]
+    done = subprocess.run(command, check=False, capture_output=True)
+    assert done.returncode in (0, -signal.SIGKILL), done.stderr.decode()
+    return done.returncode
+
+
+@pytest.fixture(scope="module")
+def in_one_go(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """Return the files of the pack of 400 images that nobody disturbs."""
+    made = pack(cohort_of(400, Memory(bad=BAD)), 4, tmp_path_factory.mktemp("whole"), on_bad="leave-out")
+    return files_of(made)
+
+
+def files_of(made: Pack) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in made.directory.iterdir() if path.name != "checked"}
+
+
+def gone_on(folder: Path, **changes: object) -> tuple[dict[str, bytes], list[int]]:
+    """Make the pack of 400 images, and return its files and the images that were read."""
+    source = Memory(bad=BAD, **changes)
+    made = pack(cohort_of(400, source), 4, folder, on_bad="leave-out", workers=1)
+    assert unfinished(folder) == temporaries(folder) == []
+    return files_of(made), source.reads
+
+
+def unfinished(folder: Path) -> list[Path]:
+    return [path for path in folder.iterdir() if path.name.startswith(UNFINISHED)]
+
+
+@pytest.mark.parametrize("at", [0, 1, 8, 121, 399])
+def test_a_killed_pack_goes_on_with_what_is_missing_and_becomes_the_same(
+    tmp_path: Path, in_one_go: dict[str, bytes], at: int
+) -> None:
+    assert killed(tmp_path, at) == -signal.SIGKILL
+    assert visible(tmp_path) == []
+    files, read = gone_on(tmp_path)
+    assert files == in_one_go
+    assert read == list(range(at, 400))
+
+
+def test_a_pack_is_killed_again_and_again(tmp_path: Path, in_one_go: dict[str, bytes]) -> None:
+    for at in (50, 200, 350):
+        killed(tmp_path, at, workers=3)
+        assert visible(tmp_path) == []
+    files, read = gone_on(tmp_path)
+    assert files == in_one_go
+    # Those that were read ahead when the process was killed are read again.
+    assert read == list(range(read[0], 400))
+    assert 350 - 3 * cores._AHEAD <= read[0] <= 350
+
+
+def test_a_pack_that_is_killed_at_any_of_its_writes_is_whole_or_goes_on(
+    tmp_path: Path, in_one_go: dict[str, bytes]
+) -> None:
+    write = 1
+    while killed(tmp_path / str(write), -write):
+        folder = tmp_path / str(write)
+        files, read = gone_on(folder)
+        assert files == in_one_go
+        assert read == []
+        write += 1
+    assert write > 5
+
+
+def damaged_pixel(folder: Path) -> None:
+    changed(folder / "pack" / "pixels.npy", at=128 + 16 * 90)
+
+
+def damaged_row(folder: Path) -> None:
+    # Two of those before had no pixels, and image 120 was one: its reason comes to be another.
+    changed(folder / "rows.jsonl", old=b"not an image", new=b"not my image")
+
+
+def cut(name: str, count: int) -> Callable[[Path], None]:
+    return lambda folder: (folder / name).write_bytes((folder / name).read_bytes()[:-count])
+
+
+def longer(name: str) -> Callable[[Path], None]:
+    return lambda folder: (folder / name).write_bytes((folder / name).read_bytes() + b"[[[[nonsense\0\xff\n")
+
+
+@pytest.mark.parametrize(
+    ("damage", "first"),
+    [
+        (damaged_pixel, 91),
+        (damaged_row, 120),
+        (cut("rows.jsonl", 1), 199),
+        (cut("rows.jsonl", 100), 198),
+        (cut("pack/pixels.npy", 1), 199),
+        (longer("rows.jsonl"), 200),
+        (longer("pack/pixels.npy"), 200),
+        (lambda folder: (folder / "rows.jsonl").unlink(), 0),
+        (lambda folder: (folder / "pack" / "pixels.npy").unlink(), 0),
+        (lambda folder: (folder / "pack" / "table.jsonl").write_text("of another"), 200),
+        (lambda folder: (folder / "pack" / ".partial-1-1-1").mkdir(), 200),
+    ],
+)
+def test_a_pack_goes_on_before_what_was_damaged(
+    tmp_path: Path, in_one_go: dict[str, bytes], damage: Callable[[Path], None], first: int
+) -> None:
+    killed(tmp_path, 200)
+    (folder,) = unfinished(tmp_path)
+    damage(folder)
+    files, read = gone_on(tmp_path)
+    assert files == in_one_go
+    assert read == list(range(first, 400))
+
+
+def test_a_changed_file_or_another_size_begins_anew(tmp_path: Path) -> None:
+    killed(tmp_path, 200)
+    (before,) = unfinished(tmp_path)
+    source = Memory(bad=BAD, stamp="2")
+    pack(cohort_of(400, source), 4, tmp_path, on_bad="leave-out")
+    assert sorted(source.reads) == list(range(400))
+    source = Memory(bad=BAD)
+    pack(cohort_of(400, source), 5, tmp_path, on_bad="leave-out")
+    assert sorted(source.reads) == list(range(400))
+    assert unfinished(tmp_path) == [before]
+
+
+def test_what_goes_on_is_reported_and_counted(tmp_path: Path) -> None:
+    killed(tmp_path, 200)
+    said: list[str] = []
+    counted: list[int] = []
+    made = pack(
+        cohort_of(400, Memory(bad=BAD)),
+        4,
+        tmp_path,
+        on_bad="leave-out",
+        progress=counted.append,
+        say=said.append,
     )
-    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False, capture_output=True)
-    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
-    assert visible(tmp_path) == []
-    assert len(temporaries(tmp_path)) == 1
-    made = pack(cohort_of(400), 4, tmp_path)
-    np.testing.assert_array_equal(made.pixels, expected(list(range(400)), 4))
-    assert temporaries(tmp_path) == []
+    assert said == [f"{made.directory}: 200 of 400 images had been read before"]
+    assert counted == [200, *[1] * 200]
+
+
+def test_bad_files_of_a_pack_that_was_stopped_are_named_and_read_again_when_repaired(tmp_path: Path) -> None:
+    killed(tmp_path, 200)
+    with pytest.raises(
+        CohortError, match=r"2 of 400 images .*007.png: truncated; images/120.png: not an image"
+    ):
+        pack(cohort_of(400, Memory(bad=BAD)), 4, tmp_path)
+    assert unfinished(tmp_path) == []
+    assert len(pack(cohort_of(400), 4, tmp_path)) == 400
+
+
+def test_a_disk_that_is_full_leaves_what_was_read(tmp_path: Path, in_one_go: dict[str, bytes]) -> None:
+    resource = pytest.importorskip("resource")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    other = pack(cohort_of(9), 4, tmp_path)
+    # No file may become longer: a write is cut short, and the next one refused.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (128 + 16 * 100 + 7, limits[1]))
+    try:
+        with pytest.raises(CohortError, match=r"the packed images cannot be written \(.*\); they need 1 MiB"):
+            pack(cohort_of(400, Memory(bad=BAD)), 4, tmp_path, on_bad="leave-out", workers=1)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert visible(tmp_path) == [other.directory.name]
+    files, read = gone_on(tmp_path)
+    assert files == in_one_go
+    assert read[0] > 10
+
+
+def test_what_a_process_left_that_was_killed_when_it_had_just_finished_is_removed(tmp_path: Path) -> None:
+    made = pack(cohort_of(6), 4, tmp_path)
+    (tmp_path / f"{UNFINISHED}{made.directory.name}").mkdir()
+    pack(cohort_of(6), 4, tmp_path)
+    assert unfinished(tmp_path) == []
 
 
 @pytest.mark.parametrize("name", ["pixels.npy", "table.jsonl", "pack.json"])
@@ -512,8 +696,8 @@ def test_a_large_pack_that_did_not_change_is_hashed_once(
     pack(cohort_of(6), 4, tmp_path)
     assert (made.directory / "checked").exists()
     opened: list[Path] = []
-    header = pack_module._npy_header
-    monkeypatch.setattr(pack_module, "_npy_header", lambda shape: opened.append(shape) or header(shape))
+    header = pack_module.npy_header
+    monkeypatch.setattr(pack_module, "npy_header", lambda shape: opened.append(shape) or header(shape))
     pack(cohort_of(6), 4, tmp_path)
     assert opened == []
     # A byte changed, and the time of the last change set back: found by the time that cannot be.
