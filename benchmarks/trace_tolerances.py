@@ -6,6 +6,7 @@ per torch version). Their traces are compared number by number; no tolerance is 
 
     python benchmarks/trace_tolerances.py --profile phantom-small --out docs/trace/tolerances.json
     python benchmarks/trace_tolerances.py --python "torch 2.9"=PATH/TO/bin/python …
+    python benchmarks/trace_tolerances.py --only GPU --scheme control --out gpu.json    # where there is one
 
 With ``--keep`` the studies stay, and one that is interrupted goes on where it was.
 """
@@ -25,6 +26,7 @@ from typing import Any
 import click
 import numpy as np
 import tomlkit
+import torch
 
 from cxrbench.study.profile import profile_text
 from cxrbench.trace.records import StageEntry, Trace, find_trace
@@ -55,6 +57,7 @@ ENVIRONMENTS = (
     # A quarter of eight for each stage, here one after the other.
     Environment("two threads", {}, threads=8, options=("--jobs", "1")),
     Environment("SSE 4.1", SSE41),
+    *([Environment("GPU", {}, options=("--gpu",))] if torch.cuda.is_available() else []),
     # No honest run of the same experiment: how far one is away that the tolerances must not take for it.
     Environment("bfloat16 instead of float32", {}, precision="bfloat16"),
 )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from cxrbench.commands._errors import user_errors
+from cxrbench.commands._errors import UserError, user_errors
 from cxrbench.commands._paths import PLACE
 from cxrbench.trace.parting import KINDS
 
@@ -38,6 +38,11 @@ def command(
     from cxrbench.trace.records import find_trace
 
     comparison = compare_traces(find_trace(now), find_trace(baseline))
+    if not comparison.same and not comparison.partings:
+        raise UserError(
+            f"nothing could be compared: {now} and {baseline} have no stage and no prediction in common; run "
+            "the same schemes with the same seeds"
+        )
     shown = text.as_json(comparison, allowed) if as_json else "\n".join(text.lines(comparison, allowed))
     click.echo(shown)
     context.exit(CHANGED if comparison.changed(allowed) else SAME)

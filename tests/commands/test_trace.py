@@ -70,3 +70,12 @@ def test_what_is_no_trace_is_exit_2_and_one_line(text: str, folders: tuple[Path,
 
 def test_a_missing_trace_is_exit_2(folders: tuple[Path, Path, Path], tmp_path: Path) -> None:
     assert cli(tmp_path, folders[1]).exit_code == 2
+
+
+def test_two_studies_that_share_no_stage_are_not_called_the_same(
+    folders: tuple[Path, Path, Path], tmp_path: Path
+) -> None:
+    write_trace(replace(TRACE, stages=(replace(ENTRY, seed=1),)), tmp_path / "trace.json")
+    result = cli(tmp_path, folders[1])
+    assert result.exit_code == 2
+    assert result.output.startswith("Error: nothing could be compared")
