@@ -209,7 +209,7 @@ def write(cells, path):
     path.parent.mkdir(exist_ok=True)
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow([field.name for field in fields(Cell)])
+        writer.writerow([field.name for field in fields(cells[0])])
         for cell in cells:
             writer.writerow(["" if value is None else value for value in astuple(cell)])
 
@@ -218,7 +218,10 @@ def read(path=EVIDENCE):
     """Return the evidence as dictionaries of text and numbers, None where a number does not apply."""
     with path.open(newline="", encoding="utf-8") as file:
         return [
-            {key: value if key == "design" else float(value) if value else None for key, value in row.items()}
+            {
+                key: value if key in ("design", "of") else float(value) if value else None
+                for key, value in row.items()
+            }
             for row in csv.DictReader(file)
         ]
 

@@ -13,22 +13,26 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cxrbench.statistics import auc, bootstrap_auc, compare
+from cxrbench.statistics import average_precision, compare
+from cxrbench.statistics.partial import area, sensitivity_at
+from cxrbench.statistics.resampling import Resampling, resampled, resampled_difference
 
 pytestmark = pytest.mark.nightly
 
 LEAST, MOST, MOST_ERROR = 0.93, 0.98, 0.035
 
 
-@pytest.fixture(scope="module")
-def simulation():
-    spec = importlib.util.spec_from_file_location(
-        "coverage_simulation", Path(__file__).parent / "coverage.py"
-    )
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
+def _module(name):
+    """Return a script of this folder under the name NAME_simulation: ``coverage`` is a package's name too."""
+    spec = importlib.util.spec_from_file_location(f"{name}_simulation", Path(__file__).parent / f"{name}.py")
+    sys.modules[spec.name] = module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def simulation():
+    return _module("coverage")
 
 
 @pytest.fixture(scope="module")
@@ -103,18 +107,40 @@ def test_the_paired_test_errs_in_5_percent_of_samples_without_a_difference(clust
     assert 0.04 <= rejected / samples <= 0.06
 
 
-def test_the_percentile_bootstrap_falls_short_with_few_patients(simulation):
-    """Which is why the page sends nobody there: 20 patients of three images, an AUC of 0.95."""
-    rng = np.random.default_rng(4)
-    samples, covered, narrow = 400, 0, 0
-    labels, groups, (scores,) = simulation.draw(simulation.PATIENTS[0], [0.95], 0.0, samples, rng)
-    for row in scores:
-        drawn = bootstrap_auc(labels, {"a": row}, groups.codes, rng=rng, resamples=300)
-        # Of resamples that are all alike there is no interval.
-        if np.ptp(drawn.aucs) > 0:
-            low, high = drawn.interval("a")
-            covered += low <= 0.95 <= high
-        found = auc(labels, row, groups.codes)
-        narrow += found.ci_low <= 0.95 <= found.ci_high
-    assert covered / samples < 0.90
-    assert narrow / samples > 0.93
+@pytest.fixture(scope="module")
+def bootstraps():
+    return _module("bootstrap_coverage")
+
+
+def test_the_simulated_bootstrap_is_that_of_the_package(bootstraps, simulation):
+    """Its numbers are the same, and its ends lie where thousands of other resamples put them."""
+    design = simulation.Design(14, 30)
+    rng = np.random.default_rng(6)
+    labels, _, ((a,), (b,)) = simulation.draw(design, (0.75, 0.80), 0.7, 1, rng)
+    drawn = [rng.multinomial(n, np.full(n, 1 / n), size=20_000) for n in (14, 30)]
+    weights = np.concatenate([np.ones((1, 44), int), 1 - np.eye(44, dtype=int), np.hstack(drawn)])
+    of_a, of_b = (bootstraps.numbers(labels, scores, weights) for scores in (a, b))
+    found = np.concatenate([of_b, of_a[:1] - of_b[:1]])
+    _, corrected = bootstraps.intervals(found[:, 0], found[:, 45:], (found[:, 1:15], found[:, 15:45]))
+    how = Resampling(count=4000)
+    expected = [
+        resampled(labels, b, statistic, how=how)
+        for statistic in (area, lambda truth, scores: sensitivity_at(truth, scores, 0.9), average_precision)
+    ]
+    expected.append(resampled_difference(labels, a, b, area, how=how))
+    for row, ends, one in zip(found, corrected, expected, strict=True):
+        assert row[0] == pytest.approx(one.value, abs=1e-12)
+        assert list(ends) == pytest.approx(
+            [one.ci_low, one.ci_high], abs=0.15 * one.se + 1 / 14 * (one is expected[1])
+        )
+
+
+def test_the_bootstrap_falls_short_where_the_page_says_so(bootstraps):
+    cells = bootstraps.coverage.read(bootstraps.EVIDENCE)
+    again = list(bootstraps.simulate(bootstraps.DESIGNS[3], bootstraps.PAIRS[1]))
+    stated = [row for row in cells if row["design"] == again[0].design and row["auc_b"] == again[0].auc_b]
+    for row, cell in zip(stated, again, strict=True):
+        assert row == pytest.approx(asdict(cell), abs=0.004)
+    few = {cell.of: cell for cell in again}
+    assert few["AUC"].percentile_covers < 0.88 < few["AUC"].bca_covers < 0.93
+    assert few["difference of AUCs"].bca_covers < 0.91

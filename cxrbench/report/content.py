@@ -10,7 +10,7 @@ from cxrbench.text import first_of, one_line, plural
 
 if TYPE_CHECKING:
     from cxrbench.statistics.records import Omnibus
-    from cxrbench.study.results import Results, SchemeResult
+    from cxrbench.study.results import Results, RoleResult, SchemeResult
 
 CONTROL = "control"
 LEVEL = 0.05
@@ -84,6 +84,14 @@ def sample_text(results: Results) -> str:
     patients = plural(results.n_patients, "patient") if results.n_patients else "patients not known"
     how = f"; {folds(results)}-fold cross-validation, patients grouped" if folds(results) else ""
     return f"{plural(results.n_images, 'image')}, {count(results.n_positive)} positive, {patients}{how}"
+
+
+def cohorts(results: Results) -> list[tuple[str, RoleResult]]:
+    """Return every role and every further test, named as in the tables of the data."""
+    roles = [
+        (f"{name} (tested)" if name == results.target else name, role) for name, role in results.roles.items()
+    ]
+    return roles + [(f"{name} (further test)", test.cohort) for name, test in results.tests.items()]
 
 
 def device_text(results: Results) -> str:

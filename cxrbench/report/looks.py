@@ -35,7 +35,6 @@ PER_PART = 6
 PER_KIND = 2
 MOST_POINTED = 500
 """Films with boxes that the pointing game is played with at most: a large study on a slow machine."""
-_LONGEST = 13
 
 
 @dataclass(frozen=True)
@@ -149,8 +148,7 @@ def _labels(pack: Pack, row: int, labels: Sequence[str]) -> str:
     present = [label for label, value in zip(labels, values, strict=True) if value == 1]
     if not present:
         return "no finding"
-    first = present[0] if len(present[0]) <= _LONGEST else f"{present[0][: _LONGEST - 1]}…"
-    return first if len(present) == 1 else f"{first} +{len(present) - 1}"
+    return present[0] if len(present) == 1 else f"{present[0]} +{len(present) - 1}"
 
 
 def _where(study: FinishedStudy, shown: bool) -> Looks:

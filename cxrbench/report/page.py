@@ -81,6 +81,7 @@ def page(results: Results, figures: Sequence[ReportFigure], looks: Looks = NOTHI
             figures=_embedded([*figures, *looks.figures]),
             pointing=looks.pointing,
             look_notes=without_paths(looks.notes),
+            cohorts=content.cohorts(cleaned),
             further=further.further_table(cleaned),
             further_explained=further.EXPLAINED,
             own=further.own_table(cleaned),

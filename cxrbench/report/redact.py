@@ -33,14 +33,14 @@ def without_paths(value: T) -> T:
 def without_private_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return a profile's tables with the paths in it cut to file names, relative ones too.
 
-    Paths are in ``study.init.path``, ``roles.*.split`` and ``roles.*.options``; absolute ones are cut
-    wherever they are.
+    Paths are in ``study.init.path``, and ``split`` and ``options`` of roles and further tests; absolute ones
+    are cut wherever they are.
     """
     cleaned: dict[str, Any] = _clean(settings)
     study = cleaned.get("study", {})
     if isinstance(study.get("init"), dict) and "path" in study["init"]:
         study["init"]["path"] = file_name(study["init"]["path"])
-    for role in cleaned.get("roles", {}).values():
+    for role in (*cleaned.get("roles", {}).values(), *cleaned.get("tests", {}).values()):
         if "split" in role:
             role["split"] = file_name(role["split"])
         options: dict[str, Any] = role.get("options", {})

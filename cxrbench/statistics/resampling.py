@@ -179,13 +179,12 @@ def _bootstrap(sample: Sample, of: Callable[[IntArray], float], how: Resampling)
         )
     low, high = (float(end) for end in found.confidence_interval)
     se = float(found.standard_error)
-    if se == 0 or not (math.isfinite(low) and math.isfinite(high)):
-        return Resampled(
-            value, max(se, 0.0), None, None, note="the same in every resample: no interval can be given"
-        )
-    if not low <= high:
-        # BCa's ends cross where the level is so high that its acceleration takes over.
-        return Resampled(value, se, None, None, note="no BCa interval at this level")
+    if se == 0 or math.isnan(se):
+        return Resampled(value, 0.0, None, None, note="the same in every resample: no interval can be given")
+    if not (math.isfinite(low) and math.isfinite(high) and low <= high):
+        # As where the number stays with any one patient left out; and the ends cross where the level is so
+        # high that the acceleration takes over.
+        return Resampled(value, se, None, None, note="no BCa interval exists for this sample at this level")
     note = None if method == "BCa" else "percentile interval, not BCa"
     return Resampled(value, se, low, high, note=note)
 

@@ -71,6 +71,18 @@ def correlations() -> str:
     return _worst_of(rows, "design", "correlation")
 
 
+def bootstrap() -> str:
+    """Coverage of bootstrap intervals by test sample and true AUC, BCa and percentile."""
+    rows = cells(EVIDENCE.with_name("bootstrap.csv"))
+    numbers = list(dict.fromkeys(cell["of"] for cell in rows))
+    body = []
+    for key in dict.fromkeys((cell["design"], cell["auc_b"]) for cell in rows):
+        of_key = {cell["of"]: cell for cell in rows if (cell["design"], cell["auc_b"]) == key}
+        shares = [(of_key[number]["bca_covers"], of_key[number]["percentile_covers"]) for number in numbers]
+        body.append([*key, *(f"{_percent(bca)} ({_percent(plain)})" for bca, plain in shares)])
+    return markdown(("test sample", "AUC", *numbers), body)
+
+
 def _by_auc(rows: list[dict[str, str]], column: str, head: str) -> str:
     """Return a row per test sample and a column per AUC: ours, and Wald's in parentheses."""
     aucs = list(dict.fromkeys(cell["auc_a"] for cell in rows))

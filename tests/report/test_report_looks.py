@@ -4,6 +4,7 @@ import io
 import re
 import shutil
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -167,3 +168,21 @@ def test_a_short_strip_leaves_its_places_empty() -> None:
     film = np.zeros((16, 16), dtype=np.uint8)
     figure = draw_strips([Strip("covid, test: 2 films", [film, film], ["positive", "negative"])], 6)
     assert sum(bool(axes.images) for sub in figure.subfigs for axes in sub.axes) == 2
+
+
+def test_the_words_below_neighbouring_films_do_not_touch() -> None:
+    film = np.zeros((16, 16), dtype=np.uint8)
+    words = ["Pleural_Thickening +2", "Consolidation +1", "fewer than 16 grey levels", "W" * 64, "", "nil"]
+    figure = draw_strips(
+        [Strip("findings, train", [film] * 6, words), Strip("covid", [film], ["positive"])], 6
+    )
+    figure.set_dpi(160)
+    figure.draw_without_rendering()
+    first, second = figure.subfigs
+    below = [axes.xaxis.label for axes in first.axes]
+    assert below[2].get_text().split() == ["fewer", "than", "16", "grey", "levels"]
+    assert below[3].get_text().endswith("W…")
+    shown = [label.get_window_extent() for label in below if label.get_text()]
+    for left, right in pairwise(shown):
+        assert left.x1 < right.x0
+    assert min(box.y0 for box in shown) > second.axes[0].get_window_extent().y1

@@ -87,6 +87,7 @@ def test_settings_keep_file_names_only_and_are_not_changed_in_place() -> None:
             },
             "findings": {"dataset": "chestxray14"},
         },
+        "tests": {"hospital-b": {"dataset": "manifest", "options": {"file": "jane/b.csv"}}},
     }
     assert without_private_settings(settings) == {
         "study": {"init": {"kind": "file", "path": "weights.safetensors"}, "title": "AP/PA"},
@@ -98,6 +99,7 @@ def test_settings_keep_file_names_only_and_are_not_changed_in_place() -> None:
             },
             "findings": {"dataset": "chestxray14"},
         },
+        "tests": {"hospital-b": {"dataset": "manifest", "options": {"file": "b.csv"}}},
     }
     assert settings["roles"]["covid"]["split"] == "jane/split.csv"
     assert without_private_settings({}) == {}

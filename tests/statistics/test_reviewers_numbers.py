@@ -107,6 +107,19 @@ def test_average_precision_has_an_interval_and_a_paired_test(scores):
     assert "same in every resample" in same.note
 
 
+def test_what_varies_and_has_no_bca_interval_is_not_said_to_be_the_same():
+    """A sensitivity of 1 that no one patient changes, and that a negative drawn three times does."""
+    labels = np.arange(32) >= 20
+    values = np.concatenate([np.arange(1, 21), [19.5], np.arange(30, 41)])
+    found = resampled(
+        labels, values, lambda truth, given: sensitivity_at(truth, given, 0.9), how=Resampling(4, 300)
+    )
+    assert found.value == 1
+    assert found.se > 0
+    assert found.ci_low is None
+    assert found.note == "no BCa interval exists for this sample at this level"
+
+
 def test_the_bootstrap_draws_whole_patients():
     rng = np.random.default_rng(4)
     patients = np.repeat(np.arange(60), 4)

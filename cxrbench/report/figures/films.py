@@ -10,6 +10,7 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.textpath import TextPath
 
 from cxrbench.report.figures.style import INK, new_figure
 from cxrbench.report.text import decimal
@@ -19,6 +20,10 @@ Film = npt.NDArray[np.uint8]
 _WIDTH = 4.2
 """Inches: as wide as a telephone is, as for the forest plot."""
 _LETTERS = 7
+_LINE = 0.1
+"""Inches of a line below an example film."""
+_GAP = 6.0
+"""Points between the words below one example film and those below the next."""
 _FOR_AND_AGAINST = "PuOr_r"
 _STRONGEST = 98.0
 """Percentile of the maps' absolute values at which the colours end."""
@@ -51,14 +56,18 @@ class Looked:
 def draw_strips(strips: Sequence[Strip], columns: int) -> Figure:
     """Return the films of ``strips``, a row each, up to ``columns`` of them."""
     side = _WIDTH / columns
-    figure = new_figure(_WIDTH, len(strips) * (side + 0.36))
-    rows = figure.subfigures(len(strips), 1, squeeze=False)[:, 0]
-    for row, strip in zip(rows, strips, strict=True):
+    words = [[_wrapped(said, side, _LETTERS - 1) for said in strip.words] for strip in strips]
+    heights = [
+        side + 0.26 + _LINE * max((said.count("\n") + 1 for said in of_row), default=1) for of_row in words
+    ]
+    figure = new_figure(_WIDTH, sum(heights))
+    rows = figure.subfigures(len(strips), 1, squeeze=False, height_ratios=heights)[:, 0]
+    for row, strip, of_row in zip(rows, strips, words, strict=True):
         row.suptitle(strip.title, x=0.01, ha="left", fontsize=_LETTERS + 1, color=INK)
         axes = row.subplots(1, columns, squeeze=False)[0]
-        for place, film, word in zip(axes, strip.films, strip.words, strict=False):
+        for place, film, said in zip(axes, strip.films, of_row, strict=False):
             _show(place, film)
-            place.set_xlabel(word, fontsize=_LETTERS - 1, color=INK, labelpad=2)
+            place.set_xlabel(said, fontsize=_LETTERS - 1, color=INK, labelpad=2)
         for place in axes[len(strip.films) :]:
             place.set_axis_off()
     return figure
@@ -80,7 +89,7 @@ def draw_looked(looked: Sequence[Looked], names: Sequence[str]) -> Figure:
         for of_one, average in zip(maps, averages, strict=True)
     ]
     for axes, name in zip(grid[0], ("the film", *names), strict=True):
-        axes.set_title(name, fontsize=_LETTERS + 1, color=INK, pad=3)
+        axes.set_title(_wrapped(name, side, _LETTERS + 1), fontsize=_LETTERS + 1, color=INK, pad=3)
     for axes, one in zip(grid, looked, strict=True):
         _show(axes[0], one.film)
         axes[0].set_xlabel(one.kind, fontsize=_LETTERS, color=INK, labelpad=2)
@@ -102,6 +111,23 @@ def draw_looked(looked: Sequence[Looked], names: Sequence[str]) -> Figure:
             said = f"{decimal(score, 2)}, called {'positive' if called else 'negative'}"
             place.set_xlabel(said, fontsize=_LETTERS, color=INK, labelpad=2)
     return figure
+
+
+def _wrapped(words: str, inches: float, size: int) -> str:
+    """Return ``words`` in lines below one another, each a little narrower than ``inches``; a word is cut."""
+
+    def fits(text: str) -> bool:
+        return bool(TextPath((0, 0), text, size=size).get_extents().width <= 72 * inches - _GAP)
+
+    lines: list[str] = []
+    for word in words.split():
+        if lines and fits(f"{lines[-1]} {word}"):
+            lines[-1] += f" {word}"
+            continue
+        while not fits(word) and len(word) > 2:
+            word = f"{word[:-2]}…"
+        lines.append(word)
+    return "\n".join(lines)
 
 
 def _show(axes: Axes, film: Film) -> None:
