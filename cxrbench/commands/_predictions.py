@@ -55,6 +55,11 @@ class Extras:
     bootstrap: int | None
     seed: int
 
+    @property
+    def any(self) -> bool:
+        """Whether anything is asked for."""
+        return bool(self.thresholds or self.specificities or self.net_benefits) or self.bootstrap is not None
+
     def resampling(self, level: float) -> Resampling | None:
         """Return how the bootstrap is made, or None where nothing asks for one."""
         from cxrbench.statistics import Resampling

@@ -28,7 +28,7 @@ from cxrbench.commands._predictions import (
 )
 
 if TYPE_CHECKING:
-    from cxrbench.statistics import Columns, Comparison, Pair
+    from cxrbench.statistics import Adjustment, Columns, Comparison, Pair, Predictions, ReaderStudy
 
 
 @click.command("compare")
@@ -51,14 +51,21 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Compare two files with different test images. Files are otherwise joined on the image id.",
 )
+@click.option(
+    "--readers",
+    is_flag=True,
+    help="Each file is a method and each --score-column a reader: compare the methods' mean AUCs, for other "
+    "readers and other images (Obuchowski and Rockette 1995).",
+)
 @more_options
 @prediction_options
 @user_errors
 def command(
     predictions: tuple[Path, ...],
-    adjust: Literal["holm", "bonferroni", "fdr_bh", "none"],
+    adjust: Adjustment,
     margin: float | None,
     unpaired: bool,
+    readers: bool,
     extras: Extras,
     reading: Reading,
 ) -> None:
@@ -66,12 +73,19 @@ def command(
 
     Files are joined on the image id, never on the order of their rows. Differences are first minus second.
     """
+    from dataclasses import replace
+
     from cxrbench.errors import StatisticsError
     from cxrbench.statistics import compare_all, read_all
 
     columns, interval, level = reading.columns, reading.interval, reading.level
     clustered = reading.cluster is not None
     more: list[dict[str, Any]] = []
+    if readers and (unpaired or margin is not None or extras.any or interval != "newcombe"):
+        raise StatisticsError(
+            "--readers: gives mean AUCs with Student's t; leave out --unpaired, --margin, --interval and "
+            "what compares two curves"
+        )
     if unpaired:
         if extras.thresholds or extras.net_benefits or extras.resampling(level):
             raise StatisticsError("--unpaired: McNemar, net benefit and the bootstrap are paired tests")
@@ -94,6 +108,10 @@ def command(
             level=level,
         )
         whole = with_patients(whole, test.n_patients, columns.patient)
+        if readers:
+            study = _reader_study(test, columns.scores, groups, level)
+            _echo_readers(replace(whole, pairs=(), omnibus=None), study, adjust, reading.as_json)
+            return
         for pair in whole.pairs:
             a, b = test.scores[pair.a], test.scores[pair.b]
             names = {"a": pair.a, "b": pair.b}
@@ -125,6 +143,59 @@ def command(
         click.echo()
         echo_table([_more_row(row, level) for row in more])
     echo_sample(whole)
+
+
+def _reader_study(test: Predictions, readers: tuple[str, ...], groups: Any, level: float) -> ReaderStudy:
+    from cxrbench.errors import StatisticsError
+    from cxrbench.statistics import reader_study
+
+    curves = list(test.scores.items())
+    if len(readers) < 2 or len(curves) == len(readers):
+        raise StatisticsError(
+            "--readers: give two or more files, a method each, and two or more --score-column, a reader each"
+        )
+    methods = {}
+    for first in range(0, len(curves), len(readers)):
+        of_method = curves[first : first + len(readers)]
+        name = of_method[0][0].removesuffix(f":{readers[0]}")
+        methods[name] = {reader: scores for reader, (_, scores) in zip(readers, of_method, strict=True)}
+    return reader_study(test.labels, methods, groups, level=level)
+
+
+def _echo_readers(curves: Comparison, study: ReaderStudy, adjust: Adjustment, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from cxrbench.statistics.adjust import adjust_p_values
+
+    adjusted = adjust_p_values([pair.p_value for pair in study.differences], adjust)
+    pairs = list(zip(study.differences, adjusted, strict=True))
+    if as_json:
+        shown = [asdict(pair) | {"p_adjusted": p} for pair, p in pairs]
+        echo_json(curves.to_dict() | {"adjust": adjust, "readers": asdict(study) | {"differences": shown}})
+        return
+    echo_table(curve_rows(curves))
+    click.echo()
+    echo_table([{"method": name, "mean AUC": show(mean)} for name, mean in study.means])
+    click.echo()
+    echo_table(
+        [
+            {
+                "a": pair.a,
+                "b": pair.b,
+                "a - b": show(pair.difference),
+                "SE": show(pair.se),
+                f"{100 * curves.level:g}% interval": show_interval(pair.ci_low, pair.ci_high),
+                "p": show_p(pair.p_value),
+                f"p ({adjust})": show_p(p),
+            }
+            for pair, p in pairs
+        ]
+    )
+    click.echo(
+        f"\nall methods equal, for other readers and images: F {study.f:.4f} on {study.df} and "
+        f"{study.ddf:.4g} df, p = {show_p(study.p_value)}"
+    )
+    echo_sample(curves)
 
 
 def _mcnemar(labels: Any, a: Any, b: Any, groups: Any, thresholds: tuple[float, ...]) -> list[dict[str, Any]]:

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import get_args
 
 import numpy as np
+import pandas as pd
 import pytest
 from click.testing import CliRunner
 
 from cxrbench.commands import _predictions
 from cxrbench.commands.compare import command
-from cxrbench.statistics import Adjustment, IntervalMethod, compare_all, write_predictions
+from cxrbench.statistics import Adjustment, IntervalMethod, compare_all, reader_study, write_predictions
 
 OVARIAN = [
     str(Path(__file__).parents[2] / "fixtures" / "reference" / "ovarian.csv"),
@@ -288,3 +289,62 @@ def test_paired_numbers_of_different_images_are_refused(files):
     result = run(*files[0][:2], "--unpaired", "--threshold", "0.5")
     assert result.exit_code == 2
     assert "paired tests" in result.stderr
+
+
+@pytest.fixture
+def readers(tmp_path):
+    """Two methods, three readers, the files in different orders of 30 images of 15 patients."""
+    rng = np.random.default_rng(7)
+    labels = np.arange(30) % 2
+    scores = rng.normal(size=(2, 3, 30)) + rng.normal(size=30) + labels
+    paths = []
+    for method, rows in zip(("film", "film:screen"), scores, strict=True):
+        order = rng.permutation(30)
+        frame = pd.DataFrame({"image_id": [f"i{k}" for k in order], "label": labels[order]})
+        frame["patient_id"] = [f"p{k // 2}" for k in order]
+        for reader, row in zip(("score", "r:2", "r3"), rows, strict=True):
+            frame[reader] = row[order]
+        paths.append(tmp_path / f"{method}.csv")
+        frame.to_csv(paths[-1], index=False)
+    columns = [part for reader in ("score", "r:2", "r3") for part in ("--score-column", reader)]
+    return [*paths, *columns], labels, scores
+
+
+def test_readers_of_two_methods(readers):
+    arguments, labels, scores = readers
+    patients = np.arange(30) // 2
+    of = {
+        method: dict(zip(("score", "r:2", "r3"), rows, strict=True))
+        for method, rows in zip(("film", "film:screen"), scores, strict=True)
+    }
+    expected = reader_study(labels, of, patients, level=0.9)
+    options = ("--readers", "--cluster", "patient_id", "--level", "0.9")
+    found = json.loads(run(*arguments, *options, "--json").stdout)
+    assert len(found["curves"]) == 6
+    assert dict(found["readers"]["means"]) == pytest.approx(dict(expected.means))
+    (pair,), (wanted,) = found["readers"]["differences"], expected.differences
+    assert (pair["a"], pair["b"]) == ("film", "film:screen")
+    assert [pair["ci_low"], pair["ci_high"]] == pytest.approx([wanted.ci_low, wanted.ci_high])
+    assert pair["p_adjusted"] == pytest.approx(wanted.p_value) == pytest.approx(found["readers"]["p_value"])
+    shown = run(*arguments, *options).stdout
+    assert "90% interval" in shown
+    assert f"{wanted.difference:.4f}" in shown
+    assert "clustered by patient" in shown
+    assert "count as independent" in run(*arguments, "--readers").stdout
+
+
+@pytest.mark.parametrize(
+    "more", [("--unpaired",), ("--margin", "0.1"), ("--threshold", "0"), ("--interval", "wald")]
+)
+def test_a_reader_study_is_not_mixed_with_other_tests(readers, more):
+    found = run(*readers[0], "--readers", *more)
+    assert found.exit_code == 2
+    assert "--readers: gives mean AUCs" in found.stderr
+
+
+def test_a_reader_study_needs_methods_and_readers(readers, files):
+    one_method = run(readers[0][0], *readers[0][2:], "--readers")
+    one_reader = run(*files[0], "--readers")
+    for found in (one_method, one_reader):
+        assert found.exit_code == 2
+        assert "two or more files" in found.stderr

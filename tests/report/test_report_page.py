@@ -334,7 +334,7 @@ def test_a_cross_validation_is_reported(reports: dict[str, Any]) -> None:
         in written.html
     )
     rows = Document(written.html).rows
-    assert ["covid", "test, over all 5 folds", "1,060", "475", "COVID-19 801"] in rows
+    assert ["covid (tested)", "test, over all 5 folds", "1,060", "475", "COVID-19 801"] in rows
     assert [row[1] for row in rows if row[0] == "findings" and row[1] in ("train", "validation")]
     runs = [row for row in rows if row[0] == "init > findings > covid"]
     assert [row[1:3] for row in runs] == [["0", str(fold)] for fold in range(1, 6)]
