@@ -14,7 +14,9 @@ import subprocess
 import sys
 import time
 import traceback
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -26,8 +28,9 @@ import tomlkit
 import torch
 from peers import PlainTraining, classifier
 from scipy.stats import spearmanr
-from shared_statistics import with_shared_statistics
+from torch import nn
 from torch.utils.benchmark import Timer
+from torchvision.models.densenet import _DenseBlock
 
 from cxrbench.datasets.phantom import PhantomConfig, phantom_cohort
 from cxrbench.files import write_text_atomic
@@ -36,6 +39,7 @@ from cxrbench.study.predictions import predict_images
 from cxrbench.study.profile import profile_text
 from cxrbench.study.speed import speed_images
 from cxrbench.training.augment import draw
+from cxrbench.training.block import through
 from cxrbench.training.config import Precision, StageConfig
 from cxrbench.training.data import LabelledImages
 from cxrbench.training.device import choose_precision, describe_device, deterministic, fast_kernels
@@ -79,12 +83,12 @@ class Size:
 
 LARGE = Size(
     image=224,
-    batches=(16, 32, 64, 128, 256),
+    batches=(32, 64, 128, 256),
     batch=64,
-    latencies=(1, 16, 256, 1024),
+    latencies=(1, 16, 256),
     steps=20,
-    seconds=4.0,
-    compared=256,
+    seconds=1.5,
+    compared=32,
     loader_images=4096,
     workers=16,
     phantoms=8192,
@@ -101,31 +105,41 @@ def stepper(
     batch: int,
     precision: Precision,
     *,
+    steps: int = 0,
     recorded: bool = True,
     compiled: bool = False,
-    shared: bool = False,
+    kernels: bool = True,
 ) -> Callable[[], torch.Tensor]:
-    """Return a function that takes ``size.steps`` of the study's steps, and returns their losses' sum."""
+    """Return a function that takes ``steps`` of the study's, or the size's, and returns their losses' sum.
+
+    kernels: whether a trunk goes through ours on a GPU, or through torchvision's operations.
+    """
+    count = steps or size.steps
     config = StageConfig(batch_size=batch, precision=precision, compile="on" if compiled else "off")
     images = speed_images(batch, size.image, ROLE, device)
     network = Network(NETWORK, {ROLE: 1}, seed=0).to(device, memory_format=torch.channels_last)
     network.train()
-    if shared:
-        with_shared_statistics(network.trunk)
+    if not kernels:
+        network.trunk = without_kernels(network.trunk)
     by = recorder(device) if recorded else None
     taker = Stepper(network, images, config, by=by)
-    order = torch.arange(batch).expand(size.steps, -1)
+    order = torch.arange(batch).expand(count, -1)
     draws = draw(order.numel(), generator("gpu check")).view(*order.shape, -1)
 
-    def steps() -> torch.Tensor:
-        taker.begin(order, draws, [config.learning_rate] * size.steps)
-        for _ in range(size.steps):
+    def take() -> torch.Tensor:
+        taker.begin(order, draws, [config.learning_rate] * count)
+        for _ in range(count):
             taker.take()
         if recorded and device.type == "cuda" and taker.refused:
             raise RuntimeError(f"the step was not recorded: {taker.refused}")
         return taker.total
 
-    return steps
+    return take
+
+
+def without_kernels(trunk: nn.Module) -> nn.Module:
+    """Return the layers of ``trunk`` one after another, as torchvision computes them."""
+    return nn.Sequential(OrderedDict(trunk.named_children()))
 
 
 def facts(device: torch.device, size: Size) -> Iterator[Row]:
@@ -135,6 +149,55 @@ def facts(device: torch.device, size: Size) -> Iterator[Row]:
     yield "image size", lambda: size.image
     if device.type == "cuda":
         yield "memory, GiB", lambda: torch.cuda.get_device_properties(device).total_memory / 2**30
+
+
+def kernels(device: torch.device, size: Size) -> Iterator[Row]:
+    """Each dense block by our kernels and by torchvision's operations, both against float64."""
+    named = Network(NETWORK, {ROLE: 1}, seed=0).trunk.named_children()
+    blocks = [(name, block) for name, block in named if isinstance(block, _DenseBlock)]
+
+    def apart(number: int, precision: Precision, tf32: bool) -> dict[str, Any]:
+        block = blocks[number][1].train()
+        side, chance = size.image // (4 * 2**number), torch.Generator().manual_seed(number)
+        channels = block.denselayer1.norm1.num_features
+        images = torch.rand(8, channels, side, side, generator=chance).to(device)
+        found = {}
+        for how in ("float64", "torchvision", "ours"):
+            kind = torch.float64 if how == "float64" else torch.float32
+            tried = deepcopy(block).to(device, kind)
+            maps = images.to(kind).contiguous(memory_format=torch.channels_last).requires_grad_()
+            with (
+                torch.backends.cudnn.flags(enabled=True, allow_tf32=tf32),
+                autocast(device, "float32" if how == "float64" else precision),
+            ):
+                out = by_kernels(tried, maps) if how == "ours" else tried(maps)
+            back = torch.rand(out.shape, generator=torch.Generator().manual_seed(number)) - 0.5
+            out.backward(back.to(device, out.dtype))
+            gradients = [maps.grad, *(p.grad for p in tried.parameters())]
+            found[how] = [out.detach(), *(g for g in gradients if g is not None)]
+        return {
+            f"{how}, {what}": max(map(distance, found[how][part], found["float64"][part]))
+            for how in ("torchvision", "ours")
+            for what, part in (("maps", slice(1)), ("gradients", slice(1, None)))
+        }
+
+    for number, (name, _) in enumerate(blocks):
+        yield f"{name}, float32 without TF32", partial(apart, number, "float32", False)
+        yield f"{name}, bfloat16", partial(apart, number, "bfloat16", True)
+
+
+def by_kernels(block: nn.Module, maps: torch.Tensor) -> torch.Tensor:
+    """Return what our kernels make of ``maps``; on a CPU, which has none, what the block itself does."""
+    if maps.device.type == "cpu":
+        return block(maps)
+    from cxrbench.training.kernels import KERNELS
+
+    return through(block, None, maps, KERNELS)
+
+
+def distance(one: torch.Tensor, exact: torch.Tensor) -> float:
+    """Return the relative distance of ``one`` from what is ``exact``."""
+    return float((one.double() - exact).norm() / exact.norm())
 
 
 def correctness(device: torch.device, size: Size) -> Iterator[Row]:
@@ -164,55 +227,59 @@ def correctness(device: torch.device, size: Size) -> Iterator[Row]:
     yield "logits, bfloat16", partial(against, "bfloat16", True)
 
     def loss(place: torch.device, precision: Precision, **options: bool) -> float:
-        return float(stepper(place, size, 16, precision, **options)()) / size.steps
+        few = size.steps // 4
+        return float(stepper(place, size, 16, precision, steps=few, **options)()) / few
 
     yield "mean loss of the first steps, cpu float32", partial(loss, CPU, "float32")
     yield "mean loss of the first steps, plain float32", partial(loss, device, "float32", recorded=False)
     yield "mean loss of the first steps, recorded float32", partial(loss, device, "float32")
     yield "mean loss of the first steps, recorded bfloat16", partial(loss, device, "bfloat16")
 
+    def again() -> bool:
+        with deterministic(device, True):
+            return loss(device, "bfloat16") == loss(device, "bfloat16")
+
+    yield "deterministic: the same loss twice", again
+
+
+def training_row(device: torch.device, size: Size, batch: int, **options: Any) -> dict[str, float]:
+    """Return the speed of our step; the first call compiles kernels and lets cuDNN choose."""
+    started = time.perf_counter()
+    with fast_kernels(device):
+        steps = stepper(device, size, batch, "bfloat16", **options)
+        float(steps())
+        first = time.perf_counter() - started
+        found = timed(steps, size, batch * size.steps)
+    return {**found, "first_call_seconds": first, **memory(device)}
+
 
 def training_speed(device: torch.device, size: Size) -> Iterator[Row]:
-    """Our step, plain and recorded, by batch, next to a plain loop with a DataLoader of many workers."""
-
-    def row(batch: int, **options: Any) -> dict[str, float]:
-        started = time.perf_counter()
-        with fast_kernels(device):
-            steps = stepper(device, size, batch, "bfloat16", **options)
-            float(steps())
-            first = time.perf_counter() - started
-            found = timed(steps, size, batch * size.steps)
-        return {**found, "first_call_seconds": first, **memory(device)}
-
-    yield f"recorded, batch {size.batch}", partial(row, size.batch)
-    yield f"plain loop, {size.workers} workers, batch {size.batch}", partial(plain_loop, device, size)
-    for batch in size.batches:
-        if batch != size.batch:
-            yield f"recorded, batch {batch}", partial(row, batch)
-    yield f"not recorded, batch {size.batch}", partial(row, size.batch, recorded=False)
+    """Our step, with and without what makes it fast, and a plain loop with a DataLoader of many workers."""
+    row = partial(training_row, device, size, size.batch)
+    yield "recorded", row
+    yield f"plain loop, {size.workers} workers", partial(plain_loop, device, size)
+    yield "not recorded", partial(row, recorded=False)
 
     def same() -> dict[str, float]:
         with deterministic(device, True):
-            return row(size.batch)
+            return row()
 
-    yield f"deterministic, batch {size.batch}", same
+    yield "deterministic", same
+    yield "recorded, without kernels", partial(row, kernels=False)
+
+
+def batch_speed(device: torch.device, size: Size) -> Iterator[Row]:
+    """Our step by batch."""
+    for batch in size.batches:
+        yield f"batch {batch}", partial(training_row, device, size, batch)
 
 
 def compiled_speed(device: torch.device, size: Size) -> Iterator[Row]:
-    """The same with the trunk through torch.compile: what it takes to compile, and what it saves."""
-
-    def row(batch: int, **options: bool) -> dict[str, float]:
-        with fast_kernels(device):
-            steps = stepper(device, size, batch, "bfloat16", compiled=True, **options)
-            started = time.perf_counter()
-            float(steps())
-            first = time.perf_counter() - started
-            return {**timed(steps, size, batch * size.steps), "first_call_seconds": first, **memory(device)}
+    """The same with the trunk through torch.compile and not our kernels: what it takes, and what it saves."""
 
     # On a CPU it takes minutes and shows nothing of a GPU.
     if device.type == "cuda":
-        yield f"compiled and recorded, batch {size.batch}", partial(row, size.batch)
-        yield f"the same with shared statistics, batch {size.batch}", partial(row, size.batch, shared=True)
+        yield "compiled and recorded", partial(training_row, device, size, size.batch, compiled=True)
 
 
 def inference_speed(device: torch.device, size: Size) -> Iterator[Row]:
@@ -403,6 +470,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--cpu", action="store_true", help="everything in small, on the CPU")
+    parser.add_argument("--part", action="append", help="this part alone, or these")
     parser.add_argument("--minutes", type=float, default=9.0, help="no row is begun, or goes on, after these")
     options = parser.parse_args()
     if not options.cpu and not torch.cuda.is_available():
@@ -415,16 +483,19 @@ def main() -> int:
     # The most important first; compiling takes minutes.
     parts: dict[str, Iterator[Row]] = {
         "device": facts(device, size),
+        "kernels": kernels(device, size),
         "correctness": correctness(device, size),
         "training-speed": training_speed(device, size),
         "inference-speed": inference_speed(device, size),
         "phantom": phantom(device, size),
         "leak-audit": leak_audit(device, size),
+        "batch-speed": batch_speed(device, size),
         "compiled-speed": compiled_speed(device, size),
         "calibration": calibration(device, size, seeds, lambda: end - time.monotonic()),
     }
     failed = False
-    for part, rows in parts.items():
+    for part in options.part or parts:
+        rows = parts[part]
         path = options.out / f"{part}.json"
         found = kept(path)
         for name, find in rows:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, cast, dataclass_transform
@@ -51,6 +52,21 @@ def write_record(path: Path, value: object, format: int = 1) -> None:
     content: dict[str, Any] = {"record": type(value).__name__, "format": format, **_fields(value)}
     text = json.dumps({**content, "seal": digest(content)}, indent=2, allow_nan=False)
     write_text_atomic(path, text + "\n")
+
+
+def kept_record(path: Path, kind: type[T], say: Callable[[str], None] | None) -> T | None:
+    """Return the record at ``path`` that an earlier run kept; None where there is none, or it was damaged.
+
+    say: called with one line where it was damaged or changed, and is made again.
+    """
+    if not path.exists():
+        return None
+    try:
+        return read_record(path, kind)
+    except RecordError as error:
+        if say is not None:
+            say(f"{error}; it is made again")
+        return None
 
 
 def read_record(path: Path, kind: type[T], format: int = 1) -> T:

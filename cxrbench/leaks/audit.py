@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from cxrbench.cohort.pack import Pack
-from cxrbench.errors import LeakError, RecordError
+from cxrbench.errors import LeakError
 from cxrbench.files import digest, source_digest
 from cxrbench.leaks.duplicates import THRESHOLD, Images, search
-from cxrbench.records import read_record, write_record
+from cxrbench.records import kept_record, write_record
 from cxrbench.text import first_of
 
 Part = tuple[str, Pack, npt.NDArray[np.int64]]
@@ -117,7 +117,7 @@ def audit(
     if store is None:
         return _audited(train, test, threshold)
     path = store / f"{_key(train, test, threshold)}.json"
-    report = _load(path, say)
+    report = kept_record(path, LeakReport, say)
     if report is None:
         report = _audited(train, test, threshold)
         write_record(path, report)
@@ -174,15 +174,3 @@ def _key(train: Sequence[Part], test: Part, threshold: float) -> str:
     """Return a digest of everything that a report depends on."""
     parts = [(role, pack.dataset, pack.content, digest(rows)) for role, pack, rows in (*train, test)]
     return digest((parts, threshold, source_digest("cxrbench.leaks")))
-
-
-def _load(path: Path, say: Callable[[str], None] | None) -> LeakReport | None:
-    """Return the report at ``path``, None where there is none or it was damaged or changed."""
-    if not path.exists():
-        return None
-    try:
-        return read_record(path, LeakReport)
-    except RecordError as error:
-        if say is not None:
-            say(f"{error}; the audit is made again")
-        return None

@@ -12,14 +12,15 @@ import numpy as np
 import numpy.typing as npt
 
 from cxrbench.cohort.divide import load_or_divide
-from cxrbench.cohort.pack import Pack, pack
+from cxrbench.cohort.pack import LARGE, Pack, pack
 from cxrbench.cohort.split import PARTS, Division, Split, check_split, load_split
 from cxrbench.cohort.table import Cohort
 from cxrbench.cohort.unfinished import PIXELS
 from cxrbench.errors import CohortError, ProfileError
-from cxrbench.files import digest
+from cxrbench.files import digest, source_digest
 from cxrbench.leaks.audit import LeakReport, Part, audit
 from cxrbench.radiograph import picture_faults
+from cxrbench.records import kept_record, record, write_record
 from cxrbench.study.cohorts import role_cohort
 from cxrbench.study.normalise import Moments, level_table, moments
 from cxrbench.study.privacy import keep_private
@@ -302,20 +303,39 @@ def _packed(
             progress=step,
             say=progress.say,
         )
-    return cohort, packed, _odd_pictures(name, packed, progress)
+    return cohort, packed, _odd_pictures(name, packed, out / "audits", progress)
 
 
-def _odd_pictures(role: str, packed: Pack, progress: StudyProgress) -> Mapping[str, int]:
-    """Count the pictures that may not be radiographs, and say which: they are trained on like the others."""
-    faults = [picture_faults(image) for image in packed.pixels]
-    odd = [row for row, found in enumerate(faults) if found]
-    if odd:
-        named = [f"{packed.table['path'].iloc[row]}: {', '.join(faults[row])}" for row in odd]
+@record
+class _Odd:
+    """The rows of a pack whose pictures may not be radiographs, and why."""
+
+    rows: tuple[int, ...]
+    faults: tuple[tuple[str, ...], ...]
+
+
+def _odd_pictures(role: str, packed: Pack, store: Path, progress: StudyProgress) -> Mapping[str, int]:
+    """Count the pictures that may not be radiographs, and say which: they are trained on like the others.
+
+    What was found in a large pack is kept in ``store``.
+    """
+    large = packed.pixels.nbytes >= LARGE
+    path = store / f"{digest(('odd pictures', packed.content, source_digest('cxrbench.radiograph')))}.json"
+    odd = kept_record(path, _Odd, progress.say) if large else None
+    if odd is None:
+        every = [picture_faults(image) for image in packed.pixels]
+        rows = tuple(row for row, found in enumerate(every) if found)
+        odd = _Odd(rows, tuple(every[row] for row in rows))
+        if large:
+            write_record(path, odd)
+    if odd.rows:
+        paths = packed.table["path"].iloc[list(odd.rows)]
+        named = [f"{path}: {', '.join(faults)}" for path, faults in zip(paths, odd.faults, strict=True)]
         progress.say(
-            f"{role}: {plural(len(odd), 'picture')} may not be radiographs; look at them, or leave them out "
-            f"({first_of(named, '; ')})"
+            f"{role}: {plural(len(named), 'picture')} may not be radiographs; look at them, or leave them "
+            f"out ({first_of(named, '; ')})"
         )
-    return Counter(fault for found in faults for fault in found)
+    return Counter(fault for faults in odd.faults for fault in faults)
 
 
 def _split(profile: Profile, role: str, cohort: Cohort, packed: Pack, out: Path) -> Split:

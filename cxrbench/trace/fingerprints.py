@@ -8,11 +8,21 @@ from __future__ import annotations
 import base64
 import hashlib
 import math
+import os
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
+
+T = TypeVar("T")
+Found = TypeVar("Found")
+
+_BLOCK = 64
+"""Images at a time."""
 
 UNKNOWN = 255
 """How a label that is not known is stored; 0 and 1 are themselves, and a smoothed one its nearest 1/200."""
@@ -25,7 +35,8 @@ def of_texts(texts: Iterable[str]) -> npt.NDArray[np.uint32]:
 
 def of_pixels(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint32]:
     """Return (n,) fingerprints of ``pixels`` (n, height, width)."""
-    return np.array([zlib.crc32(image.tobytes()) for image in pixels], dtype=np.uint32)
+    blocks = (pixels[start : start + _BLOCK] for start in range(0, len(pixels), _BLOCK))
+    return np.concatenate([np.zeros(0, np.uint32), *_on_all_cores(_prints, blocks)])
 
 
 def of_blocks(
@@ -33,16 +44,35 @@ def of_blocks(
 ) -> tuple[npt.NDArray[np.uint32], float, float]:
     """Return :func:`of_pixels` of all ``blocks`` of images, with their pixels' mean and SD in [0, 1].
 
-    Each block is read once, so that a part of any size needs the memory of a block.
+    Each block is read once, so that a part of any size needs the memory of a few blocks.
     """
     prints: list[npt.NDArray[np.uint32]] = []
-    counts = np.zeros(256, dtype=np.int64)
-    for block in blocks:
-        prints.append(of_pixels(block))
-        counts += np.bincount(block.ravel(), minlength=256)
-    values = np.arange(256) / 255
-    mean = float(counts @ values / counts.sum())
-    return np.concatenate(prints), mean, math.sqrt(float(counts @ (values - mean) ** 2 / counts.sum()))
+    count, total, squares = 0, 0.0, 0.0
+    for found, pixels, one, two in _on_all_cores(_prints_and_sums, blocks):
+        prints.append(found)
+        count, total, squares = count + pixels, total + one, squares + two
+    mean = total / count
+    return np.concatenate(prints), mean / 255, math.sqrt(max(squares / count - mean * mean, 0.0)) / 255
+
+
+def _prints(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint32]:
+    return np.array([zlib.crc32(image) for image in np.ascontiguousarray(pixels)], dtype=np.uint32)
+
+
+def _prints_and_sums(pixels: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.uint32], int, float, float]:
+    # Whole numbers below 2 ** 53: no sum is rounded, and none depends on how images lie in blocks.
+    exact = pixels.astype(np.float64).ravel()
+    return _prints(pixels), exact.size, float(exact.sum()), float(exact @ exact)
+
+
+def _on_all_cores(of: Callable[[T], Found], blocks: Iterable[T]) -> Iterator[Found]:
+    """Yield what ``of`` finds in each of ``blocks``: a paper-sized cohort has 5 GB, too much for one core."""
+    # No more, since as many blocks are in memory.
+    cores = min(os.cpu_count() or 1, 8)
+    some = iter(blocks)
+    with ThreadPoolExecutor(cores) as pool:
+        while group := list(islice(some, cores)):
+            yield from pool.map(of, group)
 
 
 def of_labels(labels: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:

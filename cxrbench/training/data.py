@@ -75,8 +75,9 @@ def pool(images: Mapping[str, LabelledImages], roles: Sequence[str], device: tor
     row = column = 0
     for role in roles:
         part = images[role]
-        # np.array copies out of a memory map, which torch cannot share because it is read-only.
-        pixels[row : row + len(part), 0] = torch.from_numpy(np.array(part.pixels)).to(device)
+        # torch cannot share a memory map, which is read-only.
+        shared = part.pixels if part.pixels.flags.writeable else np.array(part.pixels)
+        pixels[row : row + len(part), 0] = torch.from_numpy(shared).to(device)
         end = column + part.labels.shape[1]
         labels[row : row + len(part), column:end] = torch.from_numpy(np.array(part.labels)).to(device)
         row, column = row + len(part), end

@@ -3,23 +3,64 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from importlib.util import find_spec
+from typing import Any, cast
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 from torchvision.models import DenseNet
+from torchvision.models.densenet import _DenseBlock
+
+from cxrbench.training.block import Parts, lean, through
 
 _POOL_FIRST = ("norm", "relu", "pool", "conv")
 
 
-def densenet_trunk(model: DenseNet) -> nn.Sequential:
+class Trunk(nn.Sequential):
+    """The layers one after another; on a GPU, where bytes are time, dense blocks by Triton's kernels.
+
+    That is where the blocks are trained, or no gradient is asked for, and where ``torch.compile`` does not
+    compile the whole trunk.
+    """
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return (n, features, height, width) of ``images``, (n, 3, height, width)."""
+        if images.is_cuda and not torch.compiler.is_compiling() and self._lean():
+            from cxrbench.training.kernels import KERNELS
+
+            return self.by(KERNELS, images)
+        return cast(Tensor, super().forward(images))  # type: ignore[no-untyped-call]
+
+    def by(self, parts: Parts, images: Tensor) -> Tensor:
+        """Return the same, with what is done to the maps of a block done by ``parts``."""
+        maps, layers = images, list[Any](self.children())
+        for number, layer in enumerate(layers):
+            if isinstance(layer, _DenseBlock):
+                # Behind the last block there is a norm and no transition.
+                behind = layers[number + 1]
+                norm = cast(nn.BatchNorm2d, behind.norm) if isinstance(behind, nn.Sequential) else None
+                maps = through(layer, norm, maps, parts)
+            else:
+                last = getattr(layer, "conv", layer)
+                maps = last(maps)
+        return maps
+
+    def _lean(self) -> bool:
+        graded = torch.is_grad_enabled() and any(p.requires_grad for p in self.parameters())
+        blocks = [layer for layer in self.children() if isinstance(layer, _DenseBlock)]
+        return (self.training or not graded) and find_spec("triton") is not None and all(map(lean, blocks))
+
+
+def densenet_trunk(model: DenseNet) -> Trunk:
     """Return the layers of ``model`` up to its last maps, after their ReLU.
 
     A transition averages four pixels after its 1x1 convolution. That is linear and without bias, so that the
     average can as well be taken before it: the same numbers but for rounding, from a quarter of the products.
     """
-    trunk: nn.Sequential = model.features
-    for name, layer in list(trunk.named_children()):
+    layers = OrderedDict(model.features.named_children())
+    for name, layer in layers.items():
         if name.startswith("transition"):
-            trunk.set_submodule(name, nn.Sequential(OrderedDict((n, getattr(layer, n)) for n in _POOL_FIRST)))
+            layers[name] = nn.Sequential(OrderedDict((n, getattr(layer, n)) for n in _POOL_FIRST))
     # What DenseNet.forward does between the last map and the average.
-    trunk.add_module("relu5", nn.ReLU())
-    return trunk
+    layers["relu5"] = nn.ReLU()
+    return Trunk(layers)

@@ -66,8 +66,12 @@ def predict_logits(
         autocast(pixels.device, precision),
     ):
         for start in range(0, len(pixels), batch):
-            out.append(network(to_float(pixels[start : start + batch]), roles))
-        return torch.cat(out).cpu().numpy()
+            part = pixels[start : start + batch]
+            if start and len(part) < batch and pixels.device.type != "cpu":
+                # Filled up, since a GPU looks for its fastest kernels anew for another number of images.
+                part = torch.cat([part, part[:1].expand(batch - len(part), *part.shape[1:])])
+            out.append(network(to_float(part), roles))
+        return torch.cat(out)[: len(pixels)].cpu().numpy()
 
 
 def probabilities(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:

@@ -35,13 +35,19 @@ def test_every_part_writes_its_rows(tmp_path):
     found = rows_of(tmp_path)
     assert set(found) == {
         "device",
+        "kernels",
         "correctness",
         "training-speed",
         "inference-speed",
         "phantom",
         "leak-audit",
+        "batch-speed",
         "calibration",
     }
+    # Kernels are a GPU's; here torchvision's blocks are held against themselves.
+    for row in found["kernels"].values():
+        assert row["ours, maps"] == row["torchvision, maps"]
+        assert row["ours, gradients"] == row["torchvision, gradients"] > 0
     # What is held against the CPU here is the CPU.
     same = found["correctness"]
     assert (
@@ -50,8 +56,10 @@ def test_every_part_writes_its_rows(tmp_path):
     losses = [same[f"mean loss of the first steps, {how} float32"] for how in ("cpu", "plain", "recorded")]
     assert losses[0] == losses[1] == losses[2]
     assert found["phantom"]["difference"]["largest"] == 0
-    speeds = [row for part in ("training-speed", "inference-speed") for row in found[part].values()]
-    assert len(speeds) == 5 + 6
+    speeds = [
+        row for part in ("training-speed", "batch-speed", "inference-speed") for row in found[part].values()
+    ]
+    assert len(speeds) == 5 + 2 + 6
     for speed in speeds:
         low, high = speed["images_per_second_quartiles"]
         assert 0 < low <= speed["images_per_second"] <= high < math.inf
