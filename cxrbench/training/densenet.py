@@ -25,7 +25,8 @@ class Trunk(nn.Sequential):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return (n, features, height, width) of ``images``, (n, 3, height, width)."""
-        if images.is_cuda and not torch.compiler.is_compiling() and self._lean():
+        usual = not images.is_cuda or torch.compiler.is_compiling() or self._plain_gradient()
+        if not usual and self.has_kernels():
             from cxrbench.training.kernels import KERNELS
 
             return self.by(KERNELS, images)
@@ -45,10 +46,16 @@ class Trunk(nn.Sequential):
                 maps = last(maps)
         return maps
 
-    def _lean(self) -> bool:
-        graded = torch.is_grad_enabled() and any(p.requires_grad for p in self.parameters())
+    def has_kernels(self) -> bool:
+        """Return whether Triton is installed, and its kernels are made for these blocks."""
         blocks = [layer for layer in self.children() if isinstance(layer, _DenseBlock)]
-        return (self.training or not graded) and find_spec("triton") is not None and all(map(lean, blocks))
+        return find_spec("triton") is not None and all(map(lean, blocks))
+
+    def _plain_gradient(self) -> bool:
+        """Return whether a gradient is asked for outside training, which the kernels do not compute."""
+        return (
+            not self.training and torch.is_grad_enabled() and any(p.requires_grad for p in self.parameters())
+        )
 
 
 def densenet_trunk(model: DenseNet) -> Trunk:

@@ -65,7 +65,7 @@ class Stepper:
         self.loss, self.total = torch.zeros((), device=self.device), torch.zeros((), device=self.device)
         # A team's processes would each compile for themselves.
         size = train.pixels.shape[-1]
-        self._compiled = team == ALONE and pays_back(config, len(train), size, self.device)
+        self._compiled = team == ALONE and pays_back(config, len(train), size, self.device, network.trunk)
         self._features: Callable[[Tensor], Tensor] = (
             torch.compile(network.features, dynamic=False) if self._compiled else network.features
         )

@@ -17,7 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from cxrbench.errors import TrainingError
-from cxrbench.training import loop
+from cxrbench.training import densenet, loop
 from cxrbench.training.augment import DRAWS, augment, draw
 from cxrbench.training.checkpoints import load_tensors
 from cxrbench.training.compiling import pays_back
@@ -335,12 +335,22 @@ def test_compiled_it_computes_the_same(easy: ModuleType, make: Callable[..., Ste
 
 
 def test_auto_compiles_on_a_gpu_from_a_number_of_pixels_on() -> None:
-    cuda, auto = torch.device("cuda"), StageConfig(epochs=2)
-    assert pays_back(auto, 375_000, 224, cuda)
-    assert not pays_back(auto, 374_999, 224, cuda)
-    assert not pays_back(auto, 10**9, 224, CPU)
-    assert pays_back(replace(auto, compile="on"), 2, 32, CPU)
-    assert not pays_back(replace(auto, compile="off"), 10**9, 224, cuda)
+    cuda, auto, other = torch.device("cuda"), StageConfig(epochs=2), torch.nn.Identity()
+    assert pays_back(auto, 375_000, 224, cuda, other)
+    assert not pays_back(auto, 374_999, 224, cuda, other)
+    assert not pays_back(auto, 10**9, 224, CPU, other)
+    assert pays_back(replace(auto, compile="on"), 2, 32, CPU, other)
+    assert not pays_back(replace(auto, compile="off"), 10**9, 224, cuda, other)
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_auto_compiles_no_trunk_that_has_kernels(
+    network: Network, monkeypatch: pytest.MonkeyPatch, installed: bool
+) -> None:
+    monkeypatch.setattr(densenet, "find_spec", lambda _: object() if installed else None)
+    cuda = torch.device("cuda")
+    assert pays_back(StageConfig(), 10**9, 224, cuda, network.trunk) is not installed
+    assert pays_back(StageConfig(compile="on"), 2, 224, cuda, network.trunk)
 
 
 # -- one step
