@@ -41,6 +41,13 @@ from cxrbench.training.steps import HONEST, Steps
 from cxrbench.training.team import this_team
 from cxrbench.training.tracer import Tracer
 
+PAUSES = {"cpu": 0.0}
+"""Seconds from one checkpoint to the next, by kind of device; elsewhere ten.
+
+A GPU may take a third of a second for an epoch, and its host more for the 110 MB that are written and hashed
+after it.
+"""
+
 
 class Progress(Protocol):
     """Receives the training's progress; the study gives a bar, tests give a list."""
@@ -191,19 +198,28 @@ def _train(
         if kept.best_epoch == len(history) - 1:
             # The run may have been killed after it wrote "last" and before it wrote "best".
             write_tensors(folder.best, network.state_dict(), _note(job, kept.best_epoch))
+    best_epoch, best_sha256 = (kept.best_epoch, kept.best_sha256) if kept else (0, "")
+    unwritten: Mapping[str, Tensor] = {}
+    written = time.monotonic()
     with fast_kernels(device):
         for epoch in range(len(history), job.config.epochs):
             entry = _epoch(job, stepper, validation, epoch, progress, tracer)
             history = (*history, entry)
-            better = job.config.keep == "last" or kept is None or entry.validation_auc > kept.validation_auc
+            best_auc = history[best_epoch].validation_auc
+            better = epoch == 0 or job.config.keep == "last" or entry.validation_auc > best_auc
             tracer.epoch(network, better)
+            if better:
+                best_epoch, unwritten = epoch, network.state_dict()
+            if epoch + 1 < job.config.epochs and time.monotonic() - written < PAUSES.get(device.type, 10.0):
+                if better:
+                    unwritten = {name: value.clone() for name, value in unwritten.items()}
+                continue
+            written = time.monotonic()
             with ExitStack() as stack:
                 # "best" takes its name after "last", which knows its SHA-256.
-                if kept is None or better:
-                    writing = writing_tensors(folder.best, network.state_dict(), _note(job, epoch))
-                    best_epoch, best_sha256 = epoch, stack.enter_context(writing)
-                else:
-                    best_epoch, best_sha256 = kept.best_epoch, kept.best_sha256
+                if unwritten:
+                    writing = writing_tensors(folder.best, unwritten, _note(job, best_epoch))
+                    best_sha256, unwritten = stack.enter_context(writing), {}
                 kept = StageRecord(
                     best_epoch,
                     best_sha256,

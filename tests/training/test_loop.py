@@ -458,6 +458,26 @@ def test_the_last_epoch_is_kept_where_that_is_asked_for(easy: ModuleType, tmp_pa
     assert same(load_tensors(resumed.path)[0], load_tensors(unbroken.path)[0])
 
 
+@pytest.mark.parametrize(("keep", "kept"), [("best", 1), ("last", 3)])
+def test_epochs_shorter_than_the_pause_between_checkpoints_are_kept_all_the_same(
+    easy: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keep: str, kept: int
+) -> None:
+    settings = replace(easy.config(epochs=4), keep=keep)
+
+    def job() -> Job:
+        return easy.job(settings, selection=Scripted(0.5, 0.9, 0.7, 0.6), count=8)
+
+    every = easy.train(tmp_path / "every", job())
+    monkeypatch.setitem(loop.PAUSES, "cpu", math.inf)
+    with pytest.raises(KeyboardInterrupt):
+        easy.train(tmp_path / "seldom", job(), easy.Interrupted(epoch=3))
+    assert not easy.folder(tmp_path / "seldom").last.exists()
+    seldom = easy.train(tmp_path / "seldom", job())
+    assert seldom.best_epoch == every.best_epoch == kept
+    assert same(load_tensors(seldom.path)[0], load_tensors(every.path)[0])
+    assert [epoch.loss for epoch in seldom.history] == [epoch.loss for epoch in every.history]
+
+
 def test_the_target_s_auc_selects_in_a_pooled_stage(easy: ModuleType, tmp_path: Path) -> None:
     job = easy.job(easy.config(epochs=1), roles={"covid": 1, "findings": 2}, count=8)
     hidden = job.validation["findings"]
