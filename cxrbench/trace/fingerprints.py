@@ -47,22 +47,23 @@ def of_blocks(
     Each block is read once, so that a part of any size needs the memory of a few blocks.
     """
     prints: list[npt.NDArray[np.uint32]] = []
-    count, total, squares = 0, 0.0, 0.0
+    count = total = squares = 0
     for found, pixels, one, two in _on_all_cores(_prints_and_sums, blocks):
         prints.append(found)
         count, total, squares = count + pixels, total + one, squares + two
-    mean = total / count
-    return np.concatenate(prints), mean / 255, math.sqrt(max(squares / count - mean * mean, 0.0)) / 255
+    # In whole numbers: a difference of two rounded ones would lose a small variance.
+    variance = (count * squares - total * total) / (count * count)
+    return np.concatenate(prints), total / count / 255, math.sqrt(variance) / 255
 
 
 def _prints(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint32]:
     return np.array([zlib.crc32(image) for image in np.ascontiguousarray(pixels)], dtype=np.uint32)
 
 
-def _prints_and_sums(pixels: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.uint32], int, float, float]:
+def _prints_and_sums(pixels: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.uint32], int, int, int]:
     # Whole numbers below 2 ** 53: no sum is rounded, and none depends on how images lie in blocks.
     exact = pixels.astype(np.float64).ravel()
-    return _prints(pixels), exact.size, float(exact.sum()), float(exact @ exact)
+    return _prints(pixels), exact.size, int(exact.sum()), int(exact @ exact)
 
 
 def _on_all_cores(of: Callable[[T], Found], blocks: Iterable[T]) -> Iterator[Found]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cxrbench.errors import RecordError
@@ -349,12 +350,20 @@ def test_fingerprints_come_back(values: list[int]) -> None:
 
 
 @given(st.integers(1, 9), st.lists(st.integers(0, 255), min_size=8, max_size=64))
+@example(size=2, values=[255] * 11 + [254])
 def test_pixels_are_the_same_in_blocks_of_any_size(size: int, values: list[int]) -> None:
     pixels = np.array(values[: len(values) // 4 * 4], dtype=np.uint8).reshape(-1, 2, 2)
     prints, mean, sd = of_blocks(pixels[i : i + size] for i in range(0, len(pixels), size))
     assert prints.tolist() == of_pixels(pixels).tolist()
     assert mean == pytest.approx((pixels / 255).mean(), abs=1e-14)
     assert sd == pytest.approx((pixels / 255).std(), abs=1e-14)
+
+
+def test_more_images_than_a_block_keep_their_order_and_need_not_lie_together() -> None:
+    pixels = np.random.default_rng(1).integers(0, 256, (300, 4, 6), dtype=np.uint8)
+    expected = [zlib.crc32(image.tobytes()) for image in pixels]
+    assert of_pixels(pixels).tolist() == expected
+    assert of_pixels(pixels[:, :, ::2]).tolist() == [zlib.crc32(i[:, ::2].tobytes()) for i in pixels]
 
 
 def test_every_label_has_its_own_fingerprint() -> None:
