@@ -19,9 +19,34 @@ BANDS = 5
 UNKNOWN = "unknown"
 
 
-def shortcut_scores(
-    columns: pd.DataFrame, labels: npt.ArrayLike, groups: npt.ArrayLike | None = None, *, folds: int = FOLDS
-) -> FloatArray:
+Parts = list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]
+"""For each fold the rows that are fitted on, and those that are held out."""
+
+
+def held_out(labels: npt.ArrayLike, groups: npt.ArrayLike | None = None, *, folds: int = FOLDS) -> Parts:
+    """Return the folds of scikit-learn's ``StratifiedGroupKFold``, shuffled.
+
+    Parameters
+    ----------
+    labels: (n,) 0 or 1.
+    groups: (n,) the patient of each image, or None where images are independent.
+
+    Raises
+    ------
+    StatisticsError: fewer than ``folds`` patients of a class.
+    """
+    # Imported here: it takes a second, and most callers fit nothing.
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    truth = as_labels(labels)
+    patients = np.arange(truth.size) if groups is None else pd.factorize(np.asarray(groups, dtype=object))[0]
+    fewest = min(len(set(patients[truth])), len(set(patients[~truth])))
+    if fewest < folds:
+        raise StatisticsError(f"covariates: {fewest} patients of a class, and {folds} folds need as many")
+    return list(StratifiedGroupKFold(folds, shuffle=True, random_state=0).split(truth, truth, patients))
+
+
+def shortcut_scores(columns: pd.DataFrame, labels: npt.ArrayLike, parts: Parts) -> FloatArray:
     """Return (n,) log-odds of the label by a logistic regression on ``columns``, out of fold.
 
     Each image is scored by a regression that was fitted on other patients. Numbers enter with their squares,
@@ -31,29 +56,18 @@ def shortcut_scores(
     ----------
     columns: (n, covariates); numbers or words, missing where not known.
     labels: (n,) 0 or 1.
-    groups: (n,) the patient of each image, or None where images are independent.
-
-    Raises
-    ------
-    StatisticsError: fewer than ``folds`` patients of a class.
+    parts: of :func:`held_out`.
     """
-    # Imported here: it takes a second, and most callers fit nothing.
+    # Imported here for the same reason.
     from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import StratifiedGroupKFold
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
     truth = as_labels(labels)
     check_length(len(columns), truth.size, "covariates")
-    patients = np.arange(truth.size) if groups is None else pd.factorize(np.asarray(groups, dtype=object))[0]
-    fewest = min(len(set(patients[truth])), len(set(patients[~truth])))
-    if fewest < folds:
-        raise StatisticsError(f"covariates: {fewest} patients of a class, and {folds} folds need as many")
     features = _features(columns)
     scores = np.full(truth.size, np.nan)
-    for fit, held in StratifiedGroupKFold(folds, shuffle=True, random_state=0).split(
-        features, truth, patients
-    ):
+    for fit, held in parts:
         model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
         scores[held] = model.fit(features[fit], truth[fit]).decision_function(features[held])
     return scores

@@ -26,7 +26,7 @@ from cxrbench.files import file_sha256, write_text_atomic
 from cxrbench.statistics import adjust_p_values, auc
 from cxrbench.statistics.means import compare_means
 from cxrbench.statistics.predictions import Predictions, join_predictions
-from cxrbench.statistics.shortcuts import bands, shortcut_scores
+from cxrbench.statistics.shortcuts import bands, held_out, shortcut_scores
 from cxrbench.statistics.sites import pooled_auc
 from cxrbench.statistics.subgroups import MINIMUM, age_bands
 from cxrbench.study.prepare import RoleData
@@ -143,12 +143,14 @@ def doubt(
     }
     shortcuts = []
     several = {ALL: [column for columns in told.values() for column in columns]} if len(told) > 1 else {}
-    for kind, columns in {**told, **several}.items():
-        try:
-            scores = shortcut_scores(table[columns], joined.labels, joined.patients)
-        except StatisticsError as error:
-            left_out[kind] = str(error)
-            continue
+    tried = {**told, **several}
+    try:
+        parts = held_out(joined.labels, joined.patients)
+    except StatisticsError as error:
+        left_out |= dict.fromkeys(tried, str(error))
+        tried = {}
+    for kind, columns in tried.items():
+        scores = shortcut_scores(table[columns], joined.labels, parts)
         alone = auc(joined.labels, scores, joined.patients, name=kind)
         strata = _strata(kind, table, scores)
         shortcuts.append(

@@ -8,7 +8,7 @@ import pytest
 
 from cxrbench.errors import StatisticsError
 from cxrbench.statistics import auc
-from cxrbench.statistics.shortcuts import bands, shortcut_scores
+from cxrbench.statistics.shortcuts import bands, held_out, shortcut_scores
 
 
 @pytest.fixture
@@ -17,7 +17,8 @@ def labels():
 
 
 def of(columns, labels, groups=None):
-    return auc(labels, shortcut_scores(pd.DataFrame(columns), labels, groups)).auc
+    scores = shortcut_scores(pd.DataFrame(columns), labels, held_out(labels, groups))
+    return auc(labels, scores).auc
 
 
 def test_a_view_that_goes_with_the_label_ranks_as_well_as_its_share(labels):
@@ -53,7 +54,7 @@ def test_a_patients_images_are_never_fitted_and_scored_together(labels):
 
 def test_too_few_patients_of_a_class_are_refused():
     with pytest.raises(StatisticsError, match="4 patients of a class, and 5 folds"):
-        shortcut_scores(pd.DataFrame({"x": range(50)}), [1] * 4 + [0] * 46)
+        held_out([1] * 4 + [0] * 46)
 
 
 def test_numbers_are_cut_into_bands_of_as_many_images_and_words_stay():
