@@ -23,14 +23,14 @@ R = TypeVar("R")
 
 SAMPLE = 1.0
 """Seconds of work by which the rest is reckoned."""
-WORTH = 10.0
+WORTH = 5.0
 """Seconds that threads would still take from which processes are started."""
 LOST = "the process that read it ended by itself: its decoder crashed, or memory ran out"
 
 _AT_ONCE = 4
 """Items that a process is handed at a time: handing over has a price."""
-_AHEAD = 16
-"""Items a core that are in hand: begun, or done and not asked for yet."""
+_AHEAD = 4
+"""Handfuls a core that are begun, or done and not asked for yet."""
 
 
 def usable_cores() -> int:
@@ -64,7 +64,7 @@ def in_order(
     given = done = 0
     with _Crew(work, lost, cores) as crew:
         while done < len(items):
-            while given < len(items) and given - done < _AHEAD * cores:
+            while given < len(items) and len(waiting) < _AHEAD * cores:
                 some = items[given : given + crew.at_once]
                 waiting.append((some, crew.begin(some)))
                 given += len(some)

@@ -7,6 +7,7 @@ publisher's own among them. More in docs/datasets/bimcv-covid19.md.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from cxrbench.datasets.registry import register
 from cxrbench.datasets.tables import has_columns, read_table, refuse_empty, refuse_rows, sexes, views
 from cxrbench.datasets.words import Words
 from cxrbench.errors import DatasetError
+from cxrbench.files import read_file
 
 COVID, DOUBT = "COVID 19", "COVID 19 uncertain"
 FINDINGS: dict[str, tuple[str, ...]] = {
@@ -142,11 +144,14 @@ def _inverted(root: Path, paths: pd.Series) -> tuple[set[str], int]:
     """
     inverted, unknown = set(), 0
     for path in paths:
-        try:
-            said = (root / path).with_suffix(".json").read_bytes()
-        except OSError:
+        beside = (root / path).with_suffix(".json")
+        if not os.path.lexists(beside):
             unknown += 1
             continue
+        try:
+            said = read_file(beside)
+        except OSError as error:
+            raise DatasetError(f"{beside}: cannot be read: {error.strerror}") from None
         if b"MONOCHROME1" in said:
             inverted.add(path)
     return inverted, unknown

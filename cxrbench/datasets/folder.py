@@ -20,6 +20,7 @@ FILE_MISSING = "file missing"
 """The reason in ``left_out`` for images that the data set lists and the folder does not hold."""
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".dcm", ".dicom")
+_TABLE_SUFFIXES = (".csv", ".tsv", ".txt", ".json", ".xml", ".gz")
 
 
 @dataclass(frozen=True)
@@ -58,15 +59,20 @@ def list_images(root: Path, folders: Iterable[str], suffixes: Sequence[str] = IM
 
     Files are not opened, and hidden ones (``.DS_Store``, ``._name.png``) not counted. Folders that do not
     exist hold nothing.
+
+    Raises
+    ------
+    DatasetError: a folder that cannot be listed, or something else in its place.
     """
     paths: list[str] = []
     for folder in folders:
         try:
             with os.scandir(root / folder) as entries:
                 names = sorted(entry.name for entry in entries)
-        except (FileNotFoundError, NotADirectoryError):
-            continue
         except (OSError, ValueError) as error:
+            _refuse_in_the_way(root, folder)
+            if isinstance(error, FileNotFoundError | NotADirectoryError):
+                continue
             raise DatasetError(f"{root / folder}: cannot be listed: {complaint(error)}") from None
         prefix = f"{folder}/" if folder else ""
         paths += [
@@ -94,6 +100,7 @@ def walk_images(root: Path, folders: Iterable[str], suffixes: Sequence[str] = IM
     endings = tuple(suffixes)
     paths: list[str] = []
     for folder in folders:
+        _refuse_in_the_way(root, folder)
         skip = len(os.fspath(root)) + 1
         for directory, below, names in os.walk(root / folder, onerror=refuse):
             below[:] = sorted(name for name in below if not name.startswith("."))
@@ -104,6 +111,60 @@ def walk_images(root: Path, folders: Iterable[str], suffixes: Sequence[str] = IM
                 if name.lower().endswith(endings) and not name.startswith(".")
             ]
     return Folder(root, _in_utf_8(root, paths))
+
+
+def _refuse_in_the_way(root: Path, folder: str) -> None:
+    """Refuse what is no folder where a folder of the archive would be: its images would be missed unsaid.
+
+    Raises
+    ------
+    DatasetError
+    """
+    place = root
+    for name in folder.split("/"):
+        place = place / name
+        if not os.path.lexists(place):
+            return
+        if not place.is_dir():
+            raise DatasetError(f"{place}: is not a folder, or a link to nothing")
+
+
+def check_tables(root: Path) -> None:
+    """Refuse tables and lists of a folder that are none: an adapter would take them as absent, or wait.
+
+    Looked for in the folder and two levels below it, where archives have them.
+
+    Raises
+    ------
+    DatasetError: a pipe, a device, a folder, or a link to nothing with a table's name; the first is named.
+    """
+    level = [os.fspath(root)]
+    for _ in range(3):
+        below = []
+        for folder in level:
+            try:
+                with os.scandir(folder) as entries:
+                    found = sorted(entries, key=lambda entry: entry.name)
+            except OSError:
+                continue
+            for entry in found:
+                if entry.name.startswith("."):
+                    continue
+                if entry.is_dir(follow_symlinks=False):
+                    below.append(entry.path)
+                if entry.name.lower().endswith(_TABLE_SUFFIXES) and not _is_file(entry):
+                    raise DatasetError(
+                        f"{one_line(entry.path)}: is not a regular file, or a link to nothing; put the table "
+                        "there, or remove it"
+                    )
+        level = below
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_file()
+    except OSError:  # a link that leads to itself
+        return False
 
 
 def _in_utf_8(root: Path, paths: Iterable[str]) -> tuple[str, ...]:

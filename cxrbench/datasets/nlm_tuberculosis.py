@@ -22,7 +22,7 @@ LABEL = "Tuberculosis"
 SETS = {"MCUCXR": "Montgomery", "CHNCXR": "Shenzhen"}
 """How a file name begins -> the set."""
 
-_FOLDERS = ("", "MontgomerySet", "NLM-MontgomeryCXRSet/MontgomerySet", "ChinaSet_AllFiles")
+_PREFIXES = ("", "MontgomerySet/", "NLM-MontgomeryCXRSet/MontgomerySet/", "ChinaSet_AllFiles/")
 _NAME = re.compile(r"(MCUCXR|CHNCXR)_(\d+)_([01])")
 _SEX = re.compile(r"\b(?:(m|male)|(f|femal|female))\b", re.IGNORECASE)
 _AGE = re.compile(r"(?<!\d)(\d{1,3})\s*(y|m|d)?(?!\d)", re.IGNORECASE)
@@ -31,7 +31,7 @@ _YEARS = {"y": 1.0, "m": 12.0, "d": 365.25}
 
 def recognises(folder: Path) -> bool:
     """Return whether the folder, or a set's own folder in it, holds images of one of the sets."""
-    return any(_bases(folder))
+    return any(_images(folder / prefix / "CXR_png") for prefix in _PREFIXES)
 
 
 @register(
@@ -54,8 +54,7 @@ def load(root: Path) -> Cohort:
     ------
     DatasetError: no image, or a name that is not as published.
     """
-    prefixes = _bases(root)
-    paths = list_images(root, [f"{prefix}CXR_png" for prefix in prefixes], (".png",)).paths
+    paths = list_images(root, [f"{prefix}CXR_png" for prefix in _PREFIXES], (".png",)).paths
     if not paths:
         raise DatasetError(
             f"{root}: no PNG files in CXR_png/; unpack MontgomerySet or ChinaSet_AllFiles there"
@@ -94,12 +93,6 @@ def load(root: Path) -> Cohort:
     return make_cohort(
         dataset="nlm-tuberculosis", root=root, selection=Selection(frame), labels=(LABEL,), notes=notes
     )
-
-
-def _bases(folder: Path) -> list[str]:
-    """Return the sets' folders, relative and with a final slash, that hold images named as published."""
-    prefixes = [f"{name}/" if name else "" for name in _FOLDERS]
-    return [prefix for prefix in prefixes if any(_images(folder / prefix / "CXR_png"))]
 
 
 def _images(folder: Path) -> list[Path]:

@@ -208,8 +208,9 @@ def load(
     _check_folder(root)
     # Imported here: it needs pandas, and a list of names does not.
     from cxrbench.cohort.table import FilePixels
-    from cxrbench.datasets.folder import check_files
+    from cxrbench.datasets.folder import check_files, check_tables
 
+    check_tables(root)
     cohort = found.loader(root, **options)
     check_files(root, cohort.table["path"], links=links)
     if (max_pixels or crop) and isinstance(cohort.pixels, FilePixels):
