@@ -1,6 +1,6 @@
 """Measure what the trace costs a study, and keep it next to this file.
 
-    python docs/trace/cost.py PROFILE...   # phantom-small: some two minutes; one thread, one process
+    python docs/trace/cost.py PROFILE...   # phantom-small: two minutes; phantom: twelve; in one thread
     python docs/tables/fill.py             # then: the table
 
 Each function that only the trace needs is timed where the study calls it, in processor seconds of one study
