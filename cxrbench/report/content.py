@@ -57,9 +57,11 @@ def answer(results: Results) -> str:
         )
     better = f"it is better than {first_of(beaten)}, and" if beaten else "it"
     against = "any other scheme" if not beaten and len(others) > 1 else first_of(tied, " or ")
+    least = p_value(min(p_values[name] for name in tied))
+    more = " or more" if len(tied) > 1 and least != p_value(1.0) else ""
     return (
         f"{said}, but whether it is best is not sure: {better} cannot be told from {against} "
-        f"(Holm-adjusted p {p_value(min(p_values[name] for name in tied))} or more)."
+        f"(Holm-adjusted p {least}{more})."
     )
 
 

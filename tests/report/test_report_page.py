@@ -183,6 +183,8 @@ def test_a_lead_over_none_is_said_to_be_none(make_study: MakeStudy) -> None:
     assert "it cannot be told from any other scheme (Holm-adjusted p 0.900 or more)" in answer(
         replace(results, pairs=alike)
     )
+    same = tuple(replace(pair, p_adjusted=1.0) for pair in results.pairs)
+    assert "(Holm-adjusted p 1.000)." in answer(replace(results, pairs=same))
 
 
 def test_reasons_of_verdicts_are_folded_away(reports: dict[str, Any]) -> None:
@@ -387,7 +389,8 @@ def test_the_data_of_a_further_test_are_in_the_tables_of_the_data(make_study: Ma
     html = page(replace(results, tests={"hospital-b": test}), ())
     data = html[html.index('<section id="data">') :]
     rows = re.findall(r'<tr><th scope="row">hospital-b \(further test\)</th>(.*?)</tr>', data)
-    used, parts = (re.sub("<[^>]*>", " ", row).split() for row in rows)
+    used, parts, traced = (re.sub("<[^>]*>", " ", row).split() for row in rows)
     assert used[:2] == ["hospital-set", "77"]
     assert "4: lateral view" in " ".join(used)
     assert parts == ["test", "61", "52", "COVID-19", "23"]
+    assert traced == [cohort.split_hash, cohort.pack_key]
