@@ -14,6 +14,7 @@ TOLERANCES = DOCS / "trace" / "tolerances.json"
 FAULTS = DOCS / "trace" / "faults.json"
 FAULTS_OF_PHANTOM = DOCS / "trace" / "faults-phantom.json"
 COST = DOCS / "trace" / "cost.json"
+GATE = DOCS / "trace" / "gate.json"
 LAST_STEP = 3
 STAGES, PREDICTIONS, WHOLE = "all stages", "all predictions", "whole study"
 
@@ -50,6 +51,18 @@ def cost() -> str:
         )
     ]
     return markdown(("processor seconds", *(f"`{name}`" for name in found)), [*body, *shares])
+
+
+def gate() -> str:
+    """How long the gate of a pull request takes on two cores."""
+    found = json.loads(GATE.read_text(encoding="utf-8"))["commands"]
+    return markdown(
+        ("on `phantom-small`", "seconds", "processor seconds"),
+        [
+            (f"`{name}`", f"{row['seconds']:.0f}", f"{row['processor seconds']:.0f}")
+            for name, row in found.items()
+        ],
+    )
 
 
 def _tolerated(what: str, stage: str, step: int | None) -> str:
