@@ -294,6 +294,10 @@ def check_table(table: pd.DataFrame, labels: Sequence[str], dataset: str) -> Non
     for column in ("image_id", "patient_id", "source", "path"):
         empty = table[column].isna() | (table[column].astype(str) == "")
         _refuse(where, table, empty, f"column {column!r} is empty")
+    for column in ("image_id", "patient_id"):
+        # Written by Python's csv module, it would end the row.
+        broken = table[column].astype(str).str.contains("\r", regex=False)
+        _refuse(where, table, broken, f"column {column!r} holds a carriage return, which no CSV file keeps,")
     _refuse(where, table, table["image_id"].duplicated(keep=False), "image_id appears twice")
     for column, allowed in (("view", VIEWS), ("sex", SEXES)):
         _refuse(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -152,6 +153,68 @@ def test_a_bad_file_stops_or_is_left_out_as_asked(films, with_a_bad_one, tmp_pat
     assert "cannot be read: bad.png: " in result.stderr
     assert [row["image_id"] for row in rows(out)] == ["film-1.png", "film-2.png"]
     assert not list(tmp_path.glob(".images-*"))
+
+
+ODD_NAMES = [
+    "a\nb",
+    "a\u2028b",
+    "x" * 251,
+    "a\x1b[31mb",
+    " a ",
+    'a,"b',
+    "*?[x]",
+    "a\\b",
+    "-v",
+    "nan",
+    "007",
+    "=1+1",
+]
+
+
+def test_films_of_odd_names_are_scored_under_them(films, tmp_path):
+    folder, out = tmp_path / "new", tmp_path / "scores.csv"
+    folder.mkdir()
+    for name in ODD_NAMES:
+        shutil.copy(films.folder / "film-1.png", folder / f"{name}.png")
+    result = predict(films.out, folder, "--ids", "plain", "--out", out)
+    assert result.exit_code == 0, result.output
+    assert all(character.isprintable() for line in result.output.splitlines() for character in line)
+    assert {row["image_id"] for row in rows(out)} == {f"{name}.png" for name in ODD_NAMES}
+    assert len({row["score"] for row in rows(out)}) == 1
+    hashed = predict(films.out, folder, "--out", out, CXRBENCH_PATIENT_KEY="secret")
+    assert hashed.exit_code == 0, hashed.output
+    assert {row["image_id"] for row in rows(tmp_path / "private" / "scores.csv")} == {
+        f"{name}.png" for name in ODD_NAMES
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [(b"a\xff.png", "1 file names are not UTF-8"), (b"a\rb.png", "carriage return")]
+)
+def test_a_name_that_no_list_can_hold_is_refused(films, tmp_path, name, said):
+    shutil.copy(films.folder / "film-1.png", os.fsencode(tmp_path) + b"/" + name)
+    result = predict(films.out, tmp_path, "--ids", "plain", "--out", tmp_path / "scores.csv")
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes and links of POSIX")
+def test_pipes_and_links_to_nothing_are_named_and_not_waited_for(films, tmp_path):
+    folder, out = tmp_path / "new", tmp_path / "scores.csv"
+    folder.mkdir()
+    shutil.copy(films.folder / "film-1.png", folder)
+    (folder / "gone.png").symlink_to("nothing")
+    (folder / "round").symlink_to("..")
+    os.mkfifo(folder / "pipe")
+    result = predict(films.out, folder, "--ids", "plain", "--out", out, "--on-bad", "leave-out")
+    assert result.exit_code == 0, result.output
+    assert "cannot be read: gone.png: no such file\n" in result.stderr
+    assert [row["image_id"] for row in rows(out)] == ["film-1.png"]
+    os.mkfifo(folder / "pipe.png")
+    result = predict(films.out, folder, "--ids", "plain", "--out", out)
+    assert result.exit_code == 2
+    assert result.stderr == f"Error: {folder}: pipe.png is not a regular file\n"
 
 
 def test_a_folder_of_bad_files_alone_names_them(films, tmp_path):
