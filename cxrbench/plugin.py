@@ -6,7 +6,9 @@ happens unless a test asks for a fixture of it.
 
 from __future__ import annotations
 
+from argparse import ArgumentError
 from collections.abc import Callable, Generator
+from contextlib import nullcontext
 from dataclasses import fields
 from itertools import combinations
 from pathlib import Path
@@ -64,10 +66,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def add_short_options(parser: pytest.Parser) -> None:
-    """Register every option without its prefix as well, for a project where no other has the name."""
+    """Register every option without its prefix as well, for a project where no other has the name.
+
+    Raises
+    ------
+    pytest.UsageError: another has it.
+    """
     group = parser.getgroup("cxrbench")
     for name, settings in OPTIONS.items():
-        group.addoption(f"--{name}", dest=_dest(name), **{**settings, "help": f"short for --cxr-{name}"})
+        try:
+            group.addoption(f"--{name}", dest=_dest(name), **{**settings, "help": f"short for --cxr-{name}"})
+        except (ValueError, ArgumentError):
+            raise pytest.UsageError(
+                f"--{name} is an option of another plugin or conftest: leave out add_short_options, and give "
+                f"--cxr-{name}"
+            ) from None
 
 
 def _dest(name: str) -> str:
@@ -133,9 +146,9 @@ def _run_study(config: pytest.Config, profile: Profile, folder: Path) -> Finishe
     report_dir = _option(config, "report-dir")
     config.stash[UNFINISHED] = folder
     # Training takes minutes: its bars and lines are let through pytest's capturing.
-    capture: Any = config.pluginmanager.getplugin("capturemanager")
+    capture: Any = config.pluginmanager.getplugin("capturemanager")  # None with -p no:capture
     try:
-        with capture.global_and_fixture_disabled(), stoppable():
+        with capture.global_and_fixture_disabled() if capture else nullcontext(), stoppable():
             # Bars would overwrite the line that xdist's controller writes to the same terminal.
             study = asked_in(config).run(profile, folder, Lines() if _is_worker(config) else Bars())
     except Stopped as stopped:

@@ -19,6 +19,9 @@ from cxrbench.radiograph.picture import luminance
 from cxrbench.radiograph.refusal import Refused, check_size
 
 LOSSLESS = 0xC3
+_BASELINE = 0xC0
+_EIGHT = 256
+"""How far from the middle of a range samples of 8 bits lie: half of theirs, and as much by compression."""
 _DCT = (0xC0, 0xC1, 0xC2, 0xC9, 0xCA)
 _PROGRESSIVE = (0xC2, 0xCA)
 JPEG_LS = 0xF7
@@ -276,6 +279,12 @@ def _decode_deep(
         values = values.astype(np.uint8)
     if values.ndim == 3 and transformed is not None:
         values = values[..., 0] if transformed else luminance(values)
+    if (
+        jpeg.process == _BASELINE
+        and jpeg.bits == 12
+        and np.abs(values.astype(np.int32) - 2048).max() <= _EIGHT
+    ):
+        raise Refused("its JPEG frame is baseline, which has 8 bits, and says 12, and its picture has 8")
     return values
 
 

@@ -306,7 +306,35 @@ def test_other_peoples_tests_do_not_pay_for_the_plugin(elsewhere):
     assert result.parseoutcomes() == {"passed": 2}
 
 
-def test_an_interrupted_study_says_that_it_goes_on(outside):
+def test_a_short_name_that_another_has_is_a_usage_error(outside):
+    outside.makeconftest(
+        """
+        from cxrbench.plugin import add_short_options
+        def pytest_addoption(parser):
+            parser.addoption("--gpu", help="the project's own")
+            add_short_options(parser)
+        """
+    )
+    result = outside.runpytest(*QUIET, "--gpu", "mine")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert "--gpu is an option of another plugin or conftest" in result.stderr.str()
+    assert "Traceback" not in result.stderr.str()
+
+
+@pytest.mark.parametrize("chosen", [(), ("--cxr-study-dir", "file/study")])
+def test_a_project_in_which_no_study_can_be_kept(outside, chosen):
+    for name in (".cxrbench", "file"):
+        (outside.path / name).write_text("in the way")
+    outside.makepyfile("def test_study(cxr_study): pass")
+    result = run(outside, "--cxr-profile", "outside.toml", "--cxr-scheme", "control", *chosen)
+    assert result.parseoutcomes() == {"errors": 1}
+    place = chosen[1] if chosen else outside.path / ".cxrbench"
+    assert f"CxrbenchError: {place}" in result.stdout.str()
+    assert "Traceback" not in result.stdout.str()
+
+
+@pytest.mark.parametrize("options", [(), ("-p", "no:capture"), ("--rootdir", "/"), ("-c", "odd.ini")])
+def test_an_interrupted_study_says_that_it_goes_on(outside, options):
     outside.makeconftest(
         """
         import sys
@@ -322,7 +350,8 @@ def test_an_interrupted_study_says_that_it_goes_on(outside):
         """
     )
     outside.makepyfile("def test_study(cxr_study): pass")
-    options = ("--cxr-profile", "outside.toml", "--cxr-study-dir", "kept")
+    (outside.path / "odd.ini").write_text("[pytest]\nconsole_output_style = count\n")
+    options = (*options, "--cxr-profile", "outside.toml", "--cxr-study-dir", "kept")
     result = outside.runpytest(*QUIET, *options, no_reraise_ctrlc=True)
     assert result.ret == pytest.ExitCode.INTERRUPTED
     result.stdout.fnmatch_lines(["the study at kept is not finished: the same command goes on with it"])

@@ -283,6 +283,28 @@ def test_a_jpeg_of_twelve_bits_is_read_as_a_file_of_its_own(make, tmp_path):
     assert square.max() > 200
 
 
+@pytest.mark.parametrize("level", [50, 98])
+def test_a_baseline_frame_that_says_twelve_bits_is_read_where_its_picture_has_them(make, tmp_path, level):
+    stream = imagecodecs.jpeg8_encode(make.film(12), bitspersample=12, level=level)
+    (tmp_path / "extended.jpg").write_bytes(stream)
+    # Baseline is for 8 bits; writers of films of 12 have said it nevertheless.
+    (tmp_path / "baseline.jpg").write_bytes(stream.replace(b"\xff\xc1", b"\xff\xc0", 1))
+    np.testing.assert_array_equal(read(tmp_path / "baseline.jpg"), read(tmp_path / "extended.jpg"))
+
+
+@pytest.mark.parametrize("level", [20, 75, 98])
+def test_a_baseline_frame_that_says_twelve_bits_over_a_picture_of_eight_is_refused(make, tmp_path, level):
+    noise = np.random.default_rng(0).choice(np.array([0, 255], dtype=np.uint8), (64, 48))
+    # Noise that is compressed so far leaves its own range by more than any film.
+    for picture in (make.film(8).astype(np.uint8), *([noise] if level > 20 else [])):
+        stream = imagecodecs.jpeg8_encode(picture, level=level)
+        at = stream.index(b"\xff\xc0") + 4
+        assert stream[at] == 8
+        (tmp_path / "film.jpg").write_bytes(stream[:at] + b"\x0c" + stream[at + 1 :])
+        with pytest.raises(RadiographError, match="baseline, which has 8 bits, and says 12"):
+            read(tmp_path / "film.jpg")
+
+
 def test_jpeg_2000_in_a_jp2_file_and_in_tiles(make, saved):
     values = make.film(8)
     tiled = io.BytesIO()
