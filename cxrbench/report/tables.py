@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from tabulate import tabulate
 
 from cxrbench.report.content import has_control, p_against_control, short_target
+from cxrbench.report.further import further_table
 from cxrbench.report.text import MINUS, count, decimal, interval, p_value, rule, signed, signed_interval
 
 if TYPE_CHECKING:
@@ -52,11 +53,12 @@ class Table:
 
 
 def tables(results: Results, pointing: Mapping[str, Pointing] | None = None) -> dict[str, Table]:
-    """Return name -> table: the schemes, their pairs, operating points and pointing game; none is empty."""
+    """Return name -> table: schemes, pairs, operating points, further tests, pointing game; none is empty."""
     made = {
         "schemes": _schemes(results),
         "pairs": _pairs(results),
         "points": _points(results),
+        "further": _further(results),
         "pointing": _pointing(pointing or {}),
     }
     return {name: table for name, table in made.items() if any(table.values.values())}
@@ -120,6 +122,35 @@ def _pairs(results: Results) -> Table:
             "p (Holm)": [p_value(pair.p_adjusted) for pair in pairs],
         },
         ("a minus b", "p", "p (Holm)"),
+    )
+
+
+def _further(results: Results) -> Table:
+    rows = [
+        (test, scheme, results.tests[test], found)
+        for test in results.tests
+        for scheme, found in results.tests[test].schemes.items()
+    ]
+    headings, shown = further_table(results) or ([], [])
+    return Table(
+        {
+            "test": [test for test, *_ in rows],
+            "images": [test.n_images for _, _, test, _ in rows],
+            "positive": [test.n_positive for _, _, test, _ in rows],
+            "patients": [test.n_patients for _, _, test, _ in rows],
+            "scheme": [scheme for _, scheme, *_ in rows],
+            "auc": [found.auc for *_, found in rows],
+            "se": [found.se for *_, found in rows],
+            "ci_low": [found.ci_low for *_, found in rows],
+            "ci_high": [found.ci_high for *_, found in rows],
+            "own_auc": [results.scheme(scheme).auc for _, scheme, *_ in rows],
+            "difference": [found.difference for *_, found in rows],
+            "difference_low": [found.difference_low for *_, found in rows],
+            "difference_high": [found.difference_high for *_, found in rows],
+            "p": [found.p_value for *_, found in rows],
+        },
+        {heading: [row[place] for row in shown] for place, heading in enumerate(headings)},
+        ("AUC there", "own AUC", "difference", "p"),
     )
 
 

@@ -20,6 +20,9 @@ from cxrbench.statistics.records import Curve, Omnibus, Pair
 from cxrbench.statistics.verdicts import Target, Verdict, verdict
 from cxrbench.study.finished import FinishedStudy
 from cxrbench.study.results import (
+    FurtherScheme,
+    FurtherSeed,
+    FurtherTest,
     PartResult,
     Point,
     Results,
@@ -439,3 +442,27 @@ def _settings(title: str, names: tuple[str, ...], seeds: tuple[int, ...], out: P
         "stages": {"default": {"epochs": 3, "learning_rate": 1e-3}, "covid": {"epochs": 6}},
         "targets": {name: SCHEMES[name][4] for name in names if SCHEMES[name][4] is not None},
     }
+
+
+@pytest.fixture(scope="session")
+def with_further_test() -> Callable[[Results], Results]:
+    """Return a function that adds a further test of 61 images to results."""
+
+    def add(results: Results) -> Results:
+        cohort = replace(
+            results.roles["covid"],
+            dataset="hospital-set",
+            listed=77,
+            left_out={"lateral view": 4},
+            parts={"test": PartResult(61, 52, {"COVID-19": 23})},
+        )
+        schemes = {}
+        for scheme in results.schemes:
+            seeds = tuple(
+                FurtherSeed(own.seed, own.curve, own.predictions, own.sha256) for own in scheme.seeds
+            )
+            schemes[scheme.name] = FurtherScheme(0.7, 0.03, 0.64, 0.76, 0.05, -0.02, 0.12, 0.2, seeds)
+        test = FurtherTest(cohort, "digest", 61, 23, 52, schemes, ())
+        return replace(results, tests={"hospital-b": test})
+
+    return add

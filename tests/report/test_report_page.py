@@ -17,7 +17,7 @@ from cxrbench.report.content import answer, network_notes
 from cxrbench.report.figures import ReportFigure
 from cxrbench.report.page import page
 from cxrbench.statistics.records import MarginTest
-from cxrbench.study.results import FurtherScheme, FurtherSeed, FurtherTest, PartResult
+from cxrbench.study.results import Results
 
 MakeStudy = Callable[..., Any]
 
@@ -373,20 +373,12 @@ def test_without_folds_nothing_is_said_of_them(reports: dict[str, Any]) -> None:
         assert "fold" not in reports[name].markdown
 
 
-def test_the_data_of_a_further_test_are_in_the_tables_of_the_data(make_study: MakeStudy) -> None:
-    results = make_study(names=("control",)).results
-    seed = results.schemes[0].seeds[0]
-    cohort = replace(
-        results.roles["covid"],
-        dataset="hospital-set",
-        listed=77,
-        left_out={"lateral view": 4},
-        parts={"test": PartResult(61, 52, {"COVID-19": 23})},
-    )
-    there = FurtherSeed(0, replace(seed.curve, name="0"), seed.predictions, seed.sha256)
-    scheme = FurtherScheme(0.7, 0.03, 0.64, 0.76, 0.05, -0.02, 0.12, 0.2, seeds=(there,))
-    test = FurtherTest(cohort, "digest", 61, 23, 52, {"control": scheme}, ())
-    html = page(replace(results, tests={"hospital-b": test}), ())
+def test_the_data_of_a_further_test_are_in_the_tables_of_the_data(
+    make_study: MakeStudy, with_further_test: Callable[[Results], Results]
+) -> None:
+    results = with_further_test(make_study(names=("control",)).results)
+    cohort = results.tests["hospital-b"].cohort
+    html = page(results, ())
     data = html[html.index('<section id="data">') :]
     rows = re.findall(r'<tr><th scope="row">hospital-b \(further test\)</th>(.*?)</tr>', data)
     used, parts, traced = (re.sub("<[^>]*>", " ", row).split() for row in rows)

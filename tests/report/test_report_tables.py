@@ -37,6 +37,23 @@ def test_csv_gives_back_the_numbers_to_the_last_digit(make_study: MakeStudy) -> 
     assert [(r["scheme"], r["seed"], r["threshold"]) for r in _read(made["points"].csv())] == points
 
 
+def test_further_tests_are_a_table_of_their_own(
+    make_study: MakeStudy, with_further_test: Callable[[Any], Any]
+) -> None:
+    results = with_further_test(make_study(names=("control", "sequential")).results)
+    made = tables(results)["further"]
+    rows = _read(made.csv())
+    assert [(row["test"], row["scheme"]) for row in rows] == [
+        ("hospital-b", "control"),
+        ("hospital-b", "sequential"),
+    ]
+    assert float(rows[1]["auc"]) == results.tests["hospital-b"].schemes["sequential"].auc
+    assert float(rows[1]["own_auc"]) == results.scheme("sequential").auc
+    assert float(rows[1]["difference_low"]) == -0.02
+    assert r"61, 23 positive" in made.latex()
+    assert "further" not in tables(make_study(names=("control",)).results)
+
+
 def test_what_is_not_known_is_an_empty_cell(make_study: MakeStudy) -> None:
     made = tables(make_study(names=("control",)).results)
     assert "pairs" not in made
