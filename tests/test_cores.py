@@ -64,7 +64,8 @@ def test_little_is_done_in_this_process_and_in_order(workers: int | None, count:
 def test_much_is_handed_to_processes_and_comes_in_order() -> None:
     found = list(in_order(square, range(301), lost, 2))
     assert [number for number, _ in found] == squares(301)
-    assert len({process for _, process in found} - {os.getpid()}) == 2
+    # So little work may all be done by the first of them.
+    assert 1 <= len({process for _, process in found} - {os.getpid()}) <= 2
     # Once they are there, they do all of it.
     assert os.getpid() not in {process for _, process in found[100:]}
 
