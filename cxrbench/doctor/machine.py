@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from cxrbench import __version__
+from cxrbench.cores import usable_cores
 from cxrbench.errors import CxrbenchError
 from cxrbench.text import complaint
 
@@ -70,12 +71,11 @@ class Machine:
 
 def look(folders: tuple[Path, ...]) -> Machine:
     """Return what the machine has; ``folders``: where disk space is asked for."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return Machine(
         cxrbench=__version__,
         python=platform.python_version(),
         system=f"{platform.system()} {platform.machine()}",
-        cores=cores,
+        cores=usable_cores(),
         threads=os.environ.get("OMP_NUM_THREADS", "not limited by OMP_NUM_THREADS"),
         instructions=_instructions(),
         extras=tuple(_extra(name, packages) for name, packages in EXTRAS.items()),

@@ -15,7 +15,6 @@ have it.
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
+from cxrbench.cores import usable_cores
 from cxrbench.leaks.fingerprint import SIDE, Float, detail, fingerprints, normalised
 from cxrbench.leaks.registration import Placement, Placer, inverse, polish, warp
 
@@ -95,7 +95,7 @@ class Images:
     def fingerprints(self, side: int) -> Float:
         """Return all fingerprints, (m, side * side)."""
         blocks = [slice(start, start + _BLOCK) for start in range(0, len(self), _BLOCK)]
-        with ThreadPoolExecutor(_cores()) as pool:
+        with ThreadPoolExecutor(usable_cores()) as pool:
             prints = pool.map(lambda block: self.of(block, side), blocks)
             return np.concatenate([*prints, np.zeros((0, side * side), dtype=np.float32)])
 
@@ -224,7 +224,7 @@ def _nearest(coarse: Float, sources: Sequence[Images]) -> _Candidates:
             floor = np.maximum(floor, mine.floor(len(coarse)))
         return mine
 
-    with threadpool_limits(1, "blas"), ThreadPoolExecutor(_cores()) as pool:
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(usable_cores()) as pool:
         for more in pool.map(compare, blocks):
             found = found.joined(more)
     return found
@@ -248,11 +248,6 @@ def _near(
     row, column = np.tile(row + first, 2), np.tile(column, 2)
     near = np.abs(product) >= floor[row]
     return row[near], column[near], product[near], mirrored[near]
-
-
-def _cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _views(coarse: Float) -> Iterator[Float]:

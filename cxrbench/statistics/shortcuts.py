@@ -19,11 +19,11 @@ BANDS = 5
 UNKNOWN = "unknown"
 
 
-Parts = list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]
+Folds = list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]
 """For each fold the rows that are fitted on, and those that are held out."""
 
 
-def held_out(labels: npt.ArrayLike, groups: npt.ArrayLike | None = None, *, folds: int = FOLDS) -> Parts:
+def held_out(labels: npt.ArrayLike, groups: npt.ArrayLike | None = None) -> Folds:
     """Return the folds of scikit-learn's ``StratifiedGroupKFold``, shuffled.
 
     Parameters
@@ -33,7 +33,7 @@ def held_out(labels: npt.ArrayLike, groups: npt.ArrayLike | None = None, *, fold
 
     Raises
     ------
-    StatisticsError: fewer than ``folds`` patients of a class.
+    StatisticsError: fewer than :data:`FOLDS` patients of a class.
     """
     # Imported here: it takes a second, and most callers fit nothing.
     from sklearn.model_selection import StratifiedGroupKFold
@@ -41,12 +41,12 @@ def held_out(labels: npt.ArrayLike, groups: npt.ArrayLike | None = None, *, fold
     truth = as_labels(labels)
     patients = np.arange(truth.size) if groups is None else pd.factorize(np.asarray(groups, dtype=object))[0]
     fewest = min(len(set(patients[truth])), len(set(patients[~truth])))
-    if fewest < folds:
-        raise StatisticsError(f"covariates: {fewest} patients of a class, and {folds} folds need as many")
-    return list(StratifiedGroupKFold(folds, shuffle=True, random_state=0).split(truth, truth, patients))
+    if fewest < FOLDS:
+        raise StatisticsError(f"covariates: {fewest} patients of a class, and {FOLDS} folds need as many")
+    return list(StratifiedGroupKFold(FOLDS, shuffle=True, random_state=0).split(truth, truth, patients))
 
 
-def shortcut_scores(columns: pd.DataFrame, labels: npt.ArrayLike, parts: Parts) -> FloatArray:
+def shortcut_scores(columns: pd.DataFrame, labels: npt.ArrayLike, folds: Folds) -> FloatArray:
     """Return (n,) log-odds of the label by a logistic regression on ``columns``, out of fold.
 
     Each image is scored by a regression that was fitted on other patients. Numbers enter with their squares,
@@ -56,7 +56,7 @@ def shortcut_scores(columns: pd.DataFrame, labels: npt.ArrayLike, parts: Parts) 
     ----------
     columns: (n, covariates); numbers or words, missing where not known.
     labels: (n,) 0 or 1.
-    parts: of :func:`held_out`.
+    folds: of :func:`held_out`.
     """
     # Imported here for the same reason.
     from sklearn.linear_model import LogisticRegression
@@ -67,7 +67,7 @@ def shortcut_scores(columns: pd.DataFrame, labels: npt.ArrayLike, parts: Parts) 
     check_length(len(columns), truth.size, "covariates")
     features = _features(columns)
     scores = np.full(truth.size, np.nan)
-    for fit, held in parts:
+    for fit, held in folds:
         model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
         scores[held] = model.fit(features[fit], truth[fit]).decision_function(features[held])
     return scores

@@ -145,12 +145,12 @@ def doubt(
     several = {ALL: [column for columns in told.values() for column in columns]} if len(told) > 1 else {}
     tried = {**told, **several}
     try:
-        parts = held_out(joined.labels, joined.patients)
+        folds = held_out(joined.labels, joined.patients)
     except StatisticsError as error:
         left_out |= dict.fromkeys(tried, str(error))
         tried = {}
     for kind, columns in tried.items():
-        scores = shortcut_scores(table[columns], joined.labels, parts)
+        scores = shortcut_scores(table[columns], joined.labels, folds)
         alone = auc(joined.labels, scores, joined.patients, name=kind)
         strata = _strata(kind, table, scores)
         shortcuts.append(

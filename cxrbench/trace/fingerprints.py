@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import math
-import os
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +16,8 @@ from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
+
+from cxrbench.cores import usable_cores
 
 T = TypeVar("T")
 Found = TypeVar("Found")
@@ -69,7 +70,7 @@ def _prints_and_sums(pixels: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.uint
 def _on_all_cores(of: Callable[[T], Found], blocks: Iterable[T]) -> Iterator[Found]:
     """Yield what ``of`` finds in each of ``blocks``: a paper-sized cohort has 5 GB, too much for one core."""
     # No more, since as many blocks are in memory.
-    cores = min(os.cpu_count() or 1, 8)
+    cores = min(usable_cores(), 8)
     some = iter(blocks)
     with ThreadPoolExecutor(cores) as pool:
         while group := list(islice(some, cores)):

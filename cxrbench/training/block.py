@@ -10,8 +10,8 @@ over them, where one is needed. Here
   channel, and applied once.
 
 The mathematics is that of Huang et al. 2017 (DenseNet) and Ioffe & Szegedy 2015 (the backward pass of batch
-normalisation), exact; only the order of sums differs. What touches the maps is :class:`Parts`, on a GPU the
-kernels of :mod:`~cxrbench.training.kernels`.
+normalisation), exact; only the order of sums differs. What touches the maps is :class:`Operations`, on a GPU
+the kernels of :mod:`~cxrbench.training.kernels`.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Norm(NamedTuple):
     eps: float
 
 
-class Parts(Protocol):
+class Operations(Protocol):
     """What is done with maps, each (pixels, channels): the pixels of all images one after another.
 
     Of a map in the buffer the rows lie further apart than its channels.
@@ -92,7 +92,7 @@ class Parts(Protocol):
 
 
 def lean(block: nn.Module) -> bool:
-    """Return whether ``block`` is a dense block of the kind that :class:`Parts` is made for."""
+    """Return whether ``block`` is a dense block of the kind that :class:`Operations` is made for."""
     layers: list[Any] = list(block.children()) if isinstance(block, _DenseBlock) else []
     return bool(layers) and all(
         layer.conv1.weight.shape[0] == NARROW
@@ -103,7 +103,7 @@ def lean(block: nn.Module) -> bool:
     )
 
 
-def through(block: _DenseBlock, norm: nn.BatchNorm2d | None, first: Tensor, parts: Parts) -> Tensor:
+def through(block: _DenseBlock, norm: nn.BatchNorm2d | None, first: Tensor, by: Operations) -> Tensor:
     """Return what ``block`` makes of ``first``, and move its running statistics in training.
 
     norm: of the transition behind it; with one, the maps come back normalised, rectified and averaged over
@@ -115,7 +115,7 @@ def through(block: _DenseBlock, norm: nn.BatchNorm2d | None, first: Tensor, part
     first = first.to(precise).contiguous(memory_format=torch.channels_last)
     with torch.autocast(kind, enabled=False):
         if not block.training:
-            return _predicted(layers, norm, first, parts)
+            return _predicted(layers, norm, first, by)
         parameters = [
             p
             for layer in layers
@@ -124,7 +124,7 @@ def through(block: _DenseBlock, norm: nn.BatchNorm2d | None, first: Tensor, part
         ]
         behind = (None, None) if norm is None else (norm.weight, norm.bias)
         eps = layers[0].norm1.eps
-        out, mean, variance, means, variances = _Trained.apply(parts, eps, first, *behind, *parameters)
+        out, mean, variance, means, variances = _Trained.apply(by, eps, first, *behind, *parameters)
         with torch.no_grad():
             count = first.numel() // first.shape[1]
             wide = [layer.norm1 for layer in layers] + ([] if norm is None else [norm])
@@ -172,20 +172,20 @@ def _running(norm: nn.BatchNorm2d) -> Norm:
     return Norm(_known(norm.running_mean), _known(norm.running_var), norm.weight, norm.bias, norm.eps)
 
 
-def _predicted(layers: Sequence[Any], norm: nn.BatchNorm2d | None, first: Tensor, parts: Parts) -> Tensor:
+def _predicted(layers: Sequence[Any], norm: nn.BatchNorm2d | None, first: Tensor, by: Operations) -> Tensor:
     channels, size = first.shape[1], _size(first)
     buffer = first.new_empty(math.prod(size), channels + GROWTH * len(layers))
     buffer[:, :channels] = _rows(first)
     for layer in layers:
         one, two = _running(layer.norm1), _running(layer.norm2)
         weight, filters = (conv.weight.to(first.dtype) for conv in (layer.conv1, layer.conv2))
-        active = parts.narrow_normal(buffer[:, :channels], one, weight.flatten(1), two)
+        active = by.narrow_normal(buffer[:, :channels], one, weight.flatten(1), two)
         own = F.conv2d(_images(active, size), filters, padding=1)
         buffer[:, channels : channels + GROWTH] = _rows(own)
         channels += GROWTH
     if norm is None:
         return _images(buffer, size)
-    return _images(parts.pool(buffer, _running(norm), size), _halved(size))
+    return _images(by.pool(buffer, _running(norm), size), _halved(size))
 
 
 class _Trained(torch.autograd.Function):
@@ -194,7 +194,7 @@ class _Trained(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any,
-        parts: Parts,
+        by: Operations,
         eps: float,
         first: Tensor,
         weight: Tensor | None,
@@ -206,7 +206,7 @@ class _Trained(torch.autograd.Function):
         buffer = first.new_empty(rows, channels)
         exact = torch.promote_types(first.dtype, torch.float32)
         mean, variance = (torch.empty(channels, dtype=exact, device=first.device) for _ in range(2))
-        parts.copy(_rows(first), buffer[:, :start], mean[:start], variance[:start])
+        by.copy(_rows(first), buffer[:, :start], mean[:start], variance[:start])
         kept: list[Tensor] = []
         means, variances = [], []
         for place in range(count):
@@ -214,11 +214,11 @@ class _Trained(torch.autograd.Function):
             here = start + GROWTH * place
             product, filters = conv1.flatten(1).to(first.dtype), conv2.to(first.dtype)
             one = Norm(mean[:here], variance[:here], weight1, bias1, eps)
-            narrow, mean2, variance2 = parts.narrow(buffer[:, :here], one, product)
-            active = parts.normal(narrow, Norm(mean2, variance2, weight2, bias2, eps))
+            narrow, mean2, variance2 = by.narrow(buffer[:, :here], one, product)
+            active = by.normal(narrow, Norm(mean2, variance2, weight2, bias2, eps))
             own = _rows(F.conv2d(_images(active, size), filters, padding=1))
             end = here + GROWTH
-            parts.copy(own, buffer[:, here:end], mean[here:end], variance[here:end])
+            by.copy(own, buffer[:, here:end], mean[here:end], variance[here:end])
             kept += [narrow, active, mean2, variance2, product, filters]
             means.append(mean2)
             variances.append(variance2)
@@ -226,16 +226,16 @@ class _Trained(torch.autograd.Function):
         if weight is None or bias is None:
             out, behind = _images(buffer, size), []
         else:
-            pooled = parts.pool(buffer, Norm(mean, variance, weight, bias, eps), size)
+            pooled = by.pool(buffer, Norm(mean, variance, weight, bias, eps), size)
             out, behind = _images(pooled, _halved(size)), [weight, bias]
-        ctx.parts, ctx.eps, ctx.start, ctx.size = parts, eps, start, size
+        ctx.by, ctx.eps, ctx.start, ctx.size = by, eps, start, size
         ctx.save_for_backward(buffer, mean, variance, *kept, *parameters, *behind)
         ctx.mark_non_differentiable(mean, variance, *stacked)
         return out, mean, variance, *stacked
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        parts, eps, start, size = cast(Parts, ctx.parts), ctx.eps, ctx.start, ctx.size
+        by, eps, start, size = cast(Operations, ctx.by), ctx.eps, ctx.start, ctx.size
         buffer, mean, variance, *rest = ctx.saved_tensors
         count, pooled = divmod(len(rest), 12)
         kept, parameters, behind = rest[: 6 * count], rest[6 * count : 12 * count], rest[12 * count :]
@@ -247,7 +247,7 @@ class _Trained(torch.autograd.Function):
             if pooled:
                 total = torch.empty_like(buffer)
                 last = Norm(mean, variance, behind[0], behind[1], eps)
-                sums = parts.pool_back(gradient, buffer, last, size, total)
+                sums = by.pool_back(gradient, buffer, last, size, total)
                 passed.addcmul_(sums, last.weight, value=1 / len(buffer))
                 ends = [sums[1], sums[0]]
             else:
@@ -257,7 +257,7 @@ class _Trained(torch.autograd.Function):
                 weight1, bias1, conv1, weight2, bias2, _ = parameters[6 * place : 6 * place + 6]
                 here = start + GROWTH * place
                 own = slice(here, here + GROWTH)
-                settled = parts.settle(
+                settled = by.settle(
                     total[:, own], buffer[:, own], mean[own], variance[own], eps, passed[:, own]
                 )
                 back, filters_gradient, _ = torch.ops.aten.convolution_backward(
@@ -266,9 +266,9 @@ class _Trained(torch.autograd.Function):
                 )  # fmt: skip
                 back = _rows(back.contiguous(memory_format=torch.channels_last))
                 two = Norm(mean2, variance2, weight2, bias2, eps)
-                back, sums2 = parts.normal_back(back, narrow, two)
+                back, sums2 = by.normal_back(back, narrow, two)
                 one = Norm(mean[:here], variance[:here], weight1, bias1, eps)
-                product_gradient, sums1 = parts.narrow_back(
+                product_gradient, sums1 = by.narrow_back(
                     back, buffer[:, :here], one, product, total[:, :here]
                 )
                 passed[:, :here].addcmul_(sums1, weight1, value=1 / len(buffer))
@@ -278,5 +278,5 @@ class _Trained(torch.autograd.Function):
                     *found,
                 ]  # fmt: skip
             own = slice(0, start)
-            first = parts.settle(total[:, own], buffer[:, own], mean[own], variance[own], eps, passed[:, own])
+            first = by.settle(total[:, own], buffer[:, own], mean[own], variance[own], eps, passed[:, own])
         return None, None, _images(first, size), *ends, *found

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torchvision.models import DenseNet
 from torchvision.models.densenet import _DenseBlock
 
-from cxrbench.training.block import Parts, lean, through
+from cxrbench.training.block import Operations, lean, through
 
 _POOL_FIRST = ("norm", "relu", "pool", "conv")
 
@@ -29,18 +29,18 @@ class Trunk(nn.Sequential):
         if not usual and self.has_kernels():
             from cxrbench.training.kernels import KERNELS
 
-            return self.by(KERNELS, images)
+            return self.computed(images, KERNELS)
         return cast(Tensor, super().forward(images))  # type: ignore[no-untyped-call]
 
-    def by(self, parts: Parts, images: Tensor) -> Tensor:
-        """Return the same, with what is done to the maps of a block done by ``parts``."""
+    def computed(self, images: Tensor, by: Operations) -> Tensor:
+        """Return the same, with what is done to the maps of a block done ``by`` these operations."""
         maps, layers = images, list[Any](self.children())
         for number, layer in enumerate(layers):
             if isinstance(layer, _DenseBlock):
                 # Behind the last block there is a norm and no transition.
                 behind = layers[number + 1]
                 norm = cast(nn.BatchNorm2d, behind.norm) if isinstance(behind, nn.Sequential) else None
-                maps = through(layer, norm, maps, parts)
+                maps = through(layer, norm, maps, by)
             else:
                 last = getattr(layer, "conv", layer)
                 maps = last(maps)

@@ -1,4 +1,4 @@
-"""Triton kernels of a dense block (:class:`~cxrbench.training.block.Parts`).
+"""Triton kernels of a dense block (:class:`~cxrbench.training.block.Operations`).
 
 Maps are (pixels, channels), bfloat16 or float32; sums and statistics are float32. Sums over pixels are taken
 tile by tile and then over the tiles, always in the same order: the same bits every time.
@@ -158,30 +158,10 @@ def _normal(  # type: ignore[no-untyped-def]
 
 
 @triton.jit
-def _normal_sums(  # type: ignore[no-untyped-def]
-    gradient, maps, mean, variance, weight, bias, eps, sums, rows, CHANNELS: tl.constexpr, TILE: tl.constexpr
+def _before_normal(  # type: ignore[no-untyped-def]
+    gradient, maps, mean, variance, weight, bias, eps, rows, CHANNELS: tl.constexpr, TILE: tl.constexpr
 ):
-    tile = tl.program_id(0)
-    row = tile.to(tl.int64) * TILE + tl.arange(0, TILE)
-    channel = tl.arange(0, CHANNELS)
-    inside = (row < rows)[:, None]
-    scale, shift = _scale_shift(mean, variance, weight, bias, eps, channel, channel < CHANNELS)
-    place = row[:, None] * CHANNELS + channel[None, :]
-    values = tl.load(maps + place, mask=inside, other=0.0).to(tl.float32)
-    back = tl.load(gradient + place, mask=inside, other=0.0).to(tl.float32)
-    back = tl.where(values * scale[None, :] + shift[None, :] > 0, back, 0.0)
-    standard = values - tl.load(mean + channel)[None, :]
-    standard = standard / tl.sqrt(tl.load(variance + channel) + eps)[None, :]
-    place = tile * 2 * CHANNELS + channel
-    tl.store(sums + place, tl.sum(back, 0))
-    tl.store(sums + place + CHANNELS, tl.sum(back * standard, 0))
-
-
-@triton.jit
-def _normal_back(  # type: ignore[no-untyped-def]
-    gradient, maps, mean, variance, weight, bias, eps, sums, out, rows,
-    CHANNELS: tl.constexpr, TILE: tl.constexpr,
-):  # fmt: skip
+    """Return the gradient before the ReLU, the standardised maps, the scale, and where in memory they are."""
     row = tl.program_id(0).to(tl.int64) * TILE + tl.arange(0, TILE)
     channel = tl.arange(0, CHANNELS)
     inside = (row < rows)[:, None]
@@ -192,6 +172,30 @@ def _normal_back(  # type: ignore[no-untyped-def]
     back = tl.where(values * scale[None, :] + shift[None, :] > 0, back, 0.0)
     standard = values - tl.load(mean + channel)[None, :]
     standard = standard / tl.sqrt(tl.load(variance + channel) + eps)[None, :]
+    return back, standard, scale, place, inside
+
+
+@triton.jit
+def _normal_sums(  # type: ignore[no-untyped-def]
+    gradient, maps, mean, variance, weight, bias, eps, sums, rows, CHANNELS: tl.constexpr, TILE: tl.constexpr
+):
+    back, standard, _, _, _ = _before_normal(
+        gradient, maps, mean, variance, weight, bias, eps, rows, CHANNELS, TILE
+    )
+    place = tl.program_id(0) * 2 * CHANNELS + tl.arange(0, CHANNELS)
+    tl.store(sums + place, tl.sum(back, 0))
+    tl.store(sums + place + CHANNELS, tl.sum(back * standard, 0))
+
+
+@triton.jit
+def _normal_back(  # type: ignore[no-untyped-def]
+    gradient, maps, mean, variance, weight, bias, eps, sums, out, rows,
+    CHANNELS: tl.constexpr, TILE: tl.constexpr,
+):  # fmt: skip
+    back, standard, scale, place, inside = _before_normal(
+        gradient, maps, mean, variance, weight, bias, eps, rows, CHANNELS, TILE
+    )
+    channel = tl.arange(0, CHANNELS)
     one = tl.load(sums + channel) / rows
     two = tl.load(sums + CHANNELS + channel) / rows
     back = scale[None, :] * (back - one[None, :] - standard * two[None, :])
@@ -307,7 +311,7 @@ def _pool_back(  # type: ignore[no-untyped-def]
 
 
 class Kernels:
-    """:class:`~cxrbench.training.block.Parts` on a GPU."""
+    """:class:`~cxrbench.training.block.Operations` on a GPU."""
 
     def copy(self, source: Tensor, target: Tensor, mean: Tensor, variance: Tensor) -> None:
         rows, channels = source.shape

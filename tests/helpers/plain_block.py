@@ -16,7 +16,7 @@ def _moments(maps):
     return mean, variance
 
 
-class PlainParts:
+class PlainOperations:
     """Of any device and precision."""
 
     def copy(self, source, target, mean, variance):

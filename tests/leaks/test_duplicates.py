@@ -259,7 +259,7 @@ def test_the_number_of_cores_changes_nothing(cores: int, monkeypatch: pytest.Mon
     chance = np.random.default_rng(1)
     films = chance.integers(0, 256, (3000, 40, 40), dtype=np.uint8)
     tested = np.concatenate([films[[5, 2500]], chance.integers(0, 256, (6, 40, 40), dtype=np.uint8)])
-    monkeypatch.setattr("cxrbench.leaks.duplicates._cores", lambda: cores)
+    monkeypatch.setattr("cxrbench.leaks.duplicates.usable_cores", lambda: cores)
     found = search(Images(tested, np.arange(8)), [Images(films, np.arange(3000))])
     assert [(match.a, match.b) for match in found] == [(0, 5), (1, 2500)]
 

@@ -1,4 +1,4 @@
-"""A dense block by parts that move few bytes: torchvision's function, gradients, statistics and names."""
+"""A dense block by operations that move few bytes: torchvision's function, gradients and statistics."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from plain_block import PlainParts
+from plain_block import PlainOperations
 from torch import nn
 from torchvision.models import densenet121, densenet161
 from torchvision.models.densenet import _DenseBlock
@@ -38,10 +38,10 @@ def apart(one, other):
     return float((one - other).detach().norm() / other.detach().norm())
 
 
-def compared(model, images, parts):
+def compared(model, images, operations):
     """Return the largest relative distances from ``model`` by torch: maps and gradients; then statistics."""
     ours, ends = copy.deepcopy(model), []
-    for tried, by in ((model, None), (ours, parts)):
+    for tried, by in ((model, None), (ours, operations)):
         maps = images.clone().requires_grad_()
         norm = tried[1] if len(tried) > 1 else None
         out = tried(maps) if by is None else through(tried[0], norm, maps, by)
@@ -56,7 +56,7 @@ def compared(model, images, parts):
 @pytest.mark.parametrize(("kind", "bound"), [(torch.float64, 1e-13), (torch.float32, 1e-5)])
 def test_maps_gradients_and_statistics_are_torchvisions(pooled, kind, bound):
     images = torch.rand(3, 64, 9, 6, generator=torch.Generator().manual_seed(0), dtype=kind)
-    found, statistics = compared(chain(3, pooled, kind), images, PlainParts())
+    found, statistics = compared(chain(3, pooled, kind), images, PlainOperations())
     assert found < bound
     assert statistics < bound
 
@@ -67,16 +67,16 @@ def test_predictions_are_torchvisions_and_move_no_statistics(pooled):
     before = copy.deepcopy(model.state_dict())
     images = torch.rand(2, 64, 7, 8, dtype=torch.float64)
     with torch.no_grad():
-        ours = through(model[0], model[1] if pooled else None, images, PlainParts())
+        ours = through(model[0], model[1] if pooled else None, images, PlainOperations())
         assert apart(ours, model(images)) < 1e-14
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
 
-def test_the_whole_trunk_by_parts_is_the_trunk_layer_by_layer():
+def test_the_whole_trunk_by_operations_is_the_trunk_layer_by_layer():
     trunk = densenet_trunk(densenet121(weights=None)).double().train()
     other = copy.deepcopy(trunk)
     images = torch.rand(4, 3, 64, 64, dtype=torch.float64)
-    plain, ours = trunk(images), other.by(PlainParts(), images)
+    plain, ours = trunk(images), other.computed(images, PlainOperations())
     assert apart(ours, plain) < 1e-10
     plain.square().sum().backward()
     ours.square().sum().backward()
@@ -99,7 +99,7 @@ def test_blocks_of_other_widths_go_torchvisions_way():
 
 ON_A_CPU = """
 import torch
-from plain_block import PlainParts
+from plain_block import PlainOperations
 from test_block import apart, chain, compared
 from cxrbench.training.block import through
 from cxrbench.training.kernels import KERNELS
