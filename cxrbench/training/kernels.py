@@ -144,15 +144,26 @@ def _narrow(  # type: ignore[no-untyped-def]
 
 
 @triton.jit
-def _normal(  # type: ignore[no-untyped-def]
-    maps, mean, variance, weight, bias, eps, out, rows, CHANNELS: tl.constexpr, TILE: tl.constexpr
+def _tile_of(  # type: ignore[no-untyped-def]
+    maps, mean, variance, weight, bias, eps, rows, CHANNELS: tl.constexpr, TILE: tl.constexpr
 ):
+    """Return this program's tile of all channels, its normalisation, and where in memory it is."""
     row = tl.program_id(0).to(tl.int64) * TILE + tl.arange(0, TILE)
     channel = tl.arange(0, CHANNELS)
     inside = (row < rows)[:, None]
     scale, shift = _scale_shift(mean, variance, weight, bias, eps, channel, channel < CHANNELS)
     place = row[:, None] * CHANNELS + channel[None, :]
     values = tl.load(maps + place, mask=inside, other=0.0).to(tl.float32)
+    return values, scale, shift, place, inside
+
+
+@triton.jit
+def _normal(  # type: ignore[no-untyped-def]
+    maps, mean, variance, weight, bias, eps, out, rows, CHANNELS: tl.constexpr, TILE: tl.constexpr
+):
+    values, scale, shift, place, inside = _tile_of(
+        maps, mean, variance, weight, bias, eps, rows, CHANNELS, TILE
+    )
     values = tl.maximum(values * scale[None, :] + shift[None, :], 0.0)
     tl.store(out + place, values.to(out.dtype.element_ty), mask=inside)
 
@@ -162,12 +173,10 @@ def _before_normal(  # type: ignore[no-untyped-def]
     gradient, maps, mean, variance, weight, bias, eps, rows, CHANNELS: tl.constexpr, TILE: tl.constexpr
 ):
     """Return the gradient before the ReLU, the standardised maps, the scale, and where in memory they are."""
-    row = tl.program_id(0).to(tl.int64) * TILE + tl.arange(0, TILE)
+    values, scale, shift, place, inside = _tile_of(
+        maps, mean, variance, weight, bias, eps, rows, CHANNELS, TILE
+    )
     channel = tl.arange(0, CHANNELS)
-    inside = (row < rows)[:, None]
-    scale, shift = _scale_shift(mean, variance, weight, bias, eps, channel, channel < CHANNELS)
-    place = row[:, None] * CHANNELS + channel[None, :]
-    values = tl.load(maps + place, mask=inside, other=0.0).to(tl.float32)
     back = tl.load(gradient + place, mask=inside, other=0.0).to(tl.float32)
     back = tl.where(values * scale[None, :] + shift[None, :] > 0, back, 0.0)
     standard = values - tl.load(mean + channel)[None, :]
