@@ -20,12 +20,46 @@ def fixtures() -> str:
             str(row["odd"]),
             str(row["exit_code"]),
             f"{row['seconds']:.2f}",
-            ", ".join(f"{reason} ({number})" for reason, number in row["left_out"].items()) or "-",
+            _tally(row["left_out"]),
         )
         for tree, row in found.items()
     ]
     headers = ("tree", "listed", "read", "odd films", "exit code", "seconds", "left out")
     return markdown(headers, body, "left")
+
+
+def real() -> str:
+    """What `cxrbench data check` finds in four real folders."""
+    found = json.loads((FOLDER / "real.json").read_text(encoding="utf-8"))
+    body = [
+        (
+            f"`{name}`",
+            f"{row['listed']:,}",
+            f"{row['read']:,} of {row['images']:,}",
+            f"{row['patients']:,}",
+            _positives(row["labels"]),
+            _tally(row["refused"]),
+            _tally(row["faults"]),
+            str(row["exit_code"]),
+            f"{row['seconds']:.1f}",
+            _tally(row["left_out"]),
+        )
+        for name, row in found.items()
+    ]
+    headers = ("data set", "listed", "read", "patients", "positive", "refused", "odd films", "exit code")
+    return markdown((*headers, "seconds", "left out"), body, "left")
+
+
+def _positives(labels: dict[str, dict[str, int]]) -> str:
+    """Return the positives of the one label, or from the rarest of several to the commonest."""
+    counts = sorted((counts["positive"], label) for label, counts in labels.items())
+    if len(counts) == 1:
+        return f"{counts[0][0]:,} ({counts[0][1]})"
+    return f"{len(counts)} labels, {counts[0][0]:,} ({counts[0][1]}) to {counts[-1][0]:,} ({counts[-1][1]})"
+
+
+def _tally(numbers: dict[str, int]) -> str:
+    return ", ".join(f"{reason} ({number})" for reason, number in numbers.items()) or "-"
 
 
 SHOWN = {
