@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
 from difflib import get_close_matches
 
 NOTHING = ("nan", "none", "null", "nat", "#n/a", "<na>")
@@ -10,6 +12,8 @@ NOTHING = ("nan", "none", "null", "nat", "#n/a", "<na>")
 
 NAMED = 10
 """How many of many things a message names."""
+
+_DECIMAL = re.compile(r"[+-]?(\d{1,40}(\.\d{0,40})?|\.\d{1,40})([eE][+-]?\d{1,3})?", re.ASCII)
 
 
 def plain_number(text: str) -> float | None:
@@ -23,6 +27,11 @@ def plain_number(text: str) -> float | None:
         return float(text)
     except ValueError:
         return None
+
+
+def exact_number(text: str) -> Decimal | None:
+    """Return the decimal number that is written in ``text``, none of its digits rounded off, or None."""
+    return Decimal(text) if _DECIMAL.fullmatch(text) else None
 
 
 def visible(name: str) -> str:

@@ -20,7 +20,7 @@ from cxrbench.datasets.folder import Selection, make_cohort, walk_images
 from cxrbench.datasets.options import SWITCH, choices
 from cxrbench.datasets.projections import keep_views
 from cxrbench.datasets.registry import register
-from cxrbench.datasets.tables import has_columns, read_table, refuse_empty, refuse_rows, sexes, views
+from cxrbench.datasets.tables import has_columns, read_ids, read_table, refuse_rows, sexes, views
 from cxrbench.datasets.words import Words
 from cxrbench.errors import DatasetError
 from cxrbench.files import read_file
@@ -75,7 +75,7 @@ def load(root: Path, laterals: bool = False, labels: Sequence[str] | None = None
     if path is None:
         raise DatasetError(f"{root}: no derivatives/labels/*.tsv; unpack the archive's metadata there")
     table = read_table(path, _NEEDED, hint="unpack the archive's metadata there", separator="\t")
-    refuse_empty(path, table, ("PatientID", "ReportID"))
+    table, id_notes = read_ids(path, table, ("PatientID", "ReportID"))
     of_patients = table.groupby("ReportID")["PatientID"].transform("nunique")
     refuse_rows(path, of_patients > 1, "a session of two patients")
     found = walk_images(root, [""], (".png",)).paths
@@ -113,7 +113,8 @@ def load(root: Path, laterals: bool = False, labels: Sequence[str] | None = None
     selection.leave_out(selection.frame["path"].isin(inverted), "inverted (MONOCHROME1 in its JSON file)")
     spoken = set(silent.index[~silent])
     selection.leave_out(~selection.frame["session"].isin(spoken), "no label")
-    notes = [f"sessions with labels and no film here: {len(set(silent.index).difference(pieces[1])):,}"]
+    filmless = set(silent.index).difference(pieces[1])
+    notes = [*id_notes, f"sessions with labels and no film here: {len(filmless):,}"]
     if unknown:
         notes.append(f"films without a JSON file, which would say whether they are inverted: {unknown:,}")
     return make_cohort(

@@ -18,8 +18,8 @@ from cxrbench.datasets.registry import register
 from cxrbench.datasets.tables import (
     ages,
     match_names,
-    odd_ids,
     one_of,
+    read_ids,
     read_names,
     read_table,
     refuse_empty,
@@ -85,8 +85,8 @@ def load(root: Path) -> Cohort:
     """
     path = next((root / name for name in LABEL_FILES if (root / name).is_file()), root / LABEL_FILES[0])
     frame = read_table(path, _COLUMNS, hint=_HINT)
-    refuse_empty(path, frame, ("Image Index", "Finding Labels", "Patient ID"))
-    id_notes = odd_ids(path, frame["Patient ID"], "Patient ID")
+    refuse_empty(path, frame, ("Image Index", "Finding Labels"))
+    frame, id_notes = read_ids(path, frame, ("Patient ID",))
     findings = _findings(path, frame["Finding Labels"])
     here = list_images(root, _image_folders(root), (".png",)).by_name()
     age = ages(frame["Patient Age"])

@@ -20,7 +20,7 @@ from cxrbench.datasets.tables import (
     ages,
     has_columns,
     map_values,
-    odd_ids,
+    read_ids,
     read_table,
     refuse_empty,
     refuse_rows,
@@ -66,8 +66,8 @@ def load(root: Path) -> Cohort:
     """
     path = root / LABEL_FILE
     frame = read_table(path, _COLUMNS, hint=_HINT)
-    refuse_empty(path, frame, ("patientid", "folder", "filename"))
-    id_notes = odd_ids(path, frame["patientid"], "patientid")
+    refuse_empty(path, frame, ("folder", "filename"))
+    frame, id_notes = read_ids(path, frame, ("patientid",))
     blank = pd.Series(None, frame.index, dtype=object)
     listed = frame["folder"] + "/" + frame["filename"]
     folders = sorted(frame["folder"].unique())

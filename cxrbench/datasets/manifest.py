@@ -10,13 +10,24 @@ import pandas as pd
 from cxrbench.cohort.table import COLUMNS, Cohort
 from cxrbench.datasets.folder import FILE_MISSING, Selection, list_images, make_cohort
 from cxrbench.datasets.registry import register
-from cxrbench.datasets.tables import ages, odd_ids, read_table, refuse_empty, refuse_rows, sexes, views
+from cxrbench.datasets.tables import (
+    ages,
+    numbers,
+    read_flags,
+    read_ids,
+    read_table,
+    refuse_empty,
+    refuse_rows,
+    sexes,
+    views,
+    words_for_nothing,
+)
 from cxrbench.errors import DatasetError
 
 FILE = "manifest.csv"
 _HINT = "write one with the columns path, patient_id and a column of 1 and 0 for each label"
 _UNKNOWN = ("unknown", "n/a", "na", "nan", "none", "?", "other", "o", "u")
-_LABEL_VALUES = {"1": 1.0, "0": 0.0, "-1": -1.0, "1.0": 1.0, "0.0": 0.0, "-1.0": -1.0}
+_LABEL_VALUES = (1, 0, -1)
 
 
 def recognises(folder: Path, file: str = FILE) -> bool:
@@ -58,9 +69,9 @@ def load(root: Path, file: str = FILE, labels: Sequence[str] | None = None) -> C
     """
     path = root / file
     frame = read_table(path, ("path", "patient_id"), hint=_HINT)
-    refuse_empty(path, frame, ("path", "patient_id"))
+    refuse_empty(path, frame, ("path",))
+    frame, id_notes = read_ids(path, frame, ("patient_id",))
     frame["path"] = relative_paths(path, frame["path"])
-    id_notes = odd_ids(path, frame["patient_id"], "patient_id")
     labels = _labels(path, frame) if labels is None else _named_labels(path, frame, labels)
     image_ids = frame["image_id"] if "image_id" in frame else frame["path"]
     refuse_rows(path, image_ids.isna(), "column 'image_id' is empty")
@@ -71,7 +82,7 @@ def load(root: Path, file: str = FILE, labels: Sequence[str] | None = None) -> C
         "sex": _read_field(path, frame, "sex", sexes, "M, F or empty"),
         "age": _read_field(path, frame, "age", ages, "years from 0 to 120, such as 58 or 058Y, or empty"),
         "source": frame["source"].fillna("unknown") if "source" in frame else "manifest",
-        **{label: frame[label].map(_LABEL_VALUES) for label in labels},
+        **{label: read_flags(path, frame[label], unknown=True) for label in labels},
     }
     selection = Selection(frame.assign(**columns))
     folders = sorted({parent for parent, _, _ in (name.rpartition("/") for name in frame["path"])})
@@ -122,9 +133,11 @@ def _labels(path: Path, frame: pd.DataFrame) -> list[str]:
         cells = frame[column].dropna()
         if column in COLUMNS or cells.empty:
             continue
-        flags = cells.isin(_LABEL_VALUES)
+        flags = numbers(cells, _LABEL_VALUES).notna()
         if flags.all():
             labels.append(column)
+        elif flags.any() and (flags | words_for_nothing(cells)).all():
+            read_flags(path, cells, unknown=True)  # names the word, and the row
         elif flags.mean() >= 0.5:
             what = "mostly 1 and 0 but not here; correct the cell, or name the label columns"
             refuse_rows(path, ~flags, f"column {column!r} is {what}")
@@ -148,9 +161,6 @@ def _named_labels(path: Path, frame: pd.DataFrame, labels: Sequence[str]) -> lis
         if label not in frame.columns or label in COLUMNS:
             others = [column for column in frame.columns if column not in COLUMNS]
             raise DatasetError(f"{path}: no label column {label!r}; there are {', '.join(others) or 'none'}")
-        cells = frame[label]
-        wrong = cells.notna() & ~cells.isin(_LABEL_VALUES)
-        refuse_rows(path, wrong, f"label {label!r} must be 1, 0, -1 (uncertain) or empty")
     return list(labels)
 
 

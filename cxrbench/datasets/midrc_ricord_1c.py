@@ -18,7 +18,7 @@ from cxrbench.cohort.table import Cohort
 from cxrbench.datasets.folder import FILE_MISSING, Selection, make_cohort, walk_images
 from cxrbench.datasets.registry import register
 from cxrbench.datasets.siim_covid19 import APPEARANCES
-from cxrbench.datasets.tables import has_columns, read_table, refuse_empty, refuse_rows
+from cxrbench.datasets.tables import has_columns, numbers, read_ids, read_table, refuse_empty, refuse_rows
 from cxrbench.errors import DatasetError
 from cxrbench.files import read_file
 from cxrbench.text import complaint
@@ -29,6 +29,8 @@ COVID = "COVID-19"
 SERIES_FILE = "metadata.csv"
 _NEEDED = ("Series UID", "Subject ID", "Study UID", "Number of Images", "File Location")
 _HINT = "fetch the collection with the archive's retriever, which writes it"
+_MOST = 1000
+"""Films of a series that are believed: a study of the collection has a few."""
 _STARTS = {name.split()[0].lower(): name for name in APPEARANCES}
 
 
@@ -60,7 +62,8 @@ def load(root: Path) -> Cohort:
     """
     path = root / SERIES_FILE
     series = read_table(path, _NEEDED, hint=_HINT)
-    refuse_empty(path, series, ("Series UID", "Subject ID", "Study UID", "File Location"))
+    refuse_empty(path, series, ("Series UID", "Study UID", "File Location"))
+    series, id_notes = read_ids(path, series, ("Subject ID",))
     refuse_rows(path, series["Series UID"].duplicated(keep=False), "a series appears twice")
     places = series["File Location"].str.replace("\\", "/").str.removeprefix("./").str.rstrip("/")
     outside = places.map(
@@ -78,9 +81,10 @@ def load(root: Path) -> Cohort:
     if not here:
         raise DatasetError(f"{root}: no DICOM files in {', '.join(tops)}; fetch the images")
     # A row per film, and one for each that the table counts and the folder lacks.
-    counts = pd.to_numeric(series["Number of Images"], errors="coerce").fillna(1).astype(int)
+    counts = numbers(series["Number of Images"], range(_MOST + 1))
+    refuse_rows(path, counts.isna(), f"column 'Number of Images' must be a whole number up to {_MOST}")
     films = [
-        [*here.get(place, ()), *[None] * (count - len(here.get(place, ())))]
+        [*here.get(place, ()), *[None] * (int(count) - len(here.get(place, ())))]
         for place, count in zip(places, counts, strict=True)
     ]
     frame = pd.DataFrame(
@@ -109,7 +113,7 @@ def load(root: Path) -> Cohort:
         labels=(COVID, *APPEARANCES),
         missing=missing["place"],
         unlisted=sorted(file for place, files in here.items() if place not in placed for file in files),
-        notes=["COVID-19 is positive in every image: negatives must come from another data set"],
+        notes=[*id_notes, "COVID-19 is positive in every image: negatives must come from another data set"],
     )
 
 

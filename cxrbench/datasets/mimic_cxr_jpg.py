@@ -18,7 +18,7 @@ from cxrbench.datasets.observations import OBSERVATIONS, Unmentioned, read_obser
 from cxrbench.datasets.options import SWITCH, choices
 from cxrbench.datasets.projections import keep_views
 from cxrbench.datasets.registry import register
-from cxrbench.datasets.tables import has_columns, read_table, refuse_empty, refuse_rows, views
+from cxrbench.datasets.tables import has_columns, read_ids, read_table, refuse_rows, views
 from cxrbench.errors import DatasetError
 
 Labeller = Literal["chexpert", "negbio"]
@@ -68,11 +68,11 @@ def load(
     metadata_path, split_path = _table(root, "metadata"), _table(root, "split")
     labels_path = _table(root, labeller)
     metadata = read_table(metadata_path, (*_IMAGE, "ViewPosition"), hint=_HINT)
-    refuse_empty(metadata_path, metadata, _IMAGE)
+    metadata, id_notes = read_ids(metadata_path, metadata, _IMAGE)
     refuse_rows(metadata_path, metadata["dicom_id"].duplicated(keep=False), "a dicom_id appears twice")
     parts = _parts(split_path, metadata_path, metadata)
     studies = read_table(labels_path, ("subject_id", "study_id", *OBSERVATIONS), hint=_HINT)
-    refuse_empty(labels_path, studies, ("subject_id", "study_id"))
+    studies, _ = read_ids(labels_path, studies, ("subject_id", "study_id"))
     refuse_rows(labels_path, studies["study_id"].duplicated(keep=False), "a study appears twice")
     labels = read_observations(labels_path, studies, unmentioned).set_axis(studies["study_id"])
     labelled = metadata["study_id"].isin(labels.index)
@@ -107,7 +107,7 @@ def load(
         missing=missing["path"],
         unlisted=sorted(here.difference(paths)),
         official_test=image_ids[parts == "test"],
-        notes=[f"labels of {labeller}, from reports; one set of labels per study"],
+        notes=[*id_notes, f"labels of {labeller}, from reports; one set of labels per study"],
     )
 
 
@@ -125,7 +125,7 @@ def _parts(path: Path, metadata_path: Path, metadata: pd.DataFrame) -> pd.Series
     DatasetError: an image without a part, or with a patient in another.
     """
     split = read_table(path, (*_IMAGE, "split"), hint=_HINT)
-    refuse_empty(path, split, (*_IMAGE, "split"))
+    split, _ = read_ids(path, split, _IMAGE)
     refuse_rows(path, ~split["split"].isin(_PARTS), f"column 'split' must be {', '.join(_PARTS)}")
     refuse_rows(path, split["dicom_id"].duplicated(keep=False), "a dicom_id appears twice")
     refuse_rows(

@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from cxrbench.datasets.tables import refuse_rows
+from cxrbench.datasets.tables import read_flags
 
 NO_FINDING = "No Finding"
 DEVICES = "Support Devices"
@@ -39,8 +39,6 @@ UNCERTAIN = -1.0
 Unmentioned = Literal["unknown", "negative", "negative-if-no-finding"]
 """What a label is that the report does not mention."""
 
-_CELLS = {"1.0": 1.0, "0.0": 0.0, "-1.0": UNCERTAIN, "1": 1.0, "0": 0.0, "-1": UNCERTAIN}
-
 
 def read_observations(path: Path, frame: pd.DataFrame, unmentioned: Unmentioned = "unknown") -> pd.DataFrame:
     """Return the fourteen columns as floats: 1, 0, -1 (uncertain) or NaN (not known).
@@ -59,9 +57,7 @@ def read_observations(path: Path, frame: pd.DataFrame, unmentioned: Unmentioned 
     values = pd.DataFrame(np.nan, index=frame.index, columns=list(OBSERVATIONS))
     for label in OBSERVATIONS:
         if label in frame:
-            values[label] = frame[label].map(_CELLS).astype(np.float64)
-            wrong = values[label].isna() & frame[label].notna()
-            refuse_rows(path, wrong, f"label {label!r} must be 1, 0, -1 (uncertain) or empty")
+            values[label] = read_flags(path, frame[label], unknown=True)
     if NO_FINDING in frame:
         values[NO_FINDING] = values[NO_FINDING].fillna(0.0)
     findings = [label for label in OBSERVATIONS if label in frame and label != NO_FINDING]

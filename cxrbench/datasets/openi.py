@@ -19,7 +19,7 @@ from cxrbench.datasets.folder import FILE_MISSING, Selection, make_cohort, walk_
 from cxrbench.datasets.options import SWITCH, choices
 from cxrbench.datasets.projections import LATERAL
 from cxrbench.datasets.registry import register
-from cxrbench.datasets.tables import has_columns, read_table, refuse_empty, refuse_rows
+from cxrbench.datasets.tables import has_columns, read_ids, read_table, refuse_empty, refuse_rows
 from cxrbench.datasets.words import Words
 from cxrbench.errors import DatasetError
 from cxrbench.text import complaint
@@ -168,8 +168,9 @@ def _from_xml(folder: Path) -> pd.DataFrame:
 def _from_tables(reports_path: Path, projections_path: Path) -> pd.DataFrame:
     reports = read_table(reports_path, ("uid", "Problems"), hint=_HINT)
     images = read_table(projections_path, ("uid", "filename"), hint=_HINT)
-    refuse_empty(reports_path, reports, ("uid",))
-    refuse_empty(projections_path, images, ("uid", "filename"))
+    reports, _ = read_ids(reports_path, reports, ("uid",))
+    images, _ = read_ids(projections_path, images, ("uid",))
+    refuse_empty(projections_path, images, ("filename",))
     refuse_rows(reports_path, reports["uid"].duplicated(keep=False), "a report appears twice")
     refuse_rows(projections_path, images["filename"].duplicated(keep=False), "an image appears twice")
     unknown = ~images["uid"].isin(reports["uid"])

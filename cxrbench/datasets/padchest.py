@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from cxrbench.cohort.table import Cohort
@@ -20,6 +19,8 @@ from cxrbench.datasets.projections import keep_views
 from cxrbench.datasets.registry import register
 from cxrbench.datasets.tables import (
     has_columns,
+    numbers,
+    read_ids,
     read_table,
     refuse_empty,
     refuse_rows,
@@ -106,7 +107,8 @@ def load(root: Path, laterals: bool = False, labels: Sequence[str] | None = None
     if path is None:
         raise DatasetError(f"{root}: no {_TABLES.replace('*', '')}; {_HINT}")
     frame = read_table(path, _NEEDED, hint=_HINT)
-    refuse_empty(path, frame, ("ImageID", "PatientID"))
+    refuse_empty(path, frame, ("ImageID",))
+    frame, notes = read_ids(path, frame, ("PatientID",))
     refuse_rows(path, frame["ImageID"].duplicated(keep=False), "an image appears twice")
     here = walk_images(root, [""], (".png",)).by_name()
     if not here:
@@ -120,8 +122,7 @@ def load(root: Path, laterals: bool = False, labels: Sequence[str] | None = None
     chosen = words.labels(FINDINGS, labels, unsaid=("unchanged",))
     projection = frame["Projection"].replace({"AP_horizontal": "AP supine", "UNK": None})
     blank = pd.Series(None, frame.index, dtype=object)
-    years = frame["StudyDate_DICOM"].str.extract(r"^(\d{4})\d{4}$")[0].astype(np.float64)
-    age = years - pd.to_numeric(frame["PatientBirth"], errors="coerce")
+    age = numbers(frame["StudyDate_DICOM"]) // 10_000 - numbers(frame["PatientBirth"])
     selection = Selection(
         pd.DataFrame(
             {
@@ -142,7 +143,8 @@ def load(root: Path, laterals: bool = False, labels: Sequence[str] | None = None
         selection.leave_out(rows.loc[selection.frame.index], reason)
     missing = selection.leave_out(selection.frame["path"].isna(), FILE_MISSING)
     both = words.where(["normal" in named and len(named) > 1 for named in words.distinct])
-    notes = [f"images that are called normal and have a further label: {int(both.sum()):,}"]
+    if both.any():
+        notes = (*notes, f"images that are called normal and have a further label: {int(both.sum()):,}")
     return make_cohort(
         dataset="padchest",
         root=root,
@@ -150,7 +152,7 @@ def load(root: Path, laterals: bool = False, labels: Sequence[str] | None = None
         labels=list(chosen.columns),
         missing=missing["image_id"],
         unlisted=sorted(here[name] for name in set(here).difference(frame["ImageID"])),
-        notes=notes if both.any() else (),
+        notes=notes,
     )
 
 

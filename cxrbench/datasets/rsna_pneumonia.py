@@ -16,7 +16,7 @@ from cxrbench.cohort.boxes import BOX_PLACES, format_boxes
 from cxrbench.cohort.table import Cohort
 from cxrbench.datasets.folder import FILE_MISSING, Selection, list_images, make_cohort
 from cxrbench.datasets.registry import register
-from cxrbench.datasets.tables import read_table, refuse_empty, refuse_rows
+from cxrbench.datasets.tables import numbers, read_flags, read_ids, read_table, refuse_empty, refuse_rows
 from cxrbench.errors import DatasetError, RadiographError
 from cxrbench.radiograph.header import read_header
 from cxrbench.text import complaint
@@ -60,15 +60,15 @@ def load(root: Path) -> Cohort:
     boxes_path, classes_path = root / BOXES_FILE, root / CLASSES_FILE
     boxes = read_table(boxes_path, ("patientId", "x", "Target"), hint=_HINT)
     classes = read_table(classes_path, ("patientId", "class"), hint=_HINT)
-    refuse_empty(boxes_path, boxes, ("patientId", "Target"))
-    refuse_empty(classes_path, classes, ("patientId", "class"))
-    refuse_rows(boxes_path, ~boxes["Target"].isin(("0", "1")), "column 'Target' must be 0 or 1")
+    boxes, _ = read_ids(boxes_path, boxes, ("patientId",))
+    classes, _ = read_ids(classes_path, classes, ("patientId",))
+    refuse_empty(classes_path, classes, ("class",))
     unknown = ~classes["class"].isin(CLASSES)
     refuse_rows(classes_path, unknown, f"unknown class; the three are {', '.join(CLASSES)}")
     classes = classes.drop_duplicates(["patientId", "class"])
     refuse_rows(classes_path, classes["patientId"].duplicated(), "an image has two classes")
     images = (
-        boxes.assign(Target=boxes["Target"].astype(np.float64), box=boxes["x"].notna())
+        boxes.assign(Target=read_flags(boxes_path, boxes["Target"]), box=boxes["x"].notna())
         .groupby("patientId", sort=False)
         .agg(lowest=("Target", "min"), highest=("Target", "max"), boxes=("box", "sum"))
         .join(classes.set_index("patientId")["class"], how="outer")
@@ -122,9 +122,9 @@ def _box_places(
         return None, (f"boxes: where they lie is not known (no columns {', '.join(_CORNERS)})",)
     try:
         header = read_header(root / films[0])
-        corners = marked[list(_CORNERS)].astype(np.float64)
-    except (RadiographError, ValueError) as error:
+    except RadiographError as error:
         return None, (f"boxes: where they lie is not known ({complaint(error)})",)
+    corners = pd.DataFrame({name: numbers(marked[name]) for name in _CORNERS})
     side = min(header.width, header.height)
     left = corners["x"] - (header.width - side) / 2
     top = corners["y"] - (header.height - side) / 2

@@ -15,7 +15,7 @@ import pandas as pd
 from cxrbench.cohort.table import Cohort
 from cxrbench.datasets.folder import FILE_MISSING, Selection, make_cohort, walk_images
 from cxrbench.datasets.registry import register
-from cxrbench.datasets.tables import has_columns, read_table, refuse_empty, refuse_rows
+from cxrbench.datasets.tables import has_columns, read_flags, read_table, refuse_empty, refuse_rows
 from cxrbench.errors import DatasetError
 
 APPEARANCES = (
@@ -63,18 +63,17 @@ def load(root: Path) -> Cohort:
     images = read_table(images_path, ("id", "boxes", "label", "StudyInstanceUID"), hint=_HINT)
     studies = read_table(studies_path, ("id", *APPEARANCES), hint=_HINT)
     refuse_empty(images_path, images, ("id", "label", "StudyInstanceUID"))
-    refuse_empty(studies_path, studies, ("id", *APPEARANCES))
+    refuse_empty(studies_path, studies, ("id",))
     refuse_rows(images_path, images["id"].duplicated(keep=False), "an image appears twice")
     refuse_rows(studies_path, studies["id"].duplicated(keep=False), "a study appears twice")
-    cells = studies[list(APPEARANCES)]
-    refuse_rows(studies_path, ~cells.isin(("0", "1")).all(axis=1), "the four labels must be 0 or 1")
-    refuse_rows(studies_path, (cells == "1").sum(axis=1) != 1, "a study must have one of the four labels")
+    flags = pd.DataFrame({name: read_flags(studies_path, studies[name]) for name in APPEARANCES})
+    refuse_rows(studies_path, flags.sum(axis=1) != 1, "a study must have one of the four labels")
     words = images["label"].str.split(n=1).str[0]
     refuse_rows(
         images_path, ~words.isin(("opacity", "none")), "column 'label' must begin with opacity or none"
     )
     study = images["StudyInstanceUID"]
-    labels = cells.astype(np.float64).set_axis(studies["id"].str.removesuffix("_study"))
+    labels = flags.set_axis(studies["id"].str.removesuffix("_study"))
     refuse_rows(images_path, ~study.isin(labels.index), f"a study that is not in {STUDIES_FILE}")
     here = {
         path.rpartition("/")[2].rpartition(".")[0]: path

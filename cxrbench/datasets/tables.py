@@ -9,7 +9,7 @@ import re
 import unicodedata
 import warnings
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,7 +18,7 @@ import pandas as pd
 
 from cxrbench.errors import DatasetError
 from cxrbench.radiograph.header import age_in_years
-from cxrbench.text import NOTHING, complaint, one_line
+from cxrbench.text import NOTHING, complaint, exact_number, one_line
 
 T = TypeVar("T")
 
@@ -38,6 +38,9 @@ _SEXES = {"m": "M", "male": "M", "f": "F", "female": "F"}
 
 LARGEST = 2 * 1024**3
 """Bytes of text beyond which a table is refused: the largest archive's tables have a tenth of it."""
+
+_POWER_OF_TEN = r"\d(\.\d+)?[eE]\+\d+|\d\.\d+[eE]\d+"
+"""How a spreadsheet or pandas writes a number that is too long for it."""
 
 _SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 
@@ -228,26 +231,44 @@ def one_of(path: Path, frame: pd.DataFrame, names: Sequence[str]) -> pd.Series:
     raise DatasetError(f"{path}: columns missing: {' or '.join(names)}; it has {', '.join(frame.columns)}")
 
 
-def odd_ids(path: Path, ids: pd.Series, column: str) -> tuple[str, ...]:
-    """Refuse ids that a spreadsheet or pandas has turned into numbers or words for nothing; note near ones.
+def read_ids(path: Path, frame: pd.DataFrame, columns: Sequence[str]) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Refuse ids that a spreadsheet or pandas has damaged, mend what can be mended, and note near ones.
 
     ``nan`` and ``None`` are what a program writes for a missing id: all those images would be one patient's.
     ``7`` and ``7.0`` are one patient whose id went through a float, so that half of the rows have another
-    spelling. ``7``, ``007``, ``P1`` and ``p1`` may be two patients or one: they are kept apart, and said.
+    spelling. Where all ids of a column are whole numbers and none has two spellings, ``7.0`` is read as
+    ``7``. ``8.39E+35`` has lost its last digits. ``7``, ``007``, ``P1`` and ``p1`` may be two patients or
+    one: they are kept apart, and said.
 
     Returns
     -------
-    tuple[str, ...]: a note, where any two ids differ in letter case, spaces or leading zeros alone.
+    tuple[pd.DataFrame, tuple[str, ...]]: the table, and notes where ids were read as whole numbers, or differ
+        in letter case, spaces or leading zeros alone.
 
     Raises
     ------
-    DatasetError: a word for nothing, or two spellings that are one number, one of them with a decimal point.
+    DatasetError: an empty cell, a word for nothing, an id in powers of ten, or two spellings that are one
+        number, one of them with a decimal point.
     """
+    refuse_empty(path, frame, columns)
+    notes: list[str] = []
+    read = {}
+    for column in columns:
+        read[column], found = _ids(path, frame[column], column)
+        notes += found
+    return frame.assign(**read), tuple(notes)
+
+
+def _ids(path: Path, ids: pd.Series, column: str) -> tuple[pd.Series, list[str]]:
     nothing = ids.str.lower().isin(NOTHING)
     if nothing.any():
         word = ids[nothing].iloc[0]
         refuse_rows(path, nothing, f"column {column!r} holds {word!r}, which programs write for a missing id")
-    distinct = [str(value) for value in ids.dropna().unique()]
+    shortened = ids.str.fullmatch(_POWER_OF_TEN).astype(bool)
+    if shortened.any():
+        what = f"column {column!r} holds {ids[shortened].iloc[0]!r}, a long number that a program shortened"
+        refuse_rows(path, shortened, f"{what}; take the ids from the original, as text")
+    distinct = [str(value) for value in ids.unique()]
     spellings: dict[str, list[str]] = {}
     for value in distinct:
         if re.fullmatch(r"\d+(\.0*)?", value):
@@ -256,18 +277,69 @@ def odd_ids(path: Path, ids: pd.Series, column: str) -> tuple[str, ...]:
         if len(values) > 1:
             what = f"column {column!r} writes one number as {values[0]!r} and {values[1]!r}"
             refuse_rows(path, ids.isin(values), f"{what}; write each id in one way, as text")
+    notes = []
+    decimals = [value for value in distinct if "." in value]
+    if decimals and sum(map(len, spellings.values())) == len(distinct):
+        whole = decimals[0].partition(".")[0]
+        notes.append(f"column {column}: decimal numbers read as whole numbers ({decimals[0]} as {whole})")
+        ids = ids.str.partition(".")[0]
+        distinct = list(spellings)
     folded: dict[str, list[str]] = {}
     for value in distinct:
         key = "".join(unicodedata.normalize("NFKC", value).casefold().split())
+        key = key.partition(".")[0] if re.fullmatch(r"\d+\.0*", key) else key
         folded.setdefault(key.lstrip("0") if key.isdecimal() else key, []).append(value)
     alike = [values for values in folded.values() if len(values) > 1]
-    if not alike:
-        return ()
-    shown = ", ".join(one_line(value) for value in alike[0][:3])
-    return (
-        f"column {column}: ids that differ only in letter case, spaces or leading zeros, kept apart: "
-        f"{sum(map(len, alike)):,} ({shown})",
-    )
+    if alike:
+        shown = ", ".join(one_line(value) for value in alike[0][:3])
+        notes.append(
+            f"column {column}: ids that differ only in letter case, spaces or leading zeros, kept apart: "
+            f"{sum(map(len, alike)):,} ({shown})"
+        )
+    return ids, notes
+
+
+def numbers(texts: pd.Series, allowed: Collection[int] = ()) -> pd.Series:
+    """Return the numbers that cells hold, however they are written: ``1``, ``1.0`` and ``1e0`` are one.
+
+    Parameters
+    ----------
+    texts: cells, some perhaps missing.
+    allowed: the only numbers that are meant; by default all are.
+
+    Returns
+    -------
+    float64; NaN for a missing cell, and for one that is no such number (``0_9``, ``1,5``).
+    """
+
+    def read(text: str) -> float:
+        number = exact_number(text)
+        return np.nan if number is None or (allowed and number not in allowed) else float(number)
+
+    return pd.Series(map_values(texts, read), texts.index, dtype=np.float64)
+
+
+def read_flags(path: Path, cells: pd.Series, *, unknown: bool = False) -> pd.Series:
+    """Return a label's column as 1 and 0; with ``unknown``, also -1 (uncertain) and NaN where it is empty.
+
+    Raises
+    ------
+    DatasetError: another value in a cell; a missing one, unless ``unknown``.
+    """
+    values = numbers(cells, (1, 0, -1) if unknown else (1, 0))
+    words = words_for_nothing(cells)
+    if words.any():
+        what = f"label {cells.name!r} holds {cells[words].iloc[0]!r}"
+        refuse_rows(path, words, f"{what}; leave the cell empty" if unknown else f"{what}, not 0 or 1")
+    wrong = values.isna() & (cells.notna() if unknown else True)
+    allowed = "1, 0, -1 (uncertain) or empty" if unknown else "0 or 1"
+    refuse_rows(path, wrong, f"label {cells.name!r} must be {allowed}")
+    return values
+
+
+def words_for_nothing(cells: pd.Series) -> pd.Series:
+    """Return which cells of a label hold a word that programs write for a missing value."""
+    return cells.str.lower().isin((*NOTHING, "na", "n/a"))
 
 
 def has_columns(path: Path, names: Sequence[str]) -> bool:

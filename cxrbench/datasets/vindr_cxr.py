@@ -19,7 +19,7 @@ from cxrbench.cohort.table import Cohort
 from cxrbench.datasets.folder import FILE_MISSING, Selection, make_cohort, walk_images
 from cxrbench.datasets.options import choices
 from cxrbench.datasets.registry import register
-from cxrbench.datasets.tables import has_columns, read_table, refuse_empty, refuse_rows
+from cxrbench.datasets.tables import has_columns, read_flags, read_ids, read_table, refuse_empty, refuse_rows
 from cxrbench.errors import DatasetError
 
 NO_FINDING = "No finding"
@@ -132,7 +132,7 @@ def _tables(root: Path) -> Iterator[tuple[str, Path]]:
 def _read_labels(path: Path, part: str, readers: Readers) -> pd.DataFrame:
     """Read a table of PhysioNet: a row per image and reader (train), or per image (test). Index: image_id."""
     frame = read_table(path, ("image_id", *FINDINGS[:-2], NO_FINDING), hint=_HINT)
-    refuse_empty(path, frame, ("image_id",))
+    frame, _ = read_ids(path, frame, ("image_id",))
     # Both spellings are found in code that reads the tables.
     frame = frame.rename(columns={"Other disease": "Other diseases"})
     labels = [label for label in FINDINGS if label in frame.columns]
@@ -140,8 +140,7 @@ def _read_labels(path: Path, part: str, readers: Readers) -> pd.DataFrame:
     refuse_rows(path, frame.duplicated(by, keep=False), "an image appears twice for one reader")
     votes = pd.DataFrame(index=frame.index)
     for label in labels:
-        votes[label] = frame[label].map({"0": 0.0, "1": 1.0, "0.0": 0.0, "1.0": 1.0}).astype(np.float64)
-        refuse_rows(path, votes[label].isna(), f"label {label!r} must be 0 or 1")
+        votes[label] = read_flags(path, frame[label])
     grouped = votes.groupby(frame["image_id"], sort=False)
     return _decide(grouped.sum(), grouped.size(), readers).assign(source=part)
 

@@ -119,7 +119,7 @@ def test_a_part_of_the_images_is_a_cohort(copied):
             f"1 images have a Target .* contradicts, first: {SECOND}",
         ),
         (BOXES, "380.0,1", "380.0,0", f"1 images have a Target .* contradicts, first: {FIRST}"),
-        (BOXES, "380.0,1", "380.0,yes", r"column 'Target' must be 0 or 1 \(row 2; 1 in all\)"),
+        (BOXES, "380.0,1", "380.0,yes", r"label 'Target' must be 0 or 1 \(row 2; 1 in all\)"),
         (BOXES, FIRST, "", r"column 'patientId' is empty \(row 2"),
         (BOXES, "Target", "target", "columns missing: Target"),
     ],

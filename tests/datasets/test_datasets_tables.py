@@ -5,6 +5,7 @@ import math
 import os
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
@@ -14,7 +15,8 @@ from cxrbench.datasets.folder import Selection
 from cxrbench.datasets.tables import (
     ages,
     match_names,
-    odd_ids,
+    read_flags,
+    read_ids,
     read_names,
     read_table,
     sexes,
@@ -177,28 +179,85 @@ def test_a_list_that_matches_nothing_is_an_error(content, what, tmp_path):
         match_names(path, read_names(path), IMAGES)
 
 
-@pytest.mark.parametrize("ids", [["7", "7.0"], ["8", "7.0", "7."], ["007", "007.00"]])
-def test_one_number_written_in_two_ways_is_refused(ids, tmp_path):
+def ids(values, tmp_path):
+    """Read a table's one column of ids: what comes out, and the notes."""
+    frame, notes = read_ids(tmp_path, pd.DataFrame({"patient": values}, dtype=object), ("patient",))
+    return frame["patient"].tolist(), notes
+
+
+@pytest.mark.parametrize("values", [["7", "7.0"], ["8", "7.0", "7."], ["007", "007.00"]])
+def test_one_number_written_in_two_ways_is_refused(values, tmp_path):
     with pytest.raises(DatasetError, match=r"'patient' writes one number as .* \(row "):
-        odd_ids(tmp_path, pd.Series([*ids, *ids], dtype=object), "patient")
+        ids([*values, *values], tmp_path)
 
 
 @pytest.mark.parametrize("word", ["nan", "NaN", "None", "NULL", "<NA>", "NaT"])
 def test_words_for_nothing_are_not_ids(word, tmp_path):
     with pytest.raises(DatasetError, match=rf"'patient' holds '{word}', .* \(row 1, 2; 2 in all\)"):
-        odd_ids(tmp_path, pd.Series(["P7", word, word], dtype=object), "patient")
-    assert odd_ids(tmp_path, pd.Series(["Nan-1", "Nolan", "NA", None], dtype=object), "patient") == ()
+        ids(["P7", word, word], tmp_path)
+    assert ids(["Nan-1", "Nolan", "NA"], tmp_path) == (["Nan-1", "Nolan", "NA"], ())
+    with pytest.raises(DatasetError, match="'patient' is empty"):
+        ids(["P7", None], tmp_path)
+
+
+@pytest.mark.parametrize("shortened", ["8.39860488694292E+35", "8.4e35", "1E+12"])
+def test_an_id_that_has_lost_its_digits_is_refused(shortened, tmp_path):
+    with pytest.raises(DatasetError, match=r"a long number that a program shortened; .* \(row 1;"):
+        ids(["839860488694292331637988235681460987", shortened], tmp_path)
+    assert ids(["1e5", "12E7", "1.2.840"], tmp_path) == (["1e5", "12E7", "1.2.840"], ())
 
 
 @pytest.mark.parametrize(
-    ("ids", "noted"),
+    ("values", "noted"),
     [
         (["7", "007", "8"], True),
+        (["7", "007.0", "x"], True),
         (["p1", "P1"], True),
         (["P 1", "P\u00a01"], True),
         (["7", "70", "0", "00a", "7.5"], False),
-        (["7.0", "8.0"], False),
+        (["7.0", "8.5"], False),
     ],
 )
-def test_ids_that_differ_by_little_are_kept_apart_and_noted(ids, noted, tmp_path):
-    assert bool(odd_ids(tmp_path, pd.Series(ids, dtype=object), "patient")) == noted
+def test_ids_that_differ_by_little_are_kept_apart_and_noted(values, noted, tmp_path):
+    read, notes = ids(values, tmp_path)
+    assert read == values
+    assert bool(notes) == noted
+
+
+def test_ids_that_are_all_numbers_may_have_gone_through_a_float(tmp_path):
+    read, [note] = ids(["7.0", "12.", "8", "7.0"], tmp_path)
+    assert read == ["7", "12", "8", "7"]
+    assert "decimal numbers read as whole numbers (7.0 as 7)" in note
+    read, notes = ids(["7.0", "007.0"], tmp_path)
+    assert read == ["7", "007"]
+    assert len(notes) == 2
+
+
+@pytest.mark.parametrize(
+    ("cells", "flags"),
+    [
+        (
+            ["1", "0", "1.0", "0.0", "1.", "-0", "+1", "1e0", "1.000000e+00", "10E-1"],
+            [1, 0, 1, 0, 1, 0, 1, 1, 1, 1],
+        ),
+        (["1", None, "-1", "-1.0"], [1, None, -1, -1]),
+    ],
+)
+def test_a_label_is_read_however_its_number_is_written(cells, flags, tmp_path):
+    read = read_flags(tmp_path, pd.Series(cells, dtype=object, name="Mass"), unknown=True)
+    assert [None if np.isnan(value) else value for value in read] == flags
+
+
+@pytest.mark.parametrize(
+    "cell", ["0_9", "1.5", "1 e0", "2", "1,0", "1.0000000000000000001", "0x1", "inf", "True", "\u0661", "-1"]
+)
+def test_what_is_nearly_a_label_is_refused(cell, tmp_path):
+    with pytest.raises(DatasetError, match=r"label 'Mass' must be 0 or 1 \(row 1; 1 in all\)"):
+        read_flags(tmp_path, pd.Series(["1", cell], dtype=object, name="Mass"))
+
+
+def test_a_word_for_nothing_in_a_label_is_named(tmp_path):
+    with pytest.raises(DatasetError, match="label 'Mass' holds 'NA'; leave the cell empty"):
+        read_flags(tmp_path, pd.Series(["1", "NA"], dtype=object, name="Mass"), unknown=True)
+    with pytest.raises(DatasetError, match="label 'Mass' holds 'nan', not 0 or 1"):
+        read_flags(tmp_path, pd.Series(["1", "nan"], dtype=object, name="Mass"))
