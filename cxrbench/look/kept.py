@@ -49,36 +49,42 @@ class Scored:
     fold: npt.NDArray[np.int64]
 
 
-def is_public(study: FinishedStudy, role: str) -> bool:
-    """Return whether the films of ``role`` are anybody's to see; not where the data set is not known here."""
+def is_public(study: FinishedStudy, name: str) -> bool:
+    """Return whether films of a role or further test are anybody's to see; not of a data set unknown here."""
+    settings = study.results.settings
     try:
-        return adapter(str(study.results.settings["roles"][role]["dataset"])).public
+        cohorts = {**settings["roles"], **settings.get("tests", {})}
+        return adapter(str(cohorts[name]["dataset"])).public
     except (CxrbenchError, KeyError, TypeError):
         return False
 
 
-def pack_of(study: FinishedStudy, role: str) -> Pack:
-    """Return the packed films of ``role``.
+def pack_of(study: FinishedStudy, name: str) -> Pack:
+    """Return the packed films of a role or further test.
 
     Raises
     ------
     Missing: they are not in the study's folder, or were changed.
     """
-    pack = open_pack(study.folder / "packs", study.results.roles[role].pack_key)
+    pack = open_pack(study.folder / "packs", study.results.cohorts[name].pack_key)
     if pack is None:
-        raise Missing(f"the packed films of role {role} are not in the study's folder")
+        kind = "role" if name in study.results.roles else "further test"
+        raise Missing(f"the packed films of {kind} {name} are not in the study's folder")
     return pack
 
 
-def parts_of(study: FinishedStudy, role: str, pack: Pack) -> dict[str, Rows]:
-    """Return part -> its rows of ``pack``; of a cross-validated role all films are in the part ``test``.
+def parts_of(study: FinishedStudy, name: str, pack: Pack) -> dict[str, Rows]:
+    """Return part -> its rows of ``pack``; all are ``test`` of a cross-validated role or a further test.
 
     Raises
     ------
     Missing: the split's file is not in the study's folder.
     """
-    wanted = study.results.roles[role].split_hash
-    for path in sorted((study.folder / "splits").glob(f"{role}-*.csv")):
+    everything = {"test": np.arange(len(pack)).astype(np.int64)}
+    if name in study.results.tests:
+        return everything
+    wanted = study.results.roles[name].split_hash
+    for path in sorted((study.folder / "splits").glob(f"{name}-*.csv")):
         try:
             split = load_split(path)
         except CxrbenchError:
@@ -87,10 +93,10 @@ def parts_of(study: FinishedStudy, role: str, pack: Pack) -> dict[str, Rows]:
         if split.hash != wanted:
             continue
         if split.division.folds:
-            return {"test": np.arange(len(pack)).astype(np.int64)}
+            return everything
         parts = split.parts_of(pack.table)
         return {part: np.flatnonzero(parts == part) for part in PARTS}
-    raise Missing(f"the split of role {role} is not in the study's folder")
+    raise Missing(f"the split of role {name} is not in the study's folder")
 
 
 def scored(study: FinishedStudy, scheme: str, seed: int, pack: Pack) -> Scored:

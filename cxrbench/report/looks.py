@@ -66,28 +66,29 @@ def look(study: FinishedStudy, private_films: bool = False) -> Looks:
         from cxrbench.look import kept
     except ModuleNotFoundError as error:
         return Looks(notes=(f"No film is shown: {error.name} is not installed.",))
-    shown = {role: private_films or kept.is_public(study, role) for role in study.results.roles}
+    shown = {name: private_films or kept.is_public(study, name) for name in study.results.cohorts}
     notes = tuple(
-        f"The films of role {role} are of a data set that is not declared public, and are not shown."
-        for role, is_shown in shown.items()
+        f"The films of {'role' if name in study.results.roles else 'further test'} {name} are of a data set "
+        "that is not declared public, and are not shown."
+        for name, is_shown in shown.items()
         if not is_shown
     )
     return Looks(notes=notes) + _examples(study, shown) + _where(study, shown[study.results.target])
 
 
 def _examples(study: FinishedStudy, shown: Mapping[str, bool]) -> Looks:
-    """Return example films of every role and part, and the pictures that may not be radiographs."""
+    """Return films of every role and part and further test, and pictures that may not be radiographs."""
     from cxrbench.look import films, kept
 
     strips: list[Strip] = []
     odd: list[Strip] = []
     notes: list[str] = []
-    for role, of_role in study.results.roles.items():
-        if not shown[role]:
+    for name, cohort in study.results.cohorts.items():
+        if not shown[name]:
             continue
         try:
-            pack = kept.pack_of(study, role)
-            parts = kept.parts_of(study, role, pack)
+            pack = kept.pack_of(study, name)
+            parts = kept.parts_of(study, name, pack)
         except kept.Missing as error:
             notes.append(f"No example film: {error}.")
             continue
@@ -95,19 +96,20 @@ def _examples(study: FinishedStudy, shown: Mapping[str, bool]) -> Looks:
             if len(rows) == 0:
                 continue
             chosen = rows[films.examples(pack.table.loc[rows, "image_id"].tolist(), PER_PART)]
-            words = [_labels(pack, row, of_role.labels) for row in chosen]
-            title = f"{role}, {part}: {PER_PART} of {plural(len(rows), 'film')}"
+            words = [_labels(pack, row, cohort.labels) for row in chosen]
+            kind = "further test" if name in study.results.tests else part
+            title = f"{name}, {kind}: {len(chosen)} of {plural(len(rows), 'film')}"
             strips.append(Strip(title, list(pack.pixels[chosen]), words))
-        if of_role.odd_pictures:
-            odd.append(_odd(role, pack))
+        if cohort.odd_pictures:
+            odd.append(_odd(name, pack))
     figures = []
     if strips:
         titles = "; ".join(strip.title for strip in strips)
         figures.append(
             ReportFigure(
                 "films",
-                "Films of every role and part as the networks see them, drawn by lot, with what their labels "
-                f"say.{_dropped(study.results.roles)}",
+                "Films of every role, part and further test as the networks see them, drawn by lot, with "
+                f"what their labels say.{_dropped(study.results.roles)}",
                 f"Example films. {titles}.",
                 render(draw_strips(strips, PER_PART)),
             )

@@ -510,6 +510,11 @@ class Results:
         return tuple(scheme.name for scheme in self.schemes)
 
     @property
+    def cohorts(self) -> dict[str, RoleResult]:
+        """The roles and the further tests by their names; no further test is called as a role is."""
+        return self.roles | {name: test.cohort for name, test in self.tests.items()}
+
+    @property
     def precision(self) -> dict[str, str]:
         """Stage -> the precision that it was trained with."""
         return {stage: str(settings["precision"]) for stage, settings in self.training.items()}

@@ -3,6 +3,7 @@
 import io
 import re
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -18,6 +19,7 @@ from cxrbench.report import write_report
 from cxrbench.report.figures.films import Looked, Strip, draw_looked, draw_strips
 from cxrbench.report.looks import _odd, look
 from cxrbench.study.finished import FinishedStudy
+from cxrbench.study.results import Results
 
 
 @pytest.fixture
@@ -70,6 +72,51 @@ def test_private_films_are_shown_to_nobody_who_did_not_ask(tiny: Any) -> None:
     asked = look(_private(tiny), private_films=True)
     assert [figure.name for figure in asked.figures] == ["films", "looks"]
     assert asked.notes == ()
+
+
+def _tested_elsewhere(
+    tiny: Any, with_further_test: Callable[[Results], Results], dataset: str
+) -> FinishedStudy:
+    """A further test, of the data set, that has the packed films of the target."""
+    settings = {**tiny.results.settings, "tests": {"hospital-b": {"dataset": dataset}}}
+    return replace(tiny.study, results=replace(with_further_test(tiny.results), settings=settings))
+
+
+@pytest.mark.usefixtures("not_rendered")
+def test_films_of_a_further_test_are_shown_as_those_of_a_role_are(
+    tiny: Any, with_further_test: Callable[[Results], Results]
+) -> None:
+    films, _ = look(_tested_elsewhere(tiny, with_further_test, "phantom")).figures
+    everything = len(kept.pack_of(tiny.study, "covid"))
+    assert f"hospital-b, further test: 6 of {everything} films" in films.alt
+
+    looks = look(_tested_elsewhere(tiny, with_further_test, "manifest"))
+    assert "hospital-b" not in looks.figures[0].alt
+    assert looks.notes == (
+        "The films of further test hospital-b are of a data set that is not declared public, "
+        "and are not shown.",
+    )
+
+
+@pytest.mark.usefixtures("not_rendered")
+def test_films_of_a_further_test_that_are_gone_are_missed(
+    tiny: Any, with_further_test: Callable[[Results], Results]
+) -> None:
+    study = _tested_elsewhere(tiny, with_further_test, "phantom")
+    test = study.results.tests["hospital-b"]
+    gone = replace(test, cohort=replace(test.cohort, pack_key="0" * 64))
+    looks = look(replace(study, results=replace(study.results, tests={"hospital-b": gone})))
+    assert looks.notes == (
+        "No example film: the packed films of further test hospital-b are not in the study's folder.",
+    )
+    assert [figure.name for figure in looks.figures] == ["films", "looks"]
+
+
+@pytest.mark.usefixtures("not_rendered")
+def test_a_part_of_few_films_shows_as_many_as_it_has(tiny: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    few = {"train": np.arange(3), "validation": np.arange(3, 3), "test": np.arange(3, 20)}
+    monkeypatch.setattr(kept, "parts_of", lambda *_: few)
+    assert "covid, train: 3 of 3 films; covid, test: 6 of 17 films" in look(tiny.study).figures[0].alt
 
 
 @pytest.mark.usefixtures("not_rendered")

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import tiny_study
 from scipy.stats import norm
 
 from cxrbench.errors import LeakError, ProfileError
 from cxrbench.gate.baseline import load_baseline, save_baseline
+from cxrbench.look.kept import pack_of
+from cxrbench.report import write_report
 from cxrbench.report.further import further_table
 from cxrbench.report.page import page
 from cxrbench.statistics import auc
@@ -59,6 +63,17 @@ def test_schemes_are_compared_on_the_further_test_too(ran):
     (pair,) = ran.results.tests["elsewhere"].pairs
     schemes = ran.results.tests["elsewhere"].schemes
     assert pair.difference == pytest.approx(schemes["control"].auc - schemes["findings"].auc)
+
+
+@pytest.mark.slow
+def test_its_films_are_shown_and_named_by_nobody(ran, tmp_path):
+    pack = pack_of(ran, "elsewhere")
+    assert len(pack) == ran.results.tests["elsewhere"].n_images
+    html = write_report(ran, tmp_path).read_text(encoding="utf-8")
+    assert f"elsewhere, further test: 6 of {len(pack)} films" in html
+    shown = re.sub(r"base64,[\w+/=]+", "", html)
+    names = {*pack.table["image_id"], *pack.table["patient_id"], *pack.table["path"]}
+    assert [name for name in names if name in shown] == []
 
 
 @pytest.mark.slow
