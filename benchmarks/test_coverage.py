@@ -19,8 +19,6 @@ from cxrbench.statistics.resampling import Resampling, resampled, resampled_diff
 
 pytestmark = pytest.mark.nightly
 
-LEAST, MOST, MOST_ERROR = 0.93, 0.98, 0.035
-
 
 def _module(name):
     """Return a script of this folder under the name NAME_simulation: ``coverage`` is a package's name too."""
@@ -40,38 +38,56 @@ def cells(simulation):
     return list(simulation.simulate())
 
 
-def test_the_cells_that_fall_short_are_those_that_the_page_names(cells):
-    """Too wide by a little, at high AUCs; nowhere too narrow."""
-    assert all(cell.covers >= LEAST for cell in cells)
-    wide = [cell for cell in cells if cell.covers > MOST]
-    assert len(wide) <= 3
-    assert max(cell.covers for cell in wide) < 0.983
-    assert {cell.design for cell in wide} <= {"20 + 7 images", "20 + 200 images"}
+def test_cells_outside_the_bounds_are_too_wide_and_few(simulation, cells):
+    """At high AUCs, by a little; what is too narrow or errs too often is so by noise alone."""
+    outside = [cell for cell in cells if simulation.outside(cell)]
+    assert len(outside) <= 4
+    assert all(0.93 <= cell.covers < 0.983 for cell in cells)
+    assert all(max(cell.below, cell.above) < 0.038 for cell in cells)
 
 
-def test_a_loss_of_the_margin_passes_rarely(cells):
+def test_a_loss_of_the_margin_passes_rarely(simulation, cells):
     wrong = [
         cell
         for cell in cells
-        if cell.auc_b is not None and cell.auc_a < cell.auc_b and cell.passes > MOST_ERROR
+        if cell.auc_b is not None and cell.auc_a < cell.auc_b and cell.passes > simulation.MOST_ERROR
     ]
     assert not wrong
 
 
-def test_one_sided_errors_are_bounded_in_every_cell_but_one(cells):
-    wrong = [cell for cell in cells if max(cell.below, cell.above) > MOST_ERROR]
-    named = [("20 + 200 images", 0.93, 0.98, 0.98)]
-    assert [(cell.design, cell.auc_a, cell.auc_b, cell.correlation) for cell in wrong] == named
-
-
 def test_cells_that_no_constant_was_chosen_by_hold_too(simulation):
     cells = list(simulation.held_out())
-    assert all(cell.covers >= LEAST for cell in cells)
-    assert all(max(cell.below, cell.above) <= MOST_ERROR for cell in cells)
-    wide = [cell for cell in cells if cell.covers > MOST]
+    assert all(cell.covers >= simulation.LEAST for cell in cells)
+    assert all(max(cell.below, cell.above) <= simulation.MOST_ERROR for cell in cells)
+    wide = [cell for cell in cells if cell.covers > simulation.MOST]
     assert len(wide) <= 8
     assert max(cell.covers for cell in wide) < 0.987
     assert all(cell.design == "25 + 8 images" or cell.auc_b == 0.99 for cell in wide)
+
+
+def test_with_ten_times_the_samples_no_limit_errs_too_often(simulation):
+    """The stated second look has every cell that needs one, and the worst of them is made anew."""
+    stated = [simulation.Cell(**row) for row in simulation.read(simulation.AGAIN)]
+    near = [cell for cell in simulation.stated() if simulation.outside(cell, errors=2.0)]
+    assert [(cell.design, cell.auc_a, cell.auc_b, cell.correlation) for cell in stated] == [
+        (cell.design, cell.auc_a, cell.auc_b, cell.correlation) for cell in near
+    ]
+    assert all(cell.covers >= simulation.LEAST for cell in stated)
+    assert all(max(cell.below, cell.above) <= simulation.MOST_ERROR for cell in stated)
+    widest = max(stated, key=lambda cell: cell.covers)
+    (anew,) = simulation.again(
+        [cell for cell in near if cell.design == widest.design and cell.auc_a == widest.auc_a]
+    )
+    assert anew.covers == pytest.approx(widest.covers, abs=0.001)
+    assert anew.covers < 0.987
+
+
+def test_square_and_add_limits_hold_less_well(simulation, cells):
+    pairs = [cell for cell in cells if cell.auc_b is not None]
+    assert min(cell.mover_covers for cell in pairs) < 0.88
+    assert max(cell.mover_above for cell in pairs) > simulation.MOST_ERROR
+    same = [cell for cell in pairs if cell.auc_a == cell.auc_b and cell.correlation == simulation.CORRELATION]
+    assert sum(cell.mover_passes < cell.passes for cell in same) == len(same) - 1
 
 
 def test_the_large_sample_intervals_fall_short_where_the_page_says_so(cells):
