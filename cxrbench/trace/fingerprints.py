@@ -83,16 +83,18 @@ def of_labels(labels: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
     return np.where(np.isnan(labels), UNKNOWN, steps).astype(np.uint8)
 
 
+def _bytes(values: npt.NDArray[np.uint8] | npt.NDArray[np.uint32]) -> bytes:
+    return values.astype(values.dtype.newbyteorder("<")).tobytes()
+
+
 def packed(values: npt.NDArray[np.uint8] | npt.NDArray[np.uint32]) -> str:
     """Return ``values`` as text: little-endian bytes, compressed, in base 64."""
-    return base64.b64encode(
-        zlib.compress(values.astype(values.dtype.newbyteorder("<")).tobytes(), 9)
-    ).decode()
+    return base64.b64encode(zlib.compress(_bytes(values), 9)).decode()
 
 
-def digest(text: str) -> str:
-    """Return a short digest of packed fingerprints, 16 hex digits."""
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+def digest(values: npt.NDArray[np.uint8] | npt.NDArray[np.uint32]) -> str:
+    """Return a short digest of fingerprints, 16 hex digits."""
+    return hashlib.sha256(_bytes(values)).hexdigest()[:16]
 
 
 def unpacked(text: str, kind: type[np.uint8] | type[np.uint32]) -> npt.NDArray[np.uint64]:

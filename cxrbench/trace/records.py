@@ -13,7 +13,7 @@ from pydantic import Field
 
 from cxrbench.records import read_record, record, write_record
 
-FORMAT = 1
+FORMAT = 2
 NAME = "trace.json"
 STEPS = 16
 """How many of a run's first steps are written down: later, rounding alone has driven two machines apart."""
@@ -93,7 +93,8 @@ class StageTrace:
     """The trace of one stage run, in float64.
 
     loaded: role -> part -> what was trained and validated on.
-    untrained: role -> the logits of its first validation images before the first step.
+    untrained: role -> the logits that its head gives the first validation images before the first step: the
+        first role's images, for every head.
     before, after: norms before the first and after the last step. kept: those of the epoch that was kept.
     steps: the first :data:`STEPS`.
     """

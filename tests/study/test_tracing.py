@@ -94,8 +94,11 @@ def test_a_stage_had_in_memory_what_the_parts_of_its_roles_are(trace) -> None:
         for role, loaded in entry.trace.loaded.items():
             for name, images in loaded.items():
                 part = parts[role, name]
-                found = (images.images, images.labels, images.pixels)
-                assert found == (part.images, digest(part.labels), digest(part.pixels))
+                expected = (
+                    digest(unpacked(part.labels, np.uint8).astype(np.uint8)),
+                    digest(unpacked(part.pixels, np.uint32).astype(np.uint32)),
+                )
+                assert (images.images, images.labels, images.pixels) == (part.images, *expected)
 
 
 def test_a_study_is_the_same_experiment_as_itself_and_all_of_it_is_compared(trace) -> None:
