@@ -16,7 +16,7 @@ from cxrbench.study.evaluate import reference_scheme, scheme_pairs, seed_compari
 from cxrbench.study.finished import FinishedStudy
 from cxrbench.study.results import RESULTS, FurtherTest, Results
 from cxrbench.text import first_of
-from cxrbench.trace.records import Trace
+from cxrbench.trace.records import OWN, PredictionEntry, Trace
 
 
 def with_earlier(study: FinishedStudy, say: Callable[[str], None]) -> FinishedStudy:
@@ -125,5 +125,14 @@ def trace_with_earlier(trace: Trace, study: FinishedStudy, say: Callable[[str], 
         parts=(*trace.parts, *(p for p in earlier.parts if (p.role, p.part, p.fold) not in parts)),
         # Parents before their children.
         stages=tuple(sorted((*trace.stages, *others), key=lambda entry: entry.run.count(">"))),
-        predictions=(*trace.predictions, *(e for e in earlier.predictions if e.scheme in kept)),
+        predictions=(
+            *trace.predictions,
+            *(e for e in earlier.predictions if e.scheme in kept or _own_test_kept(e, trace, study)),
+        ),
     )
+
+
+def _own_test_kept(entry: PredictionEntry, trace: Trace, study: FinishedStudy) -> bool:
+    """Return whether ``entry`` is of an own test that only an earlier run has, and that the results keep."""
+    parts = {f"{OWN}{own.role}" for own in study.results.own_tests}
+    return entry.part in parts - {now.part for now in trace.predictions}

@@ -19,7 +19,13 @@ from cxrbench.schemes import Plan, StageRun
 from cxrbench.statistics import across_seeds, auc
 from cxrbench.statistics.predictions import write_predictions
 from cxrbench.study.finished import join_curves, read_recorded
-from cxrbench.study.predictions import PredictionFile, kept_file, prediction_source, record_file
+from cxrbench.study.predictions import (
+    PredictionFile,
+    kept_file,
+    path_trace,
+    prediction_source,
+    record_file,
+)
 from cxrbench.study.prepare import PackedImages, Prepared
 from cxrbench.study.privacy import written_patients
 from cxrbench.study.profile import Profile
@@ -29,8 +35,10 @@ from cxrbench.study.stages import heads, only_one
 from cxrbench.training.checkpoints import StageFolder
 from cxrbench.training.config import PrecisionChoice
 from cxrbench.training.data import pool
+from cxrbench.training.device import deterministic
 from cxrbench.training.loop import Progress, load_network
 from cxrbench.training.predict import predict_logits, probabilities
+from cxrbench.training.tracer import norms, watched_inputs
 
 FEWEST = 5
 """Patients of each class that a label needs, so that its AUC says anything."""
@@ -40,11 +48,13 @@ FEWEST = 5
 class OwnTestPredictions:
     """What is predicted of one role's test part with one seed: a file per label. Small enough to hand on.
 
+    run: the stage run whose network predicts, in the notation.
     paths: label -> its file, relative to the study's folder ``out``. known: label -> rows of ``images``.
     """
 
     out: Path
     role: str
+    run: str
     folder: StageFolder
     network: str
     outputs: Mapping[str, int]
@@ -56,6 +66,7 @@ class OwnTestPredictions:
     labels: tuple[str, ...]
     paths: Mapping[str, str]
     processes: int = 1
+    deterministic: bool = False
 
     def kept(self) -> dict[str, PredictionFile]:
         """Return label -> file for what is there already and is of the same network and images."""
@@ -64,12 +75,15 @@ class OwnTestPredictions:
 
     def work(self, device: torch.device, progress: Progress) -> None:
         """Predict the part once and write a file per label."""
-        with only_one(
-            self.out / "predictions" / f".{self.role}-{self.folder.key[:12]}.lock", "predicting", progress
-        ):
+        lock = self.out / "predictions" / f".{self.role}-{self.folder.key[:12]}.lock"
+        with deterministic(device, self.deterministic), only_one(lock, "predicting", progress):
             network = load_network(self.folder, self.network, self.outputs, device)
-            pooled = pool({self.role: self.images.load()}, [self.role], device)
-            scores = probabilities(predict_logits(network, pooled.pixels, [self.role], self.precision))
+            kept, images = norms(network, network.heads), self.images.load()
+            pooled = pool({self.role: images}, [self.role], device)
+            with watched_inputs(network) as inputs:
+                logits = predict_logits(network, pooled.pixels, [self.role], self.precision)
+            trace = path_trace(self.role, network, kept, inputs.moments(), images, self.precision)
+            scores = probabilities(logits)
             for label, name in self.paths.items():
                 column = self.labels.index(label)
                 truth = self.images.labels[:, column]
@@ -83,7 +97,7 @@ class OwnTestPredictions:
                     truth[rows],
                     scores[rows, column],
                 )
-                record_file(path, self.out, self.key, len(rows), 0.0, self.processes)
+                record_file(path, self.out, self.key, len(rows), 0.0, self.processes, trace)
 
 
 def own_tests(
@@ -113,6 +127,7 @@ def own_tests(
         yield OwnTestPredictions(
             out=out,
             role=role,
+            run=str(run),
             folder=folders[run],
             network=profile.network,
             outputs=heads(run, prepared),
@@ -126,6 +141,7 @@ def own_tests(
                 label: f"predictions/seed-{seed}/own/{role}/{re.sub('[^A-Za-z0-9]+', '-', label)}.csv"
                 for label in labels
             },
+            deterministic=profile.deterministic,
         )
 
 

@@ -23,7 +23,7 @@ from cxrbench.study.prepare import PackedImages, Prepared, RoleData
 from cxrbench.study.privacy import written_patients
 from cxrbench.study.profile import Profile
 from cxrbench.study.stages import heads, only_one
-from cxrbench.trace.records import REFERENCE_IMAGES, Norms, PathTrace
+from cxrbench.trace.records import FURTHER, REFERENCE_IMAGES, Moments, Norms, PathTrace
 from cxrbench.training.checkpoints import StageFolder
 from cxrbench.training.config import PrecisionChoice
 from cxrbench.training.data import LabelledImages, pool
@@ -71,7 +71,7 @@ def prediction_path(seed: int, scheme: str, part: str, fold: int | None = None) 
 
 def test_part(name: str) -> str:
     """Return what the predictions of a further test are called among a scheme's parts."""
-    return f"tests/{name}"
+    return f"{FURTHER}{name}"
 
 
 def _folder(seed: int, fold: int | None) -> str:
@@ -278,22 +278,37 @@ def predict_and_trace(
     kept: of the network as it was loaded, with all its heads.
     path: what is done to a network before it predicts; a planted fault changes the path so.
     """
-    device = network.mean.device
     path(network)
     with watched_inputs(network) as inputs:
-        predicted = predict_images(role, network, images, device, precision)
+        predicted = predict_images(role, network, images, network.mean.device, precision)
+    return predicted, path_trace(role, network, kept, inputs.moments(), images, precision, path)
+
+
+def path_trace(
+    role: str,
+    network: Network,
+    kept: Norms,
+    inputs: Moments,
+    images: LabelledImages,
+    precision: PrecisionChoice,
+    path: Callable[[Network], None] = lambda _: None,
+) -> PathTrace:
+    """Return what is written down of the path by which ``network`` predicted ``images``.
+
+    inputs: of what entered it. The others are as in :func:`predict_and_trace`.
+    """
     first = images.pixels[:REFERENCE_IMAGES]
     reference = _reference_scores(
         network.architecture,
         role,
-        device,
+        network.mean.device,
         precision,
         (predict_images, path),
         (torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()),
         first.shape,
         first.tobytes(),
     )
-    return predicted, PathTrace(kept, inputs.moments(), reference)
+    return PathTrace(kept, inputs, reference)
 
 
 @lru_cache(maxsize=4)

@@ -8,14 +8,14 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from cxrbench.files import plain
+from cxrbench.files import digest, plain
 from cxrbench.schemes import INIT
 from cxrbench.study.formula import PICTURES
 from cxrbench.study.graph import Graph, Turn
 from cxrbench.study.prepare import PackedImages, Prepared, RoleData
 from cxrbench.study.stages import versions
 from cxrbench.trace.fingerprints import UNKNOWN, of_blocks, of_labels, of_texts, packed
-from cxrbench.trace.records import PartTrace, PredictionEntry, StageEntry, Trace
+from cxrbench.trace.records import OWN, PartTrace, PredictionEntry, StageEntry, Trace
 from cxrbench.training.config import StageConfig
 
 PARTS = ("train", "validation", "test")
@@ -34,7 +34,10 @@ def study_trace(graph: Graph) -> Trace:
         target=profile.target,
         parts=tuple(_parts(graph)),
         stages=tuple(entry for turn in graph.turns for entry in _stages(graph, turn)),
-        predictions=tuple(entry for turn in graph.turns for entry in _predictions(graph, turn)),
+        predictions=(
+            *(entry for turn in graph.turns for entry in _predictions(graph, turn)),
+            *_own_predictions(graph),
+        ),
     )
 
 
@@ -110,11 +113,12 @@ def images_trace(
 
 def _parts(graph: Graph) -> Iterator[PartTrace]:
     first = graph.prepared[0]
+    tested = {test.role for tests in graph.own_tests.values() for test in tests}
     for role in sorted(first.roles):
-        # Only the target's parts differ from fold to fold; only its test part is predicted.
+        # Only the target's parts differ from fold to fold.
         target = role == graph.profile.target
         for prepared in graph.prepared if target else (first,):
-            for part in PARTS if target else PARTS[:2]:
+            for part in PARTS if target or role in tested else PARTS[:2]:
                 yield part_trace(prepared, role, part, prepared.fold if target else None)
     yield from _test_parts(first)
 
@@ -178,4 +182,25 @@ def _predictions(graph: Graph, turn: Turn) -> Iterator[PredictionEntry]:
                 images=file.images,
                 path=file.trace,
                 scores=file.sha256,
+            )
+
+
+def _own_predictions(graph: Graph) -> Iterator[PredictionEntry]:
+    """Yield what supplemental roles' first stages predicted of their own test parts."""
+    for seed, tests in graph.own_tests.items():
+        for test in tests:
+            files = test.kept()
+            traces = [file.trace for file in files.values() if file.trace is not None]
+            if not traces:
+                continue
+            # All labels were predicted at once.
+            yield PredictionEntry(
+                scheme="",
+                run=test.run,
+                seed=seed,
+                fold=None,
+                part=f"{OWN}{test.role}",
+                images=sum(file.images for file in files.values()),
+                path=traces[0],
+                scores=digest({label: file.sha256 for label, file in files.items()}),
             )

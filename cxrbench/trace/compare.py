@@ -121,8 +121,7 @@ class _Walk:
             if other is None:
                 continue
             run = _found(traces, entry.run, entry.seed, entry.fold)
-            name = entry.part.removeprefix("tests/")
-            role, part = (self._now.target, entry.part) if name == entry.part else (name, "test")
+            role, part = predictions.predicted(entry, self._now.target)
             other_images = behind or self._parted(role, part, entry.fold)
             other_network = behind or run in self._parted_runs
             found = chain(

@@ -7,14 +7,24 @@ from collections.abc import Iterator
 import numpy as np
 
 from cxrbench.trace.parting import Parting, near, numbers
-from cxrbench.trace.records import PredictionEntry, StageTrace
+from cxrbench.trace.records import FURTHER, OWN, PredictionEntry, StageTrace
 from cxrbench.trace.tolerances import Tolerance
 
 
 def name(entry: PredictionEntry) -> str:
     """Return how a prediction is named in a sentence."""
     fold = f", fold {entry.fold}" if entry.fold else ""
+    if entry.part.startswith(OWN):
+        return f"predictions of {entry.run!r} on its role's own test part, seed {entry.seed}{fold}"
     return f"{entry.part} predictions of {entry.scheme}, seed {entry.seed}{fold}"
+
+
+def predicted(entry: PredictionEntry, target: str) -> tuple[str, str]:
+    """Return the role and part of the images that were predicted."""
+    for prefix in (FURTHER, OWN):
+        if entry.part.startswith(prefix):
+            return entry.part.removeprefix(prefix), "test"
+    return target, entry.part
 
 
 def network_partings(now: PredictionEntry, stage: StageTrace) -> Iterator[Parting]:

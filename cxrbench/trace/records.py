@@ -20,6 +20,11 @@ STEPS = 16
 
 REFERENCE_IMAGES = 32
 
+FURTHER = "tests/"
+"""How the part of a prediction begins that is of a further test; its name follows."""
+OWN = "own/"
+"""How the part of a prediction begins that is of a supplemental role's own test; the role follows."""
+
 Count = Annotated[int, Field(ge=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 
@@ -146,8 +151,9 @@ class PathTrace:
 class PredictionEntry:
     """One scheme's predictions of one part with one seed (and in one fold).
 
-    run: the stage run whose network predicted. images: how many scores were written. scores: digest of the
-    written file.
+    scheme: empty where a supplemental role is tested on its own test part, which no scheme predicts.
+    run: the stage run whose network predicted. part: "validation", "test", or :data:`FURTHER` or :data:`OWN`
+    with a name. images: how many scores were written. scores: digest of the written file, or files.
     """
 
     scheme: str

@@ -13,6 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cxrbench.errors import RecordError
+from cxrbench.records import write_record
 from cxrbench.trace.compare import Comparison, compare_traces
 from cxrbench.trace.fingerprints import of_blocks, of_labels, of_pixels, of_texts, packed, unpacked
 from cxrbench.trace.records import (
@@ -300,6 +301,37 @@ def test_heads_of_another_checkpoint_are_seen() -> None:
     assert "heads" in comparison.partings[0].what
 
 
+OWN_TEST = replace(prediction("", FINDINGS, "own/findings", 102.0), images=12)
+
+
+@pytest.mark.parametrize(
+    ("changed", "kind", "what"),
+    [
+        ({"scores": "other"}, "prediction", "digest of the scores"),
+        ({"images": 11}, "prediction", "images"),
+        ({"path": replace(OWN_TEST.path, network=Norms(99.0, 0.4))}, "prediction", "norm of the trunk that"),
+        ({"path": replace(OWN_TEST.path, inputs=Moments(0.49, 1.1))}, "prediction", "mean of the inputs"),
+    ],
+)
+def test_a_role_s_own_test_is_compared_like_the_target_s(changed: Any, kind: str, what: str) -> None:
+    before = replace(TRACE, predictions=(*TRACE.predictions, OWN_TEST))
+    now = replace(TRACE, predictions=(*TRACE.predictions, replace(OWN_TEST, **changed)))
+    assert compare_traces(before, before).same == 8
+    (parting,) = compare_traces(now, before).partings
+    assert parting.kind == kind
+    assert parting.where == f"predictions of {FINDINGS!r} on its role's own test part, seed 0"
+    assert parting.what.startswith(what)
+
+
+def test_other_images_of_a_role_s_own_test_part_touch_only_that_test() -> None:
+    own = {"predictions": (*TRACE.predictions, OWN_TEST)}
+    pixels = np.random.default_rng(99).integers(0, 255, (12, 4, 4), dtype=np.uint8)
+    now, before = replace(with_part("findings", "test", pixels=pixels), **own), replace(TRACE, **own)
+    comparison = compare_traces(now, before)
+    assert [(p.kind, p.where) for p in comparison.partings] == [("pixels", "role findings, test part")]
+    assert (len(comparison.following), comparison.same) == (1, 7)
+
+
 def test_scores_that_change_by_themselves_are_seen_on_the_same_machine() -> None:
     comparison = compare_traces(with_predictions(scores="other"), TRACE)
     assert comparison.partings[0].what == "digest of the scores"
@@ -342,6 +374,12 @@ def test_a_trace_is_written_and_read_to_the_last_bit_and_refused_when_changed(tm
     path.write_text(path.read_text().replace("0.7", "0.8", 1))
     with pytest.raises(RecordError):
         read_trace(path)
+
+
+def test_a_trace_of_the_format_before_is_refused_by_name(tmp_path: Path) -> None:
+    write_record(tmp_path / "trace.json", TRACE, 1)
+    with pytest.raises(RecordError, match="has format 1; this version reads 2"):
+        read_trace(tmp_path / "trace.json")
 
 
 @given(st.lists(st.integers(0, 2**32 - 1), max_size=50))
