@@ -57,6 +57,9 @@ class StageConfig:
     (:mod:`~cxrbench.training.compiling`).
     ``keep`` is the epoch that is kept: the ``"best"`` by its validation AUC, or the ``"last"``, where the
     validation part is too small to tell a good epoch from a lucky one.
+    ``batch_statistics`` are what a prediction is normalised by: the ``"moving"`` average of the last steps,
+    or ``"precise"`` ones, which are measured over the training images before an epoch that may be kept is
+    validated (:mod:`~cxrbench.training.batchnorm`).
     """
 
     epochs: int = 4
@@ -68,6 +71,7 @@ class StageConfig:
     freeze: int | Literal["always"] = 0
     compile: Literal["auto", "on", "off"] = "auto"
     keep: Literal["best", "last"] = "best"
+    batch_statistics: Literal["moving", "precise"] = "moving"
     augmentation: Augmentation = field(default_factory=Augmentation)
 
     def __post_init__(self) -> None:
@@ -99,6 +103,10 @@ class StageConfig:
             ),
             (self.compile in ("auto", "on", "off"), "compile must be 'auto', 'on' or 'off'"),
             (self.keep in ("best", "last"), "keep must be 'best' or 'last'"),
+            (
+                self.batch_statistics in ("moving", "precise"),
+                "batch_statistics must be 'moving' or 'precise'",
+            ),
         )
         for holds, message in rules:
             if not holds:
@@ -107,6 +115,14 @@ class StageConfig:
     def frozen(self, epoch: int) -> bool:
         """Whether the trunk is left as it is in ``epoch``, counted from 0."""
         return self.freeze == "always" or epoch < self.freeze
+
+    def measured(self, epoch: int) -> bool:
+        """Whether batch statistics are measured after ``epoch``, counted from 0.
+
+        Those of a trunk that is left as it is are too.
+        """
+        may_be_kept = self.keep == "best" or epoch == self.epochs - 1
+        return self.batch_statistics == "precise" and may_be_kept and not self.frozen(epoch)
 
     def with_precision(self, precision: PrecisionChoice) -> StageConfig:
         """Return these settings at another precision."""

@@ -18,6 +18,7 @@ from torch import Tensor
 from cxrbench.errors import TrainingError
 from cxrbench.text import complaint
 from cxrbench.training.augment import draw
+from cxrbench.training.batchnorm import measure_statistics
 from cxrbench.training.checkpoints import (
     DamagedError,
     EpochRecord,
@@ -293,6 +294,10 @@ def _epoch(
                 progress.step(batch * (i % 10 + 1), mean_loss)
         synchronise(device)
         trained = time.perf_counter()
+        if config.measured(epoch):
+            names = (job.seed, job.name, "batch statistics", epoch)
+            with _seeded(device, *names):
+                measure_statistics(network, stepper.train, batch, config.precision, generator(*names))
     try:
         aucs = validation_aucs(network, validation, config)
     except TrainingError as error:
