@@ -17,11 +17,14 @@ import platform
 import secrets
 import shutil
 import stat
+import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
@@ -46,12 +49,19 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
 
     It has the name of ``path`` (some writers look at it) and lies in a folder of its own next to it. The
     parent folder is made where missing. On an exception nothing changes at ``path`` and nothing is left.
+    A device or a pipe, such as /dev/stdout, is written to and not replaced.
 
     Raises
     ------
     FileNotFoundError: the block ended without having written the temporary file.
     """
     final = Path(path)
+    if _is_stream(final):
+        with tempfile.TemporaryDirectory() as folder:
+            yield Path(folder, final.name)
+            with Path(folder, final.name).open("rb") as written, _stream(final) as stream:
+                shutil.copyfileobj(written, stream)
+        return
     with _temporary(final) as temporary:
         yield temporary
         _flush_file(temporary)
@@ -293,6 +303,33 @@ def _refuse_endless(path: Path) -> None:
     mode = path.stat().st_mode
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
         raise OSError(errno.EINVAL, "it is no file, but a pipe or a device", os.fspath(path))
+
+
+def _is_stream(path: Path) -> bool:
+    """Return whether ``path`` is a device, a pipe, or what our own output goes to."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)) or _own_output(path) is not None
+
+
+def _own_output(path: Path) -> int | None:
+    """Return the number of our standard output or error where ``path`` is that, such as /dev/stdout."""
+    for number in (1, 2):
+        with suppress(OSError):
+            if os.path.samestat(path.stat(), os.fstat(number)):
+                return number
+    return None
+
+
+def _stream(path: Path) -> IO[bytes]:
+    number = _own_output(path)
+    if number is None:
+        return path.open("wb")
+    # On the handle that the text before and after goes through, or one would overwrite the other.
+    sys.stdout.flush()
+    return os.fdopen(os.dup(number), "wb")
 
 
 def _flush_file(path: Path) -> None:

@@ -82,7 +82,7 @@ def read_record(path: Path, kind: type[T], format: int = 1) -> T:
     if not path.is_file():
         raise RecordError(f"{path} is not a file")
     try:
-        content = json.loads(path.read_bytes())
+        content = json.loads(path.read_bytes(), object_pairs_hook=_each_once)
     except OSError as error:
         raise RecordError(f"{path} cannot be read: {error.strerror}") from None
     except (ValueError, RecursionError) as error:
@@ -104,6 +104,14 @@ def read_record(path: Path, kind: type[T], format: int = 1) -> T:
     except ValidationError as error:
         raise RecordError(f"{path}: {faults(error)}") from None
     return made
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object of JSON; another program may take the other of two values of one name."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a name is there twice in one object")
+    return found
 
 
 def faults(error: ValidationError) -> str:

@@ -69,6 +69,30 @@ def test_the_temporary_path_lies_in_a_neighbouring_folder_and_keeps_the_name(tmp
     assert np.load(tmp_path / "w.npy").tolist() == [0, 1, 2]
 
 
+def test_a_pipe_is_written_to_and_not_replaced(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    # Open for both ends, so that neither waits for the other.
+    both = os.open(pipe, os.O_RDWR)
+    write_text_atomic(pipe, "a summary\n")
+    assert os.read(both, 100) == b"a summary\n"
+    os.close(both)
+    assert pipe.is_fifo()
+    assert list(tmp_path.iterdir()) == [pipe]
+
+
+@pytest.mark.skipif(not Path("/dev/stdout").exists(), reason="no /dev/stdout")
+def test_what_goes_to_standard_output_stands_between_the_text_before_and_after(tmp_path: Path) -> None:
+    program = (
+        "from cxrbench.files import write_text_atomic\n"
+        "print('before'); write_text_atomic('/dev/stdout', 'summary\\n'); print('after')\n"
+    )
+    with (tmp_path / "out").open("w") as out:
+        subprocess.run([sys.executable, "-c", program], stdout=out, check=True)
+    assert (tmp_path / "out").read_text() == "before\nsummary\nafter\n"
+    assert Path("/dev/stdout").is_symlink()
+
+
 def test_an_exception_while_writing_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "x"
     path.write_bytes(b"old")

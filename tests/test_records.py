@@ -169,3 +169,11 @@ def test_what_is_no_record_or_clashes_with_the_file_s_own_names_is_not_written(
     with pytest.raises(TypeError):
         write_record(tmp_path / "clash.json", value)
     assert not (tmp_path / "clash.json").exists()
+
+
+def test_a_name_that_is_there_twice_is_refused(tmp_path: Path) -> None:
+    """Another program may read the first of the two values, and this one the last."""
+    path = written(tmp_path)
+    path.write_text(path.read_text().replace('"auc"', '"auc": 0.9,\n  "auc"', 1))
+    with pytest.raises(RecordError, match="a name is there twice in one object"):
+        read_record(path, Stage, format=2)

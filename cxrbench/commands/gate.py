@@ -67,6 +67,8 @@ def command(
     from cxrbench.study.finished import FinishedStudy
     from cxrbench.text import complaint
 
+    if junit is not None and markdown is not None and junit.absolute() == markdown.absolute():
+        raise UserError("--junit and --markdown name one file; name two")
     try:
         study = FinishedStudy.open(results)
         try:

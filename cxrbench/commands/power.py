@@ -9,6 +9,7 @@ import click
 from cxrbench.commands._errors import user_errors
 from cxrbench.commands._numbers import number, whole_number
 from cxrbench.commands._predictions import echo_json
+from cxrbench.text import plural
 
 
 @click.command("power")
@@ -105,7 +106,13 @@ def command(
                 design_effect=effect,
                 level=level,
             )
-        found |= {"images": needed, "patients": math.ceil(needed / images_per_patient)}
+        patients = math.ceil(needed / images_per_patient)
+        if patients < 4:
+            raise StatisticsError(
+                f"--images-per-patient: {needed:,} images would be those of {plural(patients, 'patient')}, "
+                "and an interval needs two patients of each class"
+            )
+        found |= {"images": needed, "patients": patients}
         text = f"{needed:,} images of {found['patients']:,} patients"
     else:
         classes = split_images(images, prevalence)

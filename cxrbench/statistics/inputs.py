@@ -25,12 +25,18 @@ FAR_APART = np.errstate(over="ignore", invalid="ignore")
 """scikit-learn takes differences and sums of scores, which may lie beyond what float64 holds."""
 
 _ROWS_NAMED = 3
+_LONGEST = 120
 
 
 def name_rows(rows: Sequence[object], kind: str = "row") -> str:
     """Return ``"rows 3, 8, 9 and 4 more"``: the first three rows and how many others there are."""
-    named = first_of([visible(str(row)) for row in rows], shown=_ROWS_NAMED)
+    named = first_of([_short(visible(str(row))) for row in rows], shown=_ROWS_NAMED)
     return f"{kind}{'' if len(rows) == 1 else 's'} {named}"
+
+
+def _short(name: str) -> str:
+    """Return a name of reasonable length: an id may be a whole file that lost its line ends."""
+    return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 3]}..."
 
 
 def as_labels(labels: npt.ArrayLike, what: str = "labels") -> BoolArray:

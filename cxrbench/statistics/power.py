@@ -316,7 +316,7 @@ def split_images(n: int, prevalence: float) -> tuple[int, int]:
     """
     _check_prevalence(prevalence)
     if n > MOST_PATIENTS:
-        raise StatisticsError(f"images: at most {MOST_PATIENTS:,} can be planned with, not {n}")
+        raise StatisticsError(f"images: at most {MOST_PATIENTS:,} can be planned with")
     positive = round(n * prevalence)
     return positive, n - positive
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import csv
 import itertools
+import re
+import unicodedata
 import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -30,9 +32,11 @@ from cxrbench.statistics.inputs import (
     check_length,
     name_rows,
 )
-from cxrbench.text import NOTHING, complaint, visible
+from cxrbench.text import NOTHING, complaint, first_of, visible
 
 _PARQUET = (".parquet", ".pq")
+
+_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 
 _TRUTH = {
     text: str(int(value))
@@ -97,9 +101,9 @@ def read_predictions(path: Path | str, columns: Columns | None = None) -> Predic
     Raises
     ------
     StatisticsError: the file is missing or is not a table, a column is missing, an id is missing or appears
-        twice, a patient is a word for nothing such as ``nan``, a label is neither 0 nor 1, a score is
-        missing, NaN or infinite, two scores become a tie as float64, a column is named for two things, or
-        there is one class only.
+        twice, two ids look like one, a patient is a word for nothing such as ``nan``, a label is neither 0
+        nor 1, a score is missing, NaN or infinite, two scores become a tie as float64, a column is named for
+        two things, or there is one class only.
         The message names the file and the rows (by image id, or by number where the id is what is missing).
     """
     path = Path(path)
@@ -114,7 +118,7 @@ def read_predictions(path: Path | str, columns: Columns | None = None) -> Predic
         needed.append(columns.patient)
     missing = [column for column in needed if column not in table.columns]
     if missing:
-        has = ", ".join(visible(str(column)) for column in table.columns)
+        has = first_of([visible(str(column))[:60] for column in table.columns])
         raise StatisticsError(f"{path}: no column {', '.join(map(repr, missing))}; the file has {has}")
     if table.empty:
         raise StatisticsError(f"{path}: no rows below the header")
@@ -128,6 +132,7 @@ def read_predictions(path: Path | str, columns: Columns | None = None) -> Predic
     if twice:
         raise StatisticsError(f"{path}: {columns.image} appears more than once: {name_rows(twice, 'image')}")
     _refuse_control_characters(image_ids, f"{path}: {columns.image}")
+    _refuse_look_alikes(image_ids, f"{path}: {columns.image}")
     written = table[columns.label].astype(object)
     # Cells of Parquet may be lists, which cannot be looked up.
     told = written.map(lambda cell: _TRUTH.get(cell, cell) if isinstance(cell, str) else cell)
@@ -161,6 +166,7 @@ def read_predictions(path: Path | str, columns: Columns | None = None) -> Predic
         # The images of all who have no id would be one patient's.
         _refuse(nothing, patients, image_ids, f"{path}: {columns.patient} is a word for nothing")
         _refuse_control_characters(patients, f"{path}: {columns.patient}")
+        _refuse_look_alikes(patients, f"{path}: {columns.patient}")
     others = table.drop(columns=[c for c in {*needed, columns.patient} if c in table.columns])
     return Predictions(image_ids, truth, scores, patients, others)
 
@@ -279,7 +285,7 @@ def write_predictions(
 
 def _read_table(path: Path) -> pd.DataFrame:
     if not path.is_file():
-        raise StatisticsError(f"{path}: no such file")
+        raise StatisticsError(f"{path}: {_no_file(path)}")
     if path.suffix.lower() in _PARQUET:
         try:
             # From the open file: pandas takes a name that begins with ~/ for one in the home folder.
@@ -305,6 +311,12 @@ def _read_table(path: Path) -> pd.DataFrame:
         repeated = [column for column, count in header.items() if count > 1]
         if repeated:
             raise StatisticsError(f"{path}: column appears twice: {', '.join(repeated)}")
+        separator = next((called for sign, called in _SEPARATORS.items() if sign in "".join(header)), "")
+        if len(header) == 1 and separator:
+            raise StatisticsError(
+                f"{path}: its columns are separated by {separator}; save it as CSV separated by commas, with "
+                "points in its decimal numbers"
+            )
         with warnings.catch_warnings():
             # pandas only warns where rows are longer than the header, and drops what is over.
             warnings.simplefilter("error", pd.errors.ParserWarning)
@@ -314,10 +326,27 @@ def _read_table(path: Path) -> pd.DataFrame:
         raise
     except pd.errors.EmptyDataError:
         raise StatisticsError(f"{path}: empty; expected a header and one row per image") from None
-    except (pd.errors.ParserError, pd.errors.ParserWarning, csv.Error, ValueError) as error:
+    except UnicodeDecodeError:
+        raise StatisticsError(
+            f"{path}: not a readable CSV file: it is not UTF-8 text; save it as CSV UTF-8"
+        ) from None
+    except pd.errors.ParserWarning:
+        raise StatisticsError(
+            f"{path}: not a readable CSV file: rows have more cells than the header has names"
+        ) from None
+    except (pd.errors.ParserError, csv.Error, ValueError) as error:
         raise StatisticsError(f"{path}: not a readable CSV file: {complaint(error)}") from None
     except OSError as error:
         raise StatisticsError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def _no_file(path: Path) -> str:
+    """Return what ``path`` is instead of a file."""
+    if path.is_dir():
+        return "is a folder; name one prediction file"
+    if path.exists():
+        return "is a pipe or a device, which is not read; write it to a file first"
+    return "is a link that leads to no file" if path.is_symlink() else "no such file"
 
 
 def _text(column: pd.Series) -> npt.NDArray[np.object_]:
@@ -380,6 +409,26 @@ def _refuse_control_characters(ids: npt.NDArray[np.object_], what: str) -> None:
     wrong = [value for value in ids if any(ord(character) < 32 for character in value)]
     if wrong:
         raise StatisticsError(f"{what}: a control character in {name_rows(wrong, 'id')}")
+
+
+def _refuse_look_alikes(ids: npt.NDArray[np.object_], what: str) -> None:
+    """Refuse two ids that a person reads as one: the images of one patient would be those of two."""
+    seen: dict[str, str] = {}
+    for value in dict.fromkeys(ids.tolist()):
+        other = seen.setdefault(_as_read(value), value)
+        if other != value:
+            raise StatisticsError(
+                f"{what}: {ascii(other)[:60]} and {ascii(value)[:60]} look like one; write each id in one way"
+            )
+
+
+def _as_read(value: str) -> str:
+    """Return an id in one Unicode form, its blanks as one, without what cannot be seen or ``.0``."""
+    if not value.isascii():
+        value = unicodedata.normalize("NFKC", value)
+        value = "".join(sign for sign in value if unicodedata.category(sign) != "Cf")
+    value = " ".join(value.split())
+    return value.partition(".")[0] if re.fullmatch(r"\d+\.0+", value) else value
 
 
 def _same_images(first_name: str, position: Mapping[str, int], name: str, part: Predictions) -> None:

@@ -149,6 +149,25 @@ def test_what_cannot_be_written_is_exit_2_and_never_taken_for_a_regression(
     assert "cannot be written" in result.stderr
 
 
+def test_a_gate_that_was_stopped_found_no_regression(cli, study, baseline, monkeypatch):
+    def stopped(*_arguments, **_options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("cxrbench.gate.rules.gate", stopped)
+    result = cli("gate", study, "--baseline", baseline)
+    assert result.exit_code == 130
+    assert result.stderr == "stopped\n"
+
+
+def test_two_summaries_do_not_go_into_one_file(cli, study, baseline, tmp_path):
+    result = cli(
+        "gate", study, "--baseline", baseline, "--junit", tmp_path / "s", "--markdown", tmp_path / "s"
+    )
+    assert result.exit_code == 2
+    assert "--junit and --markdown name one file" in result.stderr
+    assert not (tmp_path / "s").exists()
+
+
 def test_a_fault_of_the_gate_itself_is_exit_2_and_one_line(cli, study, baseline, monkeypatch):
     def broken(*_arguments, **_options):
         raise ZeroDivisionError("division by zero")

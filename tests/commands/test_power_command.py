@@ -81,6 +81,11 @@ def test_what_cannot_be_planned_is_refused_in_one_line(arguments, message):
         (["--against", 0.7, "--images", "9" * 400], "at most"),
         (["--null", 0.5, "--margin", 0.1], "--against"),
         (["--half-width", 0.1, "--hypothesis", "superiority"], "--against"),
+        (["--null", 0.7, "--prevalence", 1e-300], "at most"),
+        (
+            ["--null", 0.7, "--images-per-patient", 1e300],
+            "images would be those of 1 patient, and an interval",
+        ),
     ],
 )
 def test_numbers_beyond_all_plans_and_options_without_their_aim_are_refused(given, says):

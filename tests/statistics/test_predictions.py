@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from decimal import Decimal
 from pathlib import Path
 
@@ -178,7 +179,12 @@ def test_column_names_are_options_and_several_scores_are_several_curves(write):
         ("image_id,label,score\na,0,1\nb,1,2,3,4\n", "not a readable CSV file"),
         ("image_id,label,score\na,0,1,9\nb,1,2,9\n", "not a readable CSV file"),
         ("image_id,label,score\na,0,1\nb,1\n", "in image b"),
-        (b"\x89PNG\r\n\x1a\n\x00\x00\xff\xfe", "not a readable CSV file"),
+        (b"\x89PNG\r\n\x1a\n\x00\x00\xff\xfe", "not a readable CSV file: it is not UTF-8 text"),
+        (GOOD.encode("utf-16"), "it is not UTF-8 text; save it as CSV UTF-8"),
+        (GOOD.replace("a,p", "\xe9,p").encode("latin-1"), "it is not UTF-8 text"),
+        (GOOD.replace(",", ";").replace("0.", "0,"), "separated by semicolons; save it as CSV separated by"),
+        (GOOD.replace(",", "\t"), "its columns are separated by tabs"),
+        ("# made by hand\n" + GOOD, "rows have more cells than the header has names"),
         (b"PK\x03\x04\x00\x00", "no column"),
     ],
 )
@@ -191,11 +197,63 @@ def test_bad_files_are_refused_with_the_rows(write, text, message):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("p", "p "),
+        ("p 1", "p  1"),
+        ("\u00e9", "e\u0301"),
+        ("p", "p\u200b"),
+        ("p1", "p\uff11"),
+        ("p", "\u00a0p"),
+        ("7", "7.0"),
+    ],
+)
+@pytest.mark.parametrize("column", ["image_id", "patient_id"])
+def test_two_ids_that_look_like_one_are_refused(write, column, one, other):
+    rows = [(one, "q", 0, 0.1), (other, "r", 1, 0.7), ("c", "s", 0, 0.2), ("d", "t", 1, 0.9)]
+    if column == "patient_id":
+        rows = [(patient, image, *rest) for image, patient, *rest in rows]
+    table = pd.DataFrame(rows, columns=["image_id", "patient_id", "label", "score"])
+    with pytest.raises(
+        StatisticsError, match=rf"{column}: .* look like one; write each id in one way"
+    ) as found:
+        read_predictions(write(table.to_csv(index=False)))
+    assert str(found.value).isprintable()
+
+
+def test_ids_that_a_person_tells_apart_are_two(write):
+    text = GOOD.replace("b,p", "b,P").replace("c,q", "c,7").replace("d,r", "d,007")
+    assert read_predictions(write(text)).n_patients == 4
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"image_id,label,score\n{'x' * 10**6},0,1\n{'x' * 10**6},1,2\n",
+        f"{','.join(f'column-{i}' for i in range(5000))}\n{','.join('1' * 5000)}\n",
+        f"image_id,label,score\n{'x' * 10**6},9,1\n",
+    ],
+)
+def test_a_message_stays_short_whatever_the_file_holds(write, text):
+    path = write(text)
+    with pytest.raises(StatisticsError) as found:
+        read_predictions(path)
+    assert len(str(found.value)) - len(str(path)) < 1000
+
+
 def test_missing_files_and_folders_are_refused(tmp_path):
     with pytest.raises(StatisticsError, match="no such file"):
         read_predictions(tmp_path / "none.csv")
-    with pytest.raises(StatisticsError, match="no such file"):
+    with pytest.raises(StatisticsError, match="is a folder; name one prediction file"):
         read_predictions(tmp_path)
+    os.mkfifo(tmp_path / "pipe.csv")
+    with pytest.raises(StatisticsError, match="is a pipe or a device, which is not read; write it to a file"):
+        read_predictions(tmp_path / "pipe.csv")
+    for name, target in (("loose.csv", "none.csv"), ("loop.csv", "loop.csv")):
+        (tmp_path / name).symlink_to(target)
+        with pytest.raises(StatisticsError, match="is a link that leads to no file"):
+            read_predictions(tmp_path / name)
     with pytest.raises(StatisticsError, match="no prediction files given"):
         read_all([])
 
