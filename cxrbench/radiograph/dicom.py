@@ -9,10 +9,12 @@ import io
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
 import pydicom
+from PIL import Image
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import generate_fragments, parse_basic_offsets
 from pydicom.pixels.processing import apply_color_lut
@@ -26,9 +28,9 @@ from pydicom.uid import (
 )
 
 from cxrbench.errors import RadiographError
-from cxrbench.radiograph import j2k, jpeg, rle
+from cxrbench.radiograph import j2k, jpeg, rle, smooth
 from cxrbench.radiograph.display import Depth, fill, padding, shades
-from cxrbench.radiograph.elements import number, text, values, whole
+from cxrbench.radiograph.elements import number, numbers, text, values, whole
 from cxrbench.radiograph.picture import ROWS, Gray, Picture, luminance
 from cxrbench.radiograph.quiet import quiet_libraries
 from cxrbench.radiograph.refusal import Refused, check_size
@@ -36,6 +38,9 @@ from cxrbench.radiograph.refusal import Refused, check_size
 _Stored = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
 _DAMAGED = "cannot be decoded as DICOM: its header is damaged or cut short"
+
+_MOST_OBLONG = 4.0
+"""How many times as high as wide a pixel may be, or the reverse."""
 
 _LAZY = 2**20
 """Bytes. Larger elements stay in the file until they are asked for: most never are."""
@@ -61,7 +66,7 @@ def decode(path: Path, max_pixels: int, at_least: int | None = None) -> Picture:
     output range of the VOI transformation then fills the whole of uint8 (up to 8 bits) or uint16 (more).
     A file without VOI LUT or usable window is shown over its 8-bit stored range, or, with more bits, from
     its smallest to its largest value, padding left aside. Padding becomes black. Colour and palette images
-    become ITU-R BT.601 luma.
+    become ITU-R BT.601 luma. Pixels that are not square are made so.
 
     Parameters
     ----------
@@ -77,6 +82,7 @@ def decode(path: Path, max_pixels: int, at_least: int | None = None) -> Picture:
         try:
             dataset = open_dataset(path, max_pixels)
             shown = _show(dataset, _frame(path, dataset, max_pixels), max_pixels, at_least)
+            shown = _with_square_pixels(dataset, shown)
         except Refused as refused:
             raise RadiographError(path, str(refused)) from refused
         except (RadiographError, ImportError):
@@ -213,6 +219,36 @@ def _show(dataset: Dataset, frame: _Frame, max_pixels: int, at_least: int | None
     return _show_monochrome(dataset, stored, bits)
 
 
+def _with_square_pixels(dataset: Dataset, shown: Gray) -> Gray:
+    """Shrink a picture along the side on which its pixels are narrower (PS3.3 C.7.6.3.1.7).
+
+    Raises
+    ------
+    Refused: pixels of a shape that no film has.
+    """
+    ratio = _height_over_width(dataset)
+    if abs(ratio - 1) <= 0.01:
+        return shown
+    if not 1 / _MOST_OBLONG <= ratio <= _MOST_OBLONG:
+        raise Refused("its pixels are more than four times as high as wide, or the reverse")
+    height, width = shown.shape
+    width, height = max(1, round(width / max(ratio, 1))), max(1, round(height * min(ratio, 1)))
+    small = Image.fromarray(shown.astype(np.float32)).resize((width, height), Image.Resampling.BILINEAR)
+    return cast("Gray", np.rint(np.asarray(small)).astype(shown.dtype))
+
+
+def _height_over_width(dataset: Dataset) -> float:
+    """Return the shape of a pixel: 1.0 for a square, or where the header does not say in two numbers."""
+    for name in ("PixelAspectRatio", "PixelSpacing", "ImagerPixelSpacing"):
+        try:
+            sides = numbers(dataset, name)
+        except Refused:
+            continue
+        if len(sides) == 2 and all(side is not None and 0 < side < np.inf for side in sides):
+            return cast("float", sides[0]) / cast("float", sides[1])
+    return 1.0
+
+
 def _native(dataset: Dataset, frame: _Frame, *, little: bool) -> _Stored:
     """Return uncompressed pixels as they are stored."""
     size = frame.allocated // 8
@@ -231,10 +267,21 @@ def _native(dataset: Dataset, frame: _Frame, *, little: bool) -> _Stored:
         # Two lumas, then the two chromas that they share.
         return words.reshape(-1, 4)[:, :2].reshape(frame.height, frame.width)
     if frame.samples == 1:
-        return words.reshape(frame.height, frame.width)
+        words = _the_right_way_round(words.reshape(frame.height, frame.width))
+        if size == 2 and smooth.is_swapped(words):
+            raise Refused("its pixels have their bytes in another order than its transfer syntax says")
+        return words
+    stated = words.reshape(frame.height, frame.width, 3)
+    other = np.moveaxis(words.reshape(3, frame.height, frame.width), 0, -1)
     if whole(dataset, "PlanarConfiguration", 0) == 1:
-        return np.moveaxis(words.reshape(3, frame.height, frame.width), 0, -1)
-    return words.reshape(frame.height, frame.width, 3)
+        stated, other = other, stated
+    return other if smooth.is_smoother(other, stated) else stated
+
+
+def _the_right_way_round(words: _Stored) -> _Stored:
+    if words.ndim == 2 and smooth.is_turned(words):
+        raise Refused("its pixels make a picture only with Rows and Columns exchanged")
+    return words
 
 
 def _unpacked(
@@ -251,7 +298,8 @@ def _unpacked(
     bits = frame.bits
     decoded: npt.NDArray[np.integer]
     if syntax == RLELossless:
-        return rle.decode(stream, frame.height, frame.width, frame.samples, frame.allocated // 8), bits
+        runs = rle.decode(stream, frame.height, frame.width, frame.samples, frame.allocated // 8)
+        return _the_right_way_round(runs), bits
     if j2k.is_jpeg_2000(stream):
         codestream = j2k.parse(stream)
         _same_size(frame, codestream.height, codestream.width)
@@ -318,7 +366,9 @@ def _stream(dataset: Dataset) -> bytes:
         raise Refused("its pixel data are not in fragments, as its transfer syntax says") from error
     if not fragments:
         raise Refused("its pixel data are empty")
-    if len(offsets) > 1:
+    # Coded data never look like the beginning of a stream.
+    streams = sum(fragment.startswith((b"\xff\xd8\xff", b"\xff\x4f\xff\x51")) for fragment in fragments)
+    if len(offsets) > 1 or streams > 1:
         raise Refused("holds several frames; a radiograph has one")
     return b"".join(fragments)
 
@@ -340,8 +390,10 @@ def _luma(planes: _Stored, kind: str, bits: int) -> _Stored:
     spread, middle = some.std(axis=0), 2.0 ** (bits - 1)
     flat = (spread[1:] < 0.2 * spread[0]).all()
     central = (abs(some.mean(axis=0)[1:] - middle) < 0.2 * middle).all()
-    if (flat and central) or kind.startswith("YBR_FULL"):
+    if (flat and central) or kind.startswith(("YBR_FULL", "YBR_PARTIAL")):
         return planes[..., 0]
+    if kind not in ("RGB", "YBR_RCT", "YBR_ICT", "MONOCHROME1", "MONOCHROME2"):
+        raise Refused("its Photometric Interpretation is none of three samples per pixel")
     return luminance(planes)
 
 
@@ -384,6 +436,9 @@ def _show_monochrome(dataset: Dataset, stored: _Stored, bits: int) -> Gray:
     for start in range(0, len(stored), ROWS):
         present[stored[start : start + ROWS]] = True
     words = np.flatnonzero(present).astype(np.int32)
+    signed = whole(dataset, "PixelRepresentation", 0)
+    if bits > 8 and smooth.is_of_other_sign(stored, bits, signed=bool(signed)):
+        raise Refused("its pixels make a picture only with the other Pixel Representation")
     levels, depth, outside = _levels(dataset, words, bits, 8 * stored.dtype.itemsize)
     aside = outside | padding(dataset, depth, levels)
     gray = shades(dataset, depth, levels, aside)
