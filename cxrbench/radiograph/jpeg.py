@@ -43,6 +43,7 @@ class Jpeg:
     subsampled: whether the components have different sampling factors.
     jfif: whether there is a JFIF segment, which means YCbCr.
     transform: what the Adobe segment says (0: none, 1: YCbCr, 2: YCCK), None without one.
+    exif: the content of the first segment with EXIF data, empty without one.
     predictor: of a lossless scan, 1 to 7.
     """
 
@@ -54,6 +55,7 @@ class Jpeg:
     subsampled: bool
     jfif: bool
     transform: int | None
+    exif: bytes
     predictor: int
     _stream: bytes
     _segments: tuple[bytes, ...]
@@ -106,7 +108,7 @@ def parse(stream: bytes) -> Jpeg:
     """
     if not stream.startswith(b"\xff\xd8"):
         raise Refused("its JPEG stream does not start as one")
-    at, segments, frame, jfif, transform = 2, [], b"", False, None
+    at, segments, frame, jfif, transform, exif = 2, [], b"", False, None, b""
     while True:
         # Fill bytes, and stray ones, between two segments.
         at = stream.find(b"\xff", at)
@@ -136,6 +138,8 @@ def parse(stream: bytes) -> Jpeg:
             segments.append(segment)
         elif marker == 0xE0 and segment[4:9] == b"JFIF\0":
             jfif = True
+        elif marker == 0xE1 and segment[4:10] == b"Exif\0\0":
+            exif = exif or segment[4:]
         elif marker == 0xEE and segment[4:9] == b"Adobe" and len(segment) >= 16:
             transform = segment[15]
         at = end
@@ -152,6 +156,7 @@ def parse(stream: bytes) -> Jpeg:
         subsampled=len(sampling) > 1,
         jfif=jfif,
         transform=transform,
+        exif=exif,
         predictor=segment[-3],
         _stream=stream,
         _segments=tuple(segments),

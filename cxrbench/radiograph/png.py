@@ -25,6 +25,7 @@ class Png:
     Parameters
     ----------
     colours: the colour type: 0 gray, 2 RGB, 3 palette, 4 gray and alpha, 6 RGB and alpha.
+    palette: how many colours the palette has, 0 without one.
     clear: the ``tRNS`` chunk, None without one.
     picture: the file without the chunks that say nothing about the picture, such as text.
     """
@@ -33,6 +34,7 @@ class Png:
     height: int
     bits: int
     colours: int
+    palette: int
     clear: bytes | None
     picture: bytes
 
@@ -51,19 +53,23 @@ def parse(data: bytes, max_pixels: int) -> Png:
     ------
     Refused
     """
-    at, kept, kinds, clear = len(_MAGIC), [], set(), None
+    at, kept, kinds, palette, clear = len(_MAGIC), [], set(), 0, None
     while at + 12 <= len(data):
         length, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
         end = at + 12 + length
         if end > len(data):
             break
-        if kind in (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"eXIf"):
+        # What is transparent is said before the picture, or not at all.
+        late = kind == b"tRNS" and b"IDAT" in kinds
+        if kind in (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"eXIf") and not late:
             sound = zlib.crc32(data[at + 4 : end - 4]) == int.from_bytes(data[end - 4 : end], "big")
             if not sound and kind != b"eXIf":
                 raise Refused("its PNG data are damaged: a check value is wrong")
             if sound:
                 kept.append(data[at:end])
                 kinds.add(kind)
+            if kind == b"PLTE":
+                palette = length // 3
             if kind == b"tRNS":
                 clear = data[at + 8 : end - 4]
         elif kind == b"iTXt" and data.startswith(_XMP, at + 8):
@@ -82,7 +88,7 @@ def parse(data: bytes, max_pixels: int) -> Png:
     width, height = int.from_bytes(header[:4], "big"), int.from_bytes(header[4:8], "big")
     check_size(width, height, max_pixels)
     kept.append(b"\0\0\0\0IEND\xaeB`\x82")
-    return Png(width, height, header[8], header[9], clear, _MAGIC + b"".join(kept))
+    return Png(width, height, header[8], header[9], palette, clear, _MAGIC + b"".join(kept))
 
 
 def decode_deep(png: Png) -> tuple[Gray, npt.NDArray[np.bool_] | None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -73,8 +74,10 @@ def _decode_png(data: bytes, max_pixels: int) -> Picture:
         if not header.is_deep:
             # First: asked for EXIF data, Pillow decodes the picture, and what is wrong with it would be lost.
             image.load()
-        orientation = _orientation(image)
+        orientation = _orientation(image.getexif)
         if not header.is_deep:
+            if image.mode == "P" and image.getextrema()[1] >= header.palette:  # type: ignore[operator]
+                raise Refused("its pixels have colours that its palette lacks")
             values = np.asarray(_gray(image))
             return _ranged(_turned(values, orientation), values)
     values, film = png.decode_deep(header)
@@ -91,14 +94,15 @@ def _decode_png(data: bytes, max_pixels: int) -> Picture:
 def _decode_jpeg(data: bytes, max_pixels: int, at_least: int | None) -> Picture:
     header = jpeg.parse(data)
     check_size(header.width, header.height, max_pixels)
-    orientation = 1
     if header.bits == 8:
-        # Pillow opens no other.
         with Image.open(io.BytesIO(data), formats=("JPEG",)) as image:
-            orientation = _orientation(image)
+            orientation = _orientation(image.getexif)
             if len(header.components) == 4:
                 jpeg.check_four(header, max_pixels)
                 return Picture(_turned(np.asarray(_gray(image)), orientation), 0, 255)
+    else:
+        # Pillow opens none of these.
+        orientation = _orientation(partial(_exif, header.exif))
     scale = 1
     if at_least is not None:
         fit = min(header.width, header.height) // at_least
@@ -108,9 +112,15 @@ def _decode_jpeg(data: bytes, max_pixels: int, at_least: int | None) -> Picture:
     return _ranged(_turned(values, orientation), values)
 
 
-def _orientation(image: Image.Image) -> int:
+def _exif(data: bytes) -> Image.Exif:
+    exif = Image.Exif()
+    exif.load(data)
+    return exif
+
+
+def _orientation(exif: Callable[[], Image.Exif]) -> int:
     try:
-        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+        orientation = exif().get(ExifTags.Base.Orientation, 1)
     # Pillow raises many things for EXIF data that are none; the picture is as sound without.
     except Exception:
         return 1

@@ -38,7 +38,7 @@ def _steps(pairs: npt.NDArray[np.int32]) -> float:
 
 
 def _too_small(values: _Values) -> bool:
-    return min(values.shape[:2]) < 16
+    return bool(min(values.shape[:2]) < 16)
 
 
 def is_swapped(words: _Values) -> bool:
@@ -49,7 +49,7 @@ def is_swapped(words: _Values) -> bool:
     swapped = (stated & 0xFF) << 8 | stated >> 8
     # As shares of the range: swapping changes it.
     rough, smooth = (_steps(pairs) / max(1.0, float(pairs.std())) for pairs in (stated, swapped))
-    return rough > 0.3 and rough > CLEARLY * smooth
+    return bool(rough > 0.3 and rough > CLEARLY * smooth)
 
 
 def is_of_other_sign(words: _Values, bits: int, *, signed: bool) -> bool:

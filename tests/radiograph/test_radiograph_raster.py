@@ -209,6 +209,25 @@ def test_rows_that_were_cut_and_closed_are_refused(kept, colours, tmp_path):
         read(path)
 
 
+def test_what_is_said_to_be_transparent_after_the_picture_is_not(tmp_path):
+    path = tmp_path / "film.png"
+    level = struct.pack(">H", int(RAMP[5, 5]))
+    path.write_bytes(png(RAMP, 0, bits=8, after=[chunk(b"tRNS", level)]))
+    np.testing.assert_array_equal(read(path), RAMP)
+
+
+@pytest.mark.parametrize("missing", [0, 1, 200])
+def test_pixels_that_the_palette_has_no_colour_for_are_refused(missing, tmp_path):
+    colours = bytes(np.repeat(np.arange(int(RAMP.max()) + 1 - missing), 3).astype(np.uint8))
+    path = tmp_path / "film.png"
+    path.write_bytes(png(RAMP, 3, chunk(b"PLTE", colours), bits=8))
+    if missing:
+        with pytest.raises(RadiographError, match="colours that its palette lacks"):
+            read(path)
+    else:
+        np.testing.assert_array_equal(read(path), RAMP)
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_every_orientation_is_undone(orientation, tmp_path):
     exif = Image.Exif()

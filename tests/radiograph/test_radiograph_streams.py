@@ -283,6 +283,19 @@ def test_a_jpeg_of_twelve_bits_is_read_as_a_file_of_its_own(make, tmp_path):
     assert square.max() > 200
 
 
+def test_a_jpeg_of_twelve_bits_is_turned_as_its_exif_data_say(make, tmp_path):
+    values = make.film(12)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    data = exif.tobytes()
+    stream = imagecodecs.jpeg8_encode(values, bitspersample=12, level=98)
+    path = tmp_path / "film.jpg"
+    path.write_bytes(stream[:2] + b"\xff\xe1" + (len(data) + 2).to_bytes(2, "big") + data + stream[2:])
+    assert np.abs(read(path).astype(int) - np.rot90(values, -1)).max() < 60
+    path.write_bytes(stream[:2] + b"\xff\xe1\x00\x10Exif\0\0nonsense" + stream[2:])
+    assert read(path).shape == values.shape
+
+
 @pytest.mark.parametrize("level", [50, 98])
 def test_a_baseline_frame_that_says_twelve_bits_is_read_where_its_picture_has_them(make, tmp_path, level):
     stream = imagecodecs.jpeg8_encode(make.film(12), bitspersample=12, level=level)
