@@ -88,7 +88,8 @@ def load(root: Path) -> Cohort:
     refuse_empty(path, frame, ("Image Index", "Finding Labels"))
     frame, id_notes = read_ids(path, frame, ("Patient ID",))
     findings = _findings(path, frame["Finding Labels"])
-    here = list_images(root, _image_folders(root), (".png",)).by_name()
+    images = list_images(root, _image_folders(root), (".png",))
+    here = images.by_name()
     age = ages(frame["Patient Age"])
     odd_ages = int((age.isna() & frame["Patient Age"].notna()).sum())
     selection = Selection(
@@ -108,8 +109,13 @@ def load(root: Path) -> Cohort:
         raise DatasetError(
             f"{root}: no PNG files in images/ or images_001/images/ ...; unpack the images there"
         )
+    official_test, list_notes = _test_list(root, frame["Image Index"])
     missing = selection.leave_out(selection.frame["path"].isna(), FILE_MISSING)
-    notes = [*id_notes, *([f"ages that cannot be right, taken as unknown: {odd_ages:,}"] if odd_ages else [])]
+    notes = [
+        *id_notes,
+        *images.repeated(),
+        *([f"ages that cannot be right, taken as unknown: {odd_ages:,}"] if odd_ages else []),
+    ]
     return make_cohort(
         dataset="chestxray14",
         root=root,
@@ -117,8 +123,8 @@ def load(root: Path) -> Cohort:
         labels=FINDINGS,
         missing=missing["image_id"],
         unlisted=sorted(set(here) - set(frame["Image Index"])),
-        official_test=_test_list(root, frame["Image Index"]),
-        notes=notes,
+        official_test=official_test,
+        notes=[*notes, *list_notes],
     )
 
 
@@ -144,6 +150,6 @@ def _findings(path: Path, texts: pd.Series) -> pd.DataFrame:
     return pd.DataFrame(rows[codes], index=texts.index, columns=list(FINDINGS))
 
 
-def _test_list(root: Path, image_ids: pd.Series) -> list[str]:
+def _test_list(root: Path, image_ids: pd.Series) -> tuple[list[str], tuple[str, ...]]:
     path = root / "test_list.txt"
-    return match_names(path, read_names(path), image_ids) if path.exists() else []
+    return match_names(path, read_names(path), image_ids) if path.exists() else ([], ())

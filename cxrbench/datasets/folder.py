@@ -53,6 +53,11 @@ class Folder:
             named.setdefault(path.rpartition("/")[2], path)
         return named
 
+    def repeated(self) -> tuple[str, ...]:
+        """Return a note where files in several folders have one name: :meth:`by_name` takes the first."""
+        others = len(self.paths) - len(self.by_name())
+        return (f"files of a name that a file in another folder has, not read: {others:,}",) if others else ()
+
 
 def list_images(root: Path, folders: Iterable[str], suffixes: Sequence[str] = IMAGE_SUFFIXES) -> Folder:
     """List image files by reading the directories ``folders`` (relative to ``root``; "" is ``root`` itself).

@@ -110,7 +110,8 @@ def load(root: Path, laterals: bool = False, labels: Sequence[str] | None = None
     refuse_empty(path, frame, ("ImageID",))
     frame, notes = read_ids(path, frame, ("PatientID",))
     refuse_rows(path, frame["ImageID"].duplicated(keep=False), "an image appears twice")
-    here = walk_images(root, [""], (".png",)).by_name()
+    images = walk_images(root, [""], (".png",))
+    here = images.by_name()
     if not here:
         raise DatasetError(f"{root}: no PNG files in it or below it; unpack the images there")
     texts = frame["Labels"].mask(frame["Labels"] == "nan")
@@ -143,6 +144,7 @@ def load(root: Path, laterals: bool = False, labels: Sequence[str] | None = None
         selection.leave_out(rows.loc[selection.frame.index], reason)
     missing = selection.leave_out(selection.frame["path"].isna(), FILE_MISSING)
     both = words.where(["normal" in named and len(named) > 1 for named in words.distinct])
+    notes = (*notes, *images.repeated())
     if both.any():
         notes = (*notes, f"images that are called normal and have a further label: {int(both.sum()):,}")
     return make_cohort(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import csv
 import gzip
 import io
 import re
@@ -18,7 +19,7 @@ import pandas as pd
 
 from cxrbench.errors import DatasetError
 from cxrbench.radiograph.header import age_in_years
-from cxrbench.text import NOTHING, complaint, exact_number, one_line
+from cxrbench.text import NOTHING, complaint, exact_number, first_of, one_line
 
 T = TypeVar("T")
 
@@ -87,8 +88,12 @@ def read_names(path: Path) -> list[str]:
     return list(dict.fromkeys(line for line in lines if line))
 
 
-def match_names(path: Path, names: Iterable[str], image_ids: Iterable[str]) -> list[str]:
+def match_names(
+    path: Path, names: Iterable[str], image_ids: Iterable[str]
+) -> tuple[list[str], tuple[str, ...]]:
     """Return the image ids that a published list of files means, with or without folder and extension.
+
+    And a note, where some of its names are no image of the data set.
 
     Parameters
     ----------
@@ -109,7 +114,11 @@ def match_names(path: Path, names: Iterable[str], image_ids: Iterable[str]) -> l
             f"{path}: {first} is an image of this data set; take the list and the tables from one download, "
             "or remove the list"
         )
-    return found
+    if len(found) == len(names):
+        return found, ()
+    return found, (
+        f"names in {path.name} that no table lists: {len(names) - len(found):,} of {len(names):,}",
+    )
 
 
 def _stem(name: str) -> str:
@@ -166,10 +175,8 @@ def read_table(path: Path, required: Sequence[str], *, hint: str, separator: str
         raise DatasetError(f"{path}: rows have more cells than the header has names") from None
     except pd.errors.ParserError as error:
         raise DatasetError(f"{path}: is not a CSV table: {complaint(error)}") from None
+    _refuse_torn_rows(path, body, separator, above)
     frame.columns = frame.columns.str.strip()
-    twice = frame.columns[frame.columns.duplicated()]
-    if len(twice):
-        raise DatasetError(f"{path}: column {twice[0]!r} appears twice")
     lacking = [column for column in required if column not in frame.columns]
     if lacking:
         folded = {str(column).casefold(): column for column in frame.columns}
@@ -184,6 +191,37 @@ def read_table(path: Path, required: Sequence[str], *, hint: str, separator: str
     if frame.empty:
         raise DatasetError(f"{path}: lists no images, only a header; {hint}")
     return _without_row_numbers(frame)
+
+
+def _refuse_torn_rows(path: Path, body: str, separator: str, above: int) -> None:
+    """Refuse what pandas reads without a word: rows that lack cells, rows in a quotation, columns twice.
+
+    Raises
+    ------
+    DatasetError
+    """
+    for quoted in re.finditer(rf'(?:^|(?<={re.escape(separator)}))"[^"]*(?:""[^"]*)*"', body, re.MULTILINE):
+        after = body[quoted.end() : quoted.end() + 1]
+        if after.strip() and after != separator and "\n" in quoted[0]:
+            line = 1 + above + body.count("\n", 0, quoted.start())
+            raise DatasetError(
+                f"{path}: line {line} has a quotation mark that is not closed: further rows are lost in it"
+            )
+    rows = csv.reader(io.StringIO(body, newline=""), delimiter=separator)
+    try:
+        names = [name.strip() for name in next(rows)]
+        twice = [name for name in names if name and names.count(name) > 1]
+        if twice:
+            raise DatasetError(f"{path}: column {twice[0]!r} appears twice")
+        last = max((place for place, name in enumerate(names, 1) if name), default=0)
+        short = [row for row, cells in enumerate(rows, 2 + above) if len(cells) < last and any(cells)]
+    except csv.Error:  # a cell of more than 128 KiB
+        return
+    if short:
+        raise DatasetError(
+            f"{path}: rows have fewer cells than the header has names (row "
+            f"{first_of([str(row) for row in short], shown=3)}); is the file cut short?"
+        )
 
 
 def _refuse_other_separators(path: Path, header: str, required: Sequence[str]) -> None:
@@ -287,6 +325,8 @@ def _ids(path: Path, ids: pd.Series, column: str) -> tuple[pd.Series, list[str]]
     folded: dict[str, list[str]] = {}
     for value in distinct:
         key = "".join(unicodedata.normalize("NFKC", value).casefold().split())
+        # A spreadsheet's marks of a text.
+        key = key.strip("'=\"")
         key = key.partition(".")[0] if re.fullmatch(r"\d+\.0*", key) else key
         folded.setdefault(key.lstrip("0") if key.isdecimal() else key, []).append(value)
     alike = [values for values in folded.values() if len(values) > 1]

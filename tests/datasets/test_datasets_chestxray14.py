@@ -212,3 +212,13 @@ def test_the_test_list_is_read_with_a_byte_order_mark_and_folders_and_refused_wh
     (root / "test_list.txt").write_text("")
     with pytest.raises(DatasetError, match=r"test_list\.txt: nothing in it"):
         load("chestxray14", root)
+
+
+def test_a_second_file_of_one_name_is_not_read_and_said(copied):
+    root = copied("chestxray14")
+    first, second = sorted((root / "images").glob("*.png"))[:2]
+    (root / "images_012" / "images").mkdir(parents=True)
+    (root / "images_012" / "images" / first.name).write_bytes(second.read_bytes())
+    cohort = load("chestxray14", root)
+    assert cohort.table.loc[cohort.table["image_id"] == first.name, "path"].item() == f"images/{first.name}"
+    assert "files of a name that a file in another folder has, not read: 1" in cohort.notes

@@ -166,7 +166,7 @@ def test_a_list_of_names_is_matched_however_it_writes_them(line, encoding, tmp_p
     path.write_text(
         "\r\n".join([*(line.format(stem) for stem in stems), "", "elsewhere.png"]), encoding=encoding
     )
-    assert match_names(path, read_names(path), IMAGES) == list(IMAGES[:2])
+    assert match_names(path, read_names(path), IMAGES)[0] == list(IMAGES[:2])
 
 
 @pytest.mark.parametrize(
@@ -261,3 +261,50 @@ def test_a_word_for_nothing_in_a_label_is_named(tmp_path):
         read_flags(tmp_path, pd.Series(["1", "NA"], dtype=object, name="Mass"), unknown=True)
     with pytest.raises(DatasetError, match="label 'Mass' holds 'nan', not 0 or 1"):
         read_flags(tmp_path, pd.Series(["1", "nan"], dtype=object, name="Mass"))
+
+
+def test_names_of_a_list_that_no_table_has_are_counted(tmp_path):
+    names = [IMAGES[0], "another.png", "a third.png"]
+    found, [note] = match_names(tmp_path / "test_list.txt", names, IMAGES)
+    assert found == [IMAGES[0]]
+    assert note == "names in test_list.txt that no table lists: 2 of 3"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ('a,b\n1,"x\n2,"y\n3,z\n', "line 2 has a quotation mark that is not closed"),
+        ('\n\na,b\n1,z\n1,"x\n2,""u"" y"v\n3,z\n', "line 5 has a quotation mark that is not closed"),
+        ("a,b\n1,x\n2\n", r"fewer cells than the header has names \(row 3\)"),
+        ("a,b\n1\n2\n3\n4\n5,y\n", r"\(row 2, 3, 4 and 1 more\)"),
+        ("a,b,b\n1,x,y\n", "column 'b' appears twice"),
+        ("a,b,b \n1,x,y\n", "column 'b' appears twice"),
+    ],
+)
+def test_rows_that_are_torn_and_columns_that_are_there_twice_are_refused(text, reason, tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text(text)
+    with pytest.raises(DatasetError, match=reason):
+        read_table(path, ("a", "b"), hint="")
+
+
+@pytest.mark.parametrize(
+    ("text", "cells"),
+    [
+        ('a,b\n1,"two\nlines"\n2,y\n', ["two\nlines", "y"]),
+        ('a,b\n1,"he said ""no""\n"\n2,y\n', ['he said "no"', "y"]),
+        ('a,b\n1,5" tube\n2,6" tube\n', ['5" tube', '6" tube']),
+        ('a,b\n1,"x" y\n2,z\n', ["x y", "z"]),
+        ("a,b,\n1,x\n2,y,\n", ["x", "y"]),
+        ("a,b\n1,x\n\n2,y\n", ["x", "y"]),
+    ],
+)
+def test_quotations_and_rows_that_only_look_odd_are_read(text, cells, tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text(text)
+    assert read_table(path, ("a", "b"), hint="")["b"].tolist() == cells
+
+
+def test_a_spreadsheets_marks_of_a_text_make_ids_look_alike(tmp_path):
+    assert ids(["'007", "007"], tmp_path)[1]
+    assert ids(['="7"', "7"], tmp_path)[1]
