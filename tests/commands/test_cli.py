@@ -12,7 +12,7 @@ from click.shell_completion import ShellComplete
 from click.testing import CliRunner
 
 from cxrbench.cli import main
-from cxrbench.study.profile import profile_names
+from cxrbench.study.profile import load_profile, profile_names
 
 COMMANDS = tuple(main.list_commands(click.Context(main)))
 
@@ -89,6 +89,17 @@ def test_every_profile_says_in_one_line_what_it_can_show():
     assert {name: entry["shows"] for name, entry in content.items()} == lines
     assert content["phantom"]["synthetic"]
     assert not content["paediatric-small"]["synthetic"]
+
+
+def test_a_profile_is_written_to_be_changed(tmp_path):
+    mine = tmp_path / "mine.toml"
+    assert CliRunner().invoke(main, ["profiles", "paper", "--out", str(mine)]).exit_code == 0
+    assert CliRunner().invoke(main, ["profiles", "paper"]).output == mine.read_text(encoding="utf-8")
+    assert load_profile(str(mine)).settings == load_profile("paper").settings
+    again = CliRunner().invoke(main, ["profiles", "public", "--out", str(mine)])
+    assert (again.exit_code, "is there already" in again.stderr) == (2, True)
+    assert load_profile(str(mine)).name == "paper"
+    assert CliRunner().invoke(main, ["profiles", "papr"]).exit_code == 2
 
 
 def test_a_scheme_can_be_tried():
