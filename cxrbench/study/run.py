@@ -6,7 +6,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from cxrbench.files import sweep
 from cxrbench.schemes import make_plan
 from cxrbench.study.cluster import cluster_places
 from cxrbench.study.evaluate import Outcome, evaluate
-from cxrbench.study.executor import Place, Places, choose_devices, local_places
+from cxrbench.study.executor import Place, Places, Work, choose_devices, local_places
 from cxrbench.study.finished import FinishedStudy
 from cxrbench.study.formula import formula_stage
 from cxrbench.study.graph import Graph
@@ -25,7 +25,7 @@ from cxrbench.study.privacy import patient_key
 from cxrbench.study.profile import Profile
 from cxrbench.study.progress import StudyProgress
 from cxrbench.study.results import RESULTS, load_results, save_results
-from cxrbench.study.stages import Stage
+from cxrbench.study.stages import make_ready
 from cxrbench.study.team import team_places
 from cxrbench.study.tracing import study_trace
 from cxrbench.study.where import ANYWHERE, Where
@@ -93,8 +93,12 @@ def run_study(
         for kept in folders:
             if kept.name != "packs":
                 sweep(kept)
-        first = formula_stage(profile, store, places.description, progress, places.count)
-        with _begun(first, places) as opened:
+        with _Opened(places) as opened:
+            if not any(store.glob("stages/*/done.json")):
+                opened.make_ready()
+            first = formula_stage(profile, store, places.description, progress, places.count)
+            if first is not None and first.folder.finished() is None:
+                opened.begin(first.work)
             prepared = prepare(profile, roles, store, where.data_root, progress, drawn_on)
             read = time.perf_counter()
             graph = Graph(
@@ -108,7 +112,7 @@ def run_study(
                 progress,
                 first,
             )
-            graph.finish(opened)
+            graph.finish(opened.places())
         trained, files = graph.trained, graph.files()
         graph.keep_temperatures()
         computed = time.perf_counter()
@@ -132,19 +136,33 @@ def run_study(
         return _stored(study, trace_with_earlier(trace, study, progress.say), progress.say)
 
 
-@contextmanager
-def _begun(first: Stage | None, places: Places) -> Iterator[AbstractContextManager[Sequence[Place]]]:
-    """Yield ``places`` to be opened, where there are several with the work on ``first`` begun.
+class _Opened(ExitStack):
+    """Places that are opened as soon as there is work for them; a single one does nothing in advance."""
 
-    It needs no image of the study, whose own are made ready meanwhile.
-    """
-    if first is None or places.count == 1 or first.folder.finished() is not None:
-        yield places.opened()
-        return
-    with places.opened() as opened:
-        # The graph gives the same work again, which finds it done. What goes wrong is raised there.
-        opened[0](first.work)
-        yield nullcontext(opened)
+    def __init__(self, places: Places) -> None:
+        super().__init__()
+        self._places = places
+        self._opened: Sequence[Place] | None = None
+
+    def make_ready(self) -> None:
+        """Let each place import what stages need, while images are made ready here."""
+        if self._places.count > 1 and self._opened is None:
+            self._opened = self.enter_context(self._places.opened())
+            for place in self._opened:
+                place(make_ready)
+
+    def begin(self, work: Work) -> None:
+        """Begin ``work``, which needs no image of the study.
+
+        The graph gives the same work again, which finds it done. What goes wrong is raised there.
+        """
+        self.make_ready()
+        if self._opened is not None:
+            self._opened[0](work)
+
+    def places(self) -> AbstractContextManager[Sequence[Place]]:
+        """Return the places, to be opened where they are not."""
+        return self._places.opened() if self._opened is None else nullcontext(self._opened)
 
 
 def _check_entries(files: Sequence[Path], folders: Sequence[Path]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cache
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -104,6 +105,14 @@ def only_one(lock: Path, name: str, progress: Progress) -> Iterator[None]:
         yield
     finally:
         held.release()
+
+
+def make_ready(device: torch.device, progress: Progress) -> None:  # noqa: ARG001
+    """Import what a process trains a stage with: seconds that need not pass when there is one to be trained.
+
+    This module imports all but the compiler, which an optimiser asks for when it is made.
+    """
+    import_module("torch._dynamo")
 
 
 def initial(profile: Profile) -> Initial:

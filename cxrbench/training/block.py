@@ -23,7 +23,8 @@ from typing import Any, NamedTuple, Protocol, cast
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision.models.densenet import _DenseBlock
+
+from cxrbench.training.vision import DenseBlock
 
 NARROW, GROWTH = 128, 32
 """Channels between a layer's two convolutions, and of its own map: those of densenet121, 169 and 201."""
@@ -93,7 +94,7 @@ class Operations(Protocol):
 
 def lean(block: nn.Module) -> bool:
     """Return whether ``block`` is a dense block of the kind that :class:`Operations` is made for."""
-    layers: list[Any] = list(block.children()) if isinstance(block, _DenseBlock) else []
+    layers: list[Any] = list(block.children()) if isinstance(block, DenseBlock) else []
     return bool(layers) and all(
         layer.conv1.weight.shape[0] == NARROW
         and layer.conv2.weight.shape[0] == GROWTH
@@ -103,7 +104,7 @@ def lean(block: nn.Module) -> bool:
     )
 
 
-def through(block: _DenseBlock, norm: nn.BatchNorm2d | None, first: Tensor, by: Operations) -> Tensor:
+def through(block: DenseBlock, norm: nn.BatchNorm2d | None, first: Tensor, by: Operations) -> Tensor:
     """Return what ``block`` makes of ``first``, and move its running statistics in training.
 
     norm: of the transition behind it; with one, the maps come back normalised, rectified and averaged over

@@ -33,7 +33,8 @@ from cxrbench.text import complaint
 from cxrbench.trace.records import StageTrace
 
 _NOTE = "cxrbench"
-_UNSEALED = "0" * 64
+UNWRITTEN = _UNSEALED = "0" * 64
+"""Stands for a SHA-256 that is not known yet."""
 _SEALED_BEFORE = 1024
 """The seal lies within so many bytes."""
 
@@ -58,8 +59,9 @@ class EpochRecord:
 class StageRecord:
     """How far a run has come: its finished epochs, the selected one, and the file that holds that one.
 
-    ``best_sha256`` is that file's. ``restarted`` says why the run was begun again where files of an earlier
-    attempt were damaged, ``processes`` how many stages were trained at a time: the speed depends on that.
+    ``best_sha256`` is that file's, or :data:`UNWRITTEN`. ``restarted`` says why the run was begun again where
+    files of an earlier attempt were damaged, ``processes`` how many stages were trained at a time: the speed
+    depends on that.
     ``parts``: in how many parts each batch went through the network, since memory was too small for one.
     ``compile_seconds``: what compiling the trunk took. ``refused``: why a GPU could not record its steps.
     """

@@ -8,10 +8,9 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
-from torchvision.models import DenseNet
-from torchvision.models.densenet import _DenseBlock
 
 from cxrbench.training.block import Operations, lean, through
+from cxrbench.training.vision import DenseBlock, DenseNet
 
 _POOL_FIRST = ("norm", "relu", "pool", "conv")
 
@@ -36,7 +35,7 @@ class Trunk(nn.Sequential):
         """Return the same, with what is done to the maps of a block done ``by`` these operations."""
         maps, layers = images, list[Any](self.children())
         for number, layer in enumerate(layers):
-            if isinstance(layer, _DenseBlock):
+            if isinstance(layer, DenseBlock):
                 # Behind the last block there is a norm and no transition.
                 behind = layers[number + 1]
                 norm = cast(nn.BatchNorm2d, behind.norm) if isinstance(behind, nn.Sequential) else None
@@ -48,7 +47,7 @@ class Trunk(nn.Sequential):
 
     def has_kernels(self) -> bool:
         """Return whether Triton is installed, and its kernels are made for these blocks."""
-        blocks = [layer for layer in self.children() if isinstance(layer, _DenseBlock)]
+        blocks = [layer for layer in self.children() if isinstance(layer, DenseBlock)]
         return find_spec("triton") is not None and all(map(lean, blocks))
 
     def _plain_gradient(self) -> bool:

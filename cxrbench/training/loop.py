@@ -20,6 +20,7 @@ from cxrbench.text import complaint
 from cxrbench.training.augment import draw
 from cxrbench.training.batchnorm import measure_statistics
 from cxrbench.training.checkpoints import (
+    UNWRITTEN,
     DamagedError,
     EpochRecord,
     StageFolder,
@@ -196,10 +197,10 @@ def _train(
     if kept is not None:
         stepper.parts = kept.parts
         _take_up(network, stepper.optimiser, tensors, str(folder.last))
-        if kept.best_epoch == len(history) - 1:
+        if job.config.keep == "best" and kept.best_epoch == len(history) - 1:
             # The run may have been killed after it wrote "last" and before it wrote "best".
             write_tensors(folder.best, network.state_dict(), _note(job, kept.best_epoch))
-    best_epoch, best_sha256 = (kept.best_epoch, kept.best_sha256) if kept else (0, "")
+    best_epoch, best_sha256 = (kept.best_epoch, kept.best_sha256) if kept else (0, UNWRITTEN)
     unwritten: Mapping[str, Tensor] = {}
     written = time.monotonic()
     with fast_kernels(device):
@@ -211,14 +212,16 @@ def _train(
             tracer.epoch(network, better)
             if better:
                 best_epoch, unwritten = epoch, network.state_dict()
-            if epoch + 1 < job.config.epochs and time.monotonic() - written < PAUSES.get(device.type, 10.0):
-                if better:
+            final = epoch + 1 == job.config.epochs
+            if not final and time.monotonic() - written < PAUSES.get(device.type, 10.0):
+                if better and job.config.keep == "best":
                     unwritten = {name: value.clone() for name, value in unwritten.items()}
                 continue
             written = time.monotonic()
             with ExitStack() as stack:
-                # "best" takes its name after "last", which knows its SHA-256.
-                if unwritten:
+                # "best" takes its name after "last", which knows its SHA-256. Where the last epoch is kept,
+                # "best" is that epoch's alone, and nothing can go on after it.
+                if unwritten and (final or job.config.keep == "best"):
                     writing = writing_tensors(folder.best, unwritten, _note(job, best_epoch))
                     best_sha256, unwritten = stack.enter_context(writing), {}
                 kept = StageRecord(
@@ -232,11 +235,12 @@ def _train(
                     compiling + stepper.compile_seconds,
                     stepper.refused,
                 )
-                state = {
-                    **_prefixed("network", network.state_dict()),
-                    **_optimiser_state(network, stepper.optimiser),
-                }
-                write_tensors(folder.last, state, kept)
+                if not final or job.config.keep == "best":
+                    state = {
+                        **_prefixed("network", network.state_dict()),
+                        **_optimiser_state(network, stepper.optimiser),
+                    }
+                    write_tensors(folder.last, state, kept)
     assert kept is not None
     return folder.finish(replace(kept, processes=job.processes))
 

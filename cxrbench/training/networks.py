@@ -20,13 +20,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torchvision
 from torch import Tensor, nn
 
 from cxrbench.errors import TrainingError
 from cxrbench.files import source_digest
 from cxrbench.text import complaint, did_you_mean
 from cxrbench.training.densenet import densenet_trunk
+from cxrbench.training.vision import torchvision
 
 DEFAULT = "densenet121"
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
-import torchvision
 from torch import Tensor, nn
 
 from cxrbench.training.network import Network
 from cxrbench.training.networks import last_linear
 from cxrbench.training.predict import to_float
+from cxrbench.training.vision import torchvision
 
 OUTPUTS = ("logit", "score", "calibrated")
 

@@ -19,6 +19,7 @@ from cxrbench.study.prepare import prepare
 from cxrbench.study.profile import InitSettings
 from cxrbench.study.progress import Silent
 from cxrbench.study.run import run_study
+from cxrbench.study.stages import make_ready
 from cxrbench.study.where import Where
 from cxrbench.trace.compare import compare_traces
 from cxrbench.training.checkpoints import StageFolder
@@ -94,7 +95,9 @@ def test_a_second_study_does_not_train_it_again(ran, tmp_path, log):
     ]
 
 
-def test_with_two_places_the_trunk_is_begun_before_the_images_are_made_ready(ran, tmp_path, log, monkeypatch):
+@pytest.fixture
+def began(monkeypatch):
+    """What two places are given, and when the images are made ready."""
     began = []
 
     @contextmanager
@@ -116,13 +119,32 @@ def test_with_two_places_the_trunk_is_begun_before_the_images_are_made_ready(ran
 
     monkeypatch.setattr(cxrbench.study.run, "prepare", prepared)
     monkeypatch.setattr(cxrbench.study.run, "local_places", two_places)
+    return began
+
+
+def test_with_two_places_the_trunk_is_begun_before_the_images_are_made_ready(ran, tmp_path, log, began):
     study = study_of(FORMULA, tmp_path, log)
-    first, images, *others = began
+    ready, also_ready, first, images, *others = began
+    assert ready is also_ready is make_ready
     assert first.__self__.folder.key == ran.results.formula.key
     assert images == "images"
     assert len(others) == 2
     now, before = (found.results.scheme("control").seeds[0].curve for found in (study, ran))
     assert now == before
+
+
+def test_a_finished_study_opens_no_place(tmp_path, log, began):
+    study_of(FORMULA, tmp_path, log)
+    began.clear()
+    study_of(FORMULA, tmp_path, log)
+    assert began == ["images"]
+
+
+def test_where_only_the_trunk_is_missing_it_is_begun_first_too(ran, tmp_path, log, began):
+    other = {**FORMULA, "learning_rate": 0.002}
+    study_of(other, tmp_path, log, store=ran.folder)
+    assert began[:2] == [make_ready, make_ready]
+    assert began[3] == "images"
 
 
 @pytest.mark.parametrize("changed", [{"seed": 4}, {"each": 9}, {"learning_rate": 0.002}])

@@ -96,7 +96,9 @@ class KeepingFolder(StageFolder):
     """A stage folder that keeps what was kept for going on, so that a test can look at all of it."""
 
     def finish(self, kept: StageRecord) -> TrainedStage:
-        shutil.copy(self.last, self.path / "kept.safetensors")
+        # Where the last epoch is kept, nothing goes on after it.
+        if self.last.exists():
+            shutil.copy(self.last, self.path / "kept.safetensors")
         return super().finish(kept)
 
 

@@ -453,9 +453,33 @@ def test_the_last_epoch_is_kept_where_that_is_asked_for(easy: ModuleType, tmp_pa
     job = easy.job(config, selection=Scripted(0.9, 0.5, 0.7), count=8)
     with pytest.raises(KeyboardInterrupt):
         easy.train(tmp_path / "b", job, easy.Interrupted(epoch=2))
+    # What is kept in the end is not written before.
+    assert not easy.folder(tmp_path / "b").best.exists()
     resumed = easy.train(tmp_path / "b", easy.job(config, selection=Scripted(0.5, 0.7), count=8))
     assert resumed.best_epoch == 2
     assert same(load_tensors(resumed.path)[0], load_tensors(unbroken.path)[0])
+    assert resumed.record.best_sha256 == unbroken.record.best_sha256
+
+
+def test_a_run_that_keeps_its_last_epoch_and_is_killed_at_its_end_takes_that_epoch_again(
+    easy: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = replace(easy.config(epochs=2), keep="last")
+    unbroken = easy.train(tmp_path / "a", easy.job(config, count=8))
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(easy.KeepingFolder, "finish", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            easy.train(tmp_path / "b", easy.job(config, count=8))
+    progress = easy.Recorded()
+    resumed = easy.train(tmp_path / "b", easy.job(config, count=8), progress)
+    assert [event[1] for event in progress.events if event[0] == "start"] == ["init > covid  epoch 2/2"]
+    assert resumed.record.restarted == ""
+    assert same(load_tensors(resumed.path)[0], load_tensors(unbroken.path)[0])
+    assert resumed.trace == unbroken.trace
 
 
 @pytest.mark.parametrize(("keep", "kept"), [("best", 1), ("last", 3)])
