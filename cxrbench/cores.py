@@ -16,7 +16,7 @@ from concurrent.futures.process import BrokenProcessPool, ProcessPoolExecutor
 from types import TracebackType
 from typing import Any, Generic, TypeVar
 
-from cxrbench.processes import Apart, begin, signals_held, start_tracker
+from cxrbench.processes import Apart, begin, keep_memory, signals_held, start_tracker
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -207,6 +207,7 @@ _work: Callable[[Any], Any] | None = None
 def _prepare(pickled: bytes) -> None:
     global _pickled
     begin()
+    keep_memory()
     _pickled = pickled
 
 

@@ -6,6 +6,7 @@ can be stopped while it imports what it works with.
 
 from __future__ import annotations
 
+import ctypes
 import multiprocessing
 import os
 import signal
@@ -17,6 +18,10 @@ from multiprocessing.context import SpawnContext, SpawnProcess
 from threading import Thread, current_thread, main_thread
 from types import ModuleType
 from typing import Any
+
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
+"""What glibc's malloc.h calls M_TRIM_THRESHOLD and M_MMAP_THRESHOLD."""
+_LARGEST_MMAP_THRESHOLD = 2**25
 
 
 class Apart(SpawnContext):
@@ -101,6 +106,21 @@ def begin() -> None:
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
     Thread(target=_end_with_parent, name="end-with-parent", daemon=True).start()
+
+
+def keep_memory(most: int = 2**28) -> None:
+    """Have this process keep up to ``most`` bytes that it has freed, for the next array of that size.
+
+    The C library of Linux gives the end of its heap back at once. A process that reads one film after the
+    other got it back from the system page by page, which took it a third as long as reading PNG. Elsewhere,
+    nothing is done.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError, TypeError):
+        return
+    mallopt(_TRIM_THRESHOLD, most)
+    mallopt(_MMAP_THRESHOLD, _LARGEST_MMAP_THRESHOLD)
 
 
 def _end_with_parent() -> None:

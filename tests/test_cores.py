@@ -176,3 +176,33 @@ def test_a_script_that_breaks_off_ends_with_its_processes(tmp_path: Path) -> Non
     )
     assert done.stdout == "the script runs\nprocesses are at work\n"
     assert done.stderr == ""
+
+
+FAULTS = """
+import resource
+from cxrbench.processes import keep_memory
+{keep}
+def films():
+    for _ in range(10):
+        three = [b"x" * (20 << 20) for _ in range(3)]
+        del three
+films()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+films()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "confstr") or "glibc" not in (os.confstr("CS_GNU_LIBC_VERSION") or ""), reason="glibc"
+)
+def test_memory_that_was_freed_is_kept_for_the_next_film():
+    kept, given_back = (
+        int(
+            subprocess.run(
+                [sys.executable, "-c", FAULTS.format(keep=keep)], capture_output=True, text=True, check=True
+            ).stdout
+        )
+        for keep in ("keep_memory()", "")
+    )
+    assert kept < 1000 < 10_000 < given_back
