@@ -150,8 +150,8 @@ def read_predictions(path: Path | str, columns: Columns | None = None) -> Predic
     if truth.all() or not truth.any():
         held, absent = ("positive", "negative") if truth.all() else ("negative", "positive")
         raise StatisticsError(
-            f"{path}: every image is {held} ({name_rows(image_ids.tolist(), 'image')}), none {absent}; "
-            "an AUC needs both classes"
+            f"{path}: {columns.label}: every image is {held} ({name_rows(image_ids.tolist(), 'image')}), "
+            f"none {absent}; an AUC needs both classes"
         )
     patients = None
     if columns.patient in table.columns:

@@ -173,7 +173,10 @@ def test_column_names_are_options_and_several_scores_are_several_curves(write):
         ("image_id,label,score\na,0,1\nb,1,nan\n", "score must be finite, found nan in image b"),
         ("image_id,label,score\na,0,-inf\nb,1,2\n", "score must be finite, found -inf in image a"),
         ("image_id,label,score\na,0,high\nb,1,2\n", "score is not a number, found high in image a"),
-        ("image_id,label,score\na,1,1\nb,1,2\n", "every image is positive (images a, b), none negative"),
+        (
+            "image_id,label,score\na,1,1\nb,1,2\n",
+            "label: every image is positive (images a, b), none negative",
+        ),
         ("image_id,label,score\na,0,1\nb,0,2\n", "every image is negative (images a, b), none positive"),
         ("image_id,patient_id,label,score\na,p,0,1\nb,,1,2\n", "no patient_id in image b"),
         ("image_id,label,score\na,0,1\nb,1,2,3,4\n", "not a readable CSV file"),
