@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cxrbench.commands._errors import goes_on, user_errors
+from cxrbench.commands._imports import kept_from_the_collector
 from cxrbench.commands._predictions import echo_json
 from cxrbench.commands._study import study_options
 from cxrbench.study.asked import Asked
@@ -26,12 +27,13 @@ if TYPE_CHECKING:
 @user_errors
 def command(asked: Asked, out: Path, quiet: bool, as_json: bool, report: bool) -> None:
     """Train and test the schemes of a profile; what is there already is not done again."""
-    from cxrbench.report.terminal import scheme_table
-    from cxrbench.study.progress import Bars, Silent
-    from cxrbench.study.run import run_study
-    from cxrbench.study.team import follow, leading
-    from cxrbench.study.where import Where
-    from cxrbench.training.team import joined, this_team, torchrun_size
+    with kept_from_the_collector():
+        from cxrbench.report.terminal import scheme_table
+        from cxrbench.study.progress import Bars, Silent
+        from cxrbench.study.run import run_study
+        from cxrbench.study.team import follow, leading
+        from cxrbench.study.where import Where
+        from cxrbench.training.team import joined, this_team, torchrun_size
 
     profile = asked.load()
     with ExitStack() as stack:

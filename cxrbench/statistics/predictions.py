@@ -404,9 +404,12 @@ def _exactly(cell: object) -> Decimal:
     return Decimal(cell) if isinstance(cell, str | int | Decimal) else Decimal(float(cell))  # type: ignore[arg-type]
 
 
+_CONTROL = re.compile(r"[\x00-\x1f]")
+
+
 def _refuse_control_characters(ids: npt.NDArray[np.object_], what: str) -> None:
     """Refuse ids that no two programs read alike, such as one with a NUL byte."""
-    wrong = [value for value in ids if any(ord(character) < 32 for character in value)]
+    wrong = [value for value in ids if _CONTROL.search(value)]
     if wrong:
         raise StatisticsError(f"{what}: a control character in {name_rows(wrong, 'id')}")
 

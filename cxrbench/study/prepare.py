@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -104,11 +104,11 @@ class RoleData:
 
     def identity(self, part: str) -> dict[str, object]:
         """Return what the images and labels of ``part`` depend on, for a stage's key."""
-        ids = self.pack.table.loc[self.rows(part), "image_id"].tolist()
+        ids = self.pack.table.loc[self.rows(part), "image_id"]
         found: dict[str, object] = {
             "pack": self.pack.content,
             "labels": list(self.pack.labels),
-            "images": digest(ids),
+            "images": _digest_of(tuple(ids)),
         }
         # Also what new images that a trained network scores must be read by.
         found |= {} if self.moments is None else {"moments": list(self.moments)}
@@ -118,6 +118,12 @@ class RoleData:
         """Return the images normalised ``by`` these moments for the network called so."""
         kind = architecture(network)
         return replace(self, moments=by, levels=level_table(by, kind.mean, kind.std))
+
+
+@lru_cache(maxsize=64)
+def _digest_of(image_ids: tuple[str, ...]) -> str:
+    """Return the digest of a part's images, which every stage and prediction asks for."""
+    return digest(image_ids)
 
 
 @dataclass(frozen=True)
