@@ -44,7 +44,7 @@ def cost() -> str:
     of_stages = [what for what in parts if what.startswith("stages: ")]
     body = [(what, *(f"{study[what]:.2f}" for study in found.values())) for what in names]
     shares = [
-        (title, *(f"{sum(study[what] for what in some) / study[of]:.1%}" for study in found.values()))
+        (title, *(f"{sum(study[what] for what in some) / study[of]:.2%}" for study in found.values()))
         for title, some, of in (
             ("the trace's share of the stages", of_stages, STAGES),
             ("the trace's share of the study", parts, WHOLE),
