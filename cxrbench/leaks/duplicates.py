@@ -48,6 +48,11 @@ _NEAREST = 2
 _COARSE_SIDE, _FINE_SIDE = 24, 64
 _ZOOMS, _SHIFT = (0.93, 1.07), 0.7
 """How an image is zoomed and shifted (in coarse pixels) for the first step, besides as it is."""
+_HEAD = 128
+"""Of each half of a coarse fingerprint, so many components bound the product for nearly all pairs."""
+_WORTH, _FEW = 0.2, 0.02
+"""Where the heads must reach so much, the bound is tried; where so few of the pairs do, it is used."""
+_ROUNDING = 1e-4
 _FIRST_BLOCK, _BLOCK, _AT_ONCE = 64, 1024, 512
 """How many images of a source are compared at a time, at first and at most, and with how many."""
 
@@ -200,6 +205,8 @@ def _nearest(coarse: Float, sources: Sequence[Images]) -> _Candidates:
     empty = np.zeros(0, dtype=np.int64)
     found = _Candidates(empty, empty, empty, np.zeros(0, dtype=np.float32), np.zeros(0, dtype=np.bool_))
     views = [_parity(view) for view in _views(coarse)]
+    axes = [_axes(half) for half in views[0]]
+    views_in_short = [_shortened(view, axes) for view in views]
     blocks = []
     for number, source in enumerate(sources):
         edges = [0]
@@ -210,12 +217,12 @@ def _nearest(coarse: Float, sources: Sequence[Images]) -> _Candidates:
 
     def compare(block: tuple[int, int, int]) -> _Candidates:
         number, start, end = block
-        other = _parity(sources[number].of(slice(start, end), _COARSE_SIDE))
+        other = _shortened(_parity(sources[number].of(slice(start, end), _COARSE_SIDE)), axes)
         # What others find meanwhile only raises it: no pair is lost by an older one.
         floor, mine = found.floor(len(coarse)), found[:0]
-        for even, odd in views:
+        for view in views_in_short:
             near = [
-                _near(even[first : first + _AT_ONCE], odd[first : first + _AT_ONCE], other, floor, first)
+                _near(view[first : first + _AT_ONCE], other, floor, first)
                 for first in range(0, len(coarse), _AT_ONCE)
             ]
             image, column, product, mirrored = (np.concatenate(parts) for parts in zip(*near, strict=True))
@@ -230,24 +237,84 @@ def _nearest(coarse: Float, sources: Sequence[Images]) -> _Candidates:
     return found
 
 
+@dataclass(frozen=True, eq=False)
+class _Short:
+    """Fingerprints by what mirroring keeps and negates of them, each whole and in short.
+
+    Attributes
+    ----------
+    halves: (n, d) each.
+    heads: (n, :data:`_HEAD`) each, the components along the axes on which films differ most.
+    tails: (n, 2), the length of what each head lacks.
+    """
+
+    halves: tuple[Float, Float]
+    heads: tuple[Float, Float]
+    tails: Float
+
+    def __getitem__(self, some: slice) -> _Short:
+        even, odd = self.halves
+        even_head, odd_head = self.heads
+        return _Short((even[some], odd[some]), (even_head[some], odd_head[some]), self.tails[some])
+
+    def __len__(self) -> int:
+        return len(self.tails)
+
+
+def _axes(half: Float) -> Float:
+    """Return the axes, (d, at most :data:`_HEAD`), along which fingerprints have most of their length."""
+    _, axes = np.linalg.eigh((half.T @ half).astype(np.float64))
+    return np.asarray(axes[:, ::-1][:, :_HEAD], dtype=np.float32)
+
+
+def _shortened(halves: tuple[Float, Float], axes: Sequence[Float]) -> _Short:
+    even, odd = (half @ axis for half, axis in zip(halves, axes, strict=True))
+    tails = [
+        np.sqrt(np.maximum((half * half).sum(axis=1) - (head * head).sum(axis=1), 0))
+        for half, head in zip(halves, (even, odd), strict=True)
+    ]
+    return _Short(halves, (even, odd), np.stack(tails, axis=1))
+
+
 def _near(
-    even: Float, odd: Float, other: tuple[Float, Float], floor: Float, first: int
+    images: _Short, others: _Short, floor: Float, first: int
 ) -> tuple[Rows, Rows, Float, npt.NDArray[np.bool_]]:
     """Return the images, from ``first`` on, and others whose product reaches the image's ``floor``.
 
-    With each pair its product, and whether the image is mirrored.
+    With each pair its product, and whether the image is mirrored. By Cauchy's inequality a product is at most
+    that of the heads and of the tails' lengths; few pairs need more than that.
     """
-    alike, opposed = even @ other[0].T, odd @ other[1].T
-    # The larger of |a + b| and |a - b|. Few pairs get beyond it.
-    larger = np.abs(alike)
-    larger += np.abs(opposed)
-    row, column = np.nonzero(larger >= floor[first : first + len(even), None])
-    alike, opposed = alike[row, column], opposed[row, column]
+    needed = floor[first : first + len(images), None]
+    row = None
+    if np.median(needed) >= _WORTH + np.vdot(images.tails.mean(axis=0), others.tails.mean(axis=0)):
+        bound = _larger(images.heads, others.heads)
+        bound += images.tails @ others.tails.T
+        row, column = np.nonzero(bound >= needed - _ROUNDING)
+        if len(row) > _FEW * bound.size:
+            row = None
+    if row is None:
+        alike, opposed = (a @ b.T for a, b in zip(images.halves, others.halves, strict=True))
+        larger = np.abs(alike)
+        larger += np.abs(opposed)
+        row, column = np.nonzero(larger >= needed)
+        alike, opposed = alike[row, column], opposed[row, column]
+    else:
+        alike, opposed = (
+            np.einsum("ij,ij->i", a[row], b[column])
+            for a, b in zip(images.halves, others.halves, strict=True)
+        )
     product = np.concatenate([alike + opposed, alike - opposed])
     mirrored = np.repeat([False, True], len(row))
     row, column = np.tile(row + first, 2), np.tile(column, 2)
     near = np.abs(product) >= floor[row]
     return row[near], column[near], product[near], mirrored[near]
+
+
+def _larger(one: tuple[Float, Float], other: tuple[Float, Float]) -> Float:
+    """Return the larger of |a + b| and |a - b|, for the products a and b of the two halves."""
+    larger: Float = np.abs(one[0] @ other[0].T)
+    larger += np.abs(one[1] @ other[1].T)
+    return larger
 
 
 def _views(coarse: Float) -> Iterator[Float]:

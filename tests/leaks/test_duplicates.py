@@ -10,6 +10,7 @@ import pytest
 from PIL import Image, ImageDraw
 from scipy.ndimage import gaussian_filter
 
+from cxrbench.leaks import duplicates
 from cxrbench.leaks.duplicates import THRESHOLD, Images, Match, search
 from cxrbench.leaks.fingerprint import SIDE, detail, fingerprints
 from cxrbench.leaks.registration import Placer, correlation_at, inverse, polish
@@ -267,3 +268,23 @@ def test_the_number_of_cores_changes_nothing(cores: int, monkeypatch: pytest.Mon
 def test_empty_images_match_nothing() -> None:
     flat = np.zeros((3, 64, 64), dtype=np.uint8)
     assert search(Images(flat, np.arange(3)), [Images(flat, np.arange(3))]) == ()
+
+
+def test_the_bound_of_the_first_step_leaves_out_no_pair_that_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    chance = np.random.default_rng(5)
+    blurred = gaussian_filter(chance.standard_normal((300, 24, 24)), (0, 2, 2))
+    blurred[200:] += 0.7 * blurred[:100]
+    prints = duplicates.normalised(blurred.reshape(300, 576).astype(np.float32))
+    halves = duplicates._parity(prints)
+    short = duplicates._shortened(halves, [duplicates._axes(half[:100]) for half in halves])
+    floor = np.full(100, 0.45, dtype=np.float32)
+
+    def near(worth: float) -> dict[tuple[int, int, bool], float]:
+        monkeypatch.setattr(duplicates, "_WORTH", worth)
+        monkeypatch.setattr(duplicates, "_FEW", 1.0)
+        found = [part.tolist() for part in duplicates._near(short[:100], short[100:], floor, 0)]
+        return {(a, b, mirrored): product for a, b, product, mirrored in zip(*found, strict=True)}
+
+    bounded, every = near(-np.inf), near(np.inf)
+    assert 50 < len(every) < 2000
+    assert bounded == pytest.approx(every, abs=1e-5)
