@@ -14,6 +14,7 @@ import click
 
 from cxrbench.commands._gathered import Command, gathered
 from cxrbench.commands._numbers import column, number, whole_number
+from cxrbench.text import one_line
 
 if TYPE_CHECKING:
     from cxrbench.statistics import Columns, Comparison, Resampling
@@ -199,10 +200,11 @@ def echo_json(result: dict[str, Any]) -> None:
 
 
 def echo_table(rows: list[dict[str, Any]]) -> None:
-    """Write rows as a plain table, column names above."""
+    """Write rows as a plain table, column names above; no text of a file steers the terminal."""
     from tabulate import tabulate
 
-    click.echo(tabulate(rows, headers="keys", tablefmt="simple", disable_numparse=True))
+    shown = [{one_line(name): one_line(str(cell)) for name, cell in row.items()} for row in rows]
+    click.echo(tabulate(shown, headers="keys", tablefmt="simple", disable_numparse=True))
 
 
 def show(value: float | None, digits: int = 4) -> str:
@@ -253,4 +255,4 @@ def echo_sample(comparison: Comparison) -> None:
     noted = [(item.name, item.note) for item in comparison.curves]
     noted += [(f"{pair.a} against {pair.b}", pair.note) for pair in comparison.pairs]
     for note in [*comparison.notes, *(f"{name}: {note}" for name, note in noted if note)]:
-        click.echo(f"note: {note}")
+        click.echo(one_line(f"note: {note}"))

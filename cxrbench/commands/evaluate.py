@@ -28,6 +28,7 @@ from cxrbench.commands._predictions import (
     show_p,
     with_patients,
 )
+from cxrbench.text import one_line
 
 if TYPE_CHECKING:
     from cxrbench.statistics import Comparison, Predictions, Resampling
@@ -124,7 +125,7 @@ def command(
         own = replace(reading, label_column=label, score_columns=(score,))
         whole, results[label] = _evaluate(predictions, replace(asked, reading=own))
         if not reading.as_json:
-            click.echo(f"{label}:")
+            click.echo(one_line(f"{label}:"))
             _echo(whole, results[label], reading.level)
             click.echo()
     if reading.as_json:
@@ -278,7 +279,7 @@ def _subgroups(test: Predictions, scores: Any, column: str, values: Any, reading
 
 def _echo_more(curve: dict[str, Any], level: float) -> None:
     interval = f"{100 * level:g}% interval"
-    click.echo(f"\n{curve['name']}: average precision {show(curve['average_precision'])}")
+    click.echo("\n" + one_line(f"{curve['name']}: average precision {show(curve['average_precision'])}"))
     if "calibration" in curve:
         found = curve["calibration"]
         click.echo(
@@ -351,7 +352,7 @@ def _echo_more(curve: dict[str, Any], level: float) -> None:
         found = curve["sites"]
         click.echo(f"AUC within sites {_with_ends(found, 'within')}, over sites {_with_ends(found, 'over')}")
         if found["left_out"]:
-            click.echo(f"note: left out, too few images of a class: {', '.join(found['left_out'])}")
+            click.echo(one_line(f"note: left out, too few images of a class: {', '.join(found['left_out'])}"))
     if "bootstrap" in curve:
         echo_table(
             [
@@ -380,13 +381,12 @@ def _echo_more(curve: dict[str, Any], level: float) -> None:
             ]
         )
         test = report["heterogeneity"]
-        if test["p_value"] is None:
-            click.echo(f"heterogeneity by {report['by']}: {test['note']}")
-        else:
-            click.echo(
-                f"heterogeneity by {report['by']}: chi-square {test['chi2']:.4f} on {test['df']} df, "
-                f"p = {show_p(test['p_value'])}"
-            )
+        said = (
+            test["note"]
+            if test["p_value"] is None
+            else f"chi-square {test['chi2']:.4f} on {test['df']} df, p = {show_p(test['p_value'])}"
+        )
+        click.echo(one_line(f"heterogeneity by {report['by']}: {said}"))
 
 
 def _with_ends(found: dict[str, Any], name: str) -> str:

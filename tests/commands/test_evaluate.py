@@ -20,8 +20,8 @@ from cxrbench.statistics import auc, operating_points
 OVARIAN = Path(__file__).parents[2] / "fixtures" / "reference" / "ovarian.csv"
 
 
-def run(*arguments):
-    return CliRunner().invoke(command, [str(argument) for argument in arguments])
+def run(*arguments, color=False):
+    return CliRunner().invoke(command, [str(argument) for argument in arguments], color=color)
 
 
 def _table(n, seed, first=0):
@@ -153,6 +153,16 @@ def test_subgroups_and_age_bands(predictions_file):
     assert [row["name"] for row in age["subgroups"]] == ["<18", "18-39", "40-59", "60-79", "80+"]
     assert sum(row["n_images"] for row in age["subgroups"]) == 120
     assert age["subgroups"][0]["note"] == "not estimable: no images"
+
+
+def test_no_value_of_a_file_steers_the_terminal(tmp_path):
+    table = _table(120, 1).assign(ward=["\x1b[31mred" if row % 2 else "a\nb" for row in range(120)])
+    table.to_csv(tmp_path / "\x1b[7mwards.csv", index=False)
+    shown = run(tmp_path / "\x1b[7mwards.csv", "--by", "ward", color=True)
+    assert shown.exit_code == 0
+    assert all(sign.isprintable() or sign == "\n" for sign in shown.stdout)
+    rows = [line.split("  ")[0].strip() for line in shown.stdout.splitlines()]
+    assert {"[31mred", "a b"} <= set(rows)
 
 
 def test_an_unknown_subgroup_column_is_refused_with_those_there_are(predictions_file):
