@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pandas as pd
-from evidence import CALIBRATION, EXPLORED, MACHINES, PUBLIC, markdown, rows
+from evidence import CALIBRATION, EXPLORED, MACHINES, MOVING, PUBLIC, STATISTICS, markdown, rows
 
 from cxrbench.calibration.calibrate import PAPER
 from cxrbench.calibration.fit import fit as fitted
@@ -18,7 +18,7 @@ from cxrbench.study.profile import load_profile
 
 def fit() -> str:
     """What the sweep made of the knobs."""
-    sweep = rows(CALIBRATION, "sweep")
+    sweep = rows(MOVING, "sweep")
     (knob,) = sweep[0].knobs
     values = tuple(sorted({row.knobs[knob] for row in sweep}))
     found = fitted(sweep, {knob: values}, PAPER)
@@ -43,6 +43,49 @@ def explored() -> str:
         ]
         body.append([str(first[name]) for name in settings] + by_scheme)
     return markdown([*(name.replace("_", " ") for name in settings), *PAPER, "pooled-all"], body)
+
+
+def statistics() -> str:
+    """What precise batch statistics did on seeds that are not the calibration's, by setting and scheme."""
+    table = pd.read_csv(STATISTICS)
+    body = []
+    for (setting, scheme, films), of in table.groupby(["setting", "scheme", "films"], sort=False):
+        aucs = of[["moving", "precise"]]
+        seeds = ", ".join(map(str, of["seed"]))
+        spreads = [f"{sd:.4f}" for sd in aucs.std()] if len(of) > 2 else ["-", "-"]
+        body.append((setting, scheme, seeds, f"{films:,}", *(f"{m:.4f}" for m in aucs.mean()), *spreads))
+    headers = (
+        "target stage",
+        "scheme",
+        "seeds",
+        "test films",
+        "moving",
+        "precise",
+        "SD, moving",
+        "SD, precise",
+    )
+    return markdown(headers, body)
+
+
+def precise() -> str:
+    """The calibration's seeds with moving and with precise batch statistics, paired."""
+    moving = {(row.seed, row.scheme): row.auc for row in rows(MOVING)}
+    found = rows(CALIBRATION)
+    body = []
+    for scheme in dict.fromkeys(row.scheme for row in found):
+        pairs = pd.DataFrame(
+            [
+                (moving[row.seed, scheme], row.auc)
+                for row in found
+                if row.scheme == scheme and (row.seed, scheme) in moving
+            ]
+        )
+        (m, p), (sd_m, sd_p) = pairs.mean(), pairs.std()
+        body.append(
+            (scheme, str(len(pairs)), f"{m:.4f}", f"{p:.4f}", f"{p - m:+.4f}", f"{sd_m:.4f}", f"{sd_p:.4f}")
+        )
+    headers = ("scheme", "seeds", "moving", "precise", "difference", "SD, moving", "SD, precise")
+    return markdown(headers, body)
 
 
 def schemes() -> str:

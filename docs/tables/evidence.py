@@ -12,6 +12,8 @@ from cxrbench.calibration.records import Row
 
 DOCS = Path(__file__).parents[1]
 CALIBRATION = DOCS / "calibration" / "evidence.csv"
+MOVING = DOCS / "calibration" / "moving.csv"
+STATISTICS = DOCS / "calibration" / "statistics.csv"
 EXPLORED = DOCS / "calibration" / "exploration.csv"
 MACHINES = DOCS / "calibration" / "machines.csv"
 PUBLIC = DOCS / "public" / "evidence.csv"

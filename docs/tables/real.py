@@ -47,7 +47,8 @@ def subgroups() -> str:
         if float(p) < 0.05
     ]
     headers = ("by", "subgroup", "images", "schemes", "difference", "95% interval", "p (Holm)")
-    said = f"{len(shown)} of {len(body)} differences have a p-value below 0.05."
+    have = "has" if len(shown) == 1 else "have"
+    said = f"{len(shown)} of {len(body)} differences {have} a p-value below 0.05."
     return f"{said}\n\n{markdown(headers, shown)}" if shown else said
 
 
