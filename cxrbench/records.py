@@ -90,7 +90,9 @@ def read_record(path: Path, kind: type[T], format: int = 1) -> T:
     if not isinstance(content, dict) or content.get("record") != kind.__name__:
         raise RecordError(f"{path} is not a {kind.__name__} record of cxrbench")
     if content.get("format") != format:
-        raise RecordError(f"{path} has format {content.get('format')!r}; this version reads {format}")
+        raise RecordError(
+            f"{path} has format {content.get('format')!r}; this version reads {format}, so make it again"
+        )
     sealed = content.pop("seal", None)
     try:
         intact = digest(content) == sealed

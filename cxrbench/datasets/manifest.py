@@ -133,7 +133,8 @@ def _labels(path: Path, frame: pd.DataFrame) -> list[str]:
         cells = frame[column].dropna()
         if column in COLUMNS or cells.empty:
             continue
-        flags = numbers(cells, _LABEL_VALUES).notna()
+        # Written 01, it is a code of something.
+        flags = numbers(cells, _LABEL_VALUES).notna() & ~cells.astype(str).str.match(r"\s*[+-]?0\d")
         if flags.all():
             labels.append(column)
         elif flags.any() and (flags | words_for_nothing(cells)).all():

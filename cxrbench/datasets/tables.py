@@ -175,7 +175,7 @@ def read_table(path: Path, required: Sequence[str], *, hint: str, separator: str
         raise DatasetError(f"{path}: rows have more cells than the header has names") from None
     except pd.errors.ParserError as error:
         raise DatasetError(f"{path}: is not a CSV table: {complaint(error)}") from None
-    _refuse_torn_rows(path, body, separator, above)
+    _refuse_torn_rows(path, body, separator, above, required)
     frame.columns = frame.columns.str.strip()
     lacking = [column for column in required if column not in frame.columns]
     if lacking:
@@ -193,7 +193,7 @@ def read_table(path: Path, required: Sequence[str], *, hint: str, separator: str
     return _without_row_numbers(frame)
 
 
-def _refuse_torn_rows(path: Path, body: str, separator: str, above: int) -> None:
+def _refuse_torn_rows(path: Path, body: str, separator: str, above: int, required: Sequence[str]) -> None:
     """Refuse what pandas reads without a word: rows that lack cells, rows in a quotation, columns twice.
 
     Raises
@@ -213,10 +213,17 @@ def _refuse_torn_rows(path: Path, body: str, separator: str, above: int) -> None
         twice = [name for name in names if name and names.count(name) > 1]
         if twice:
             raise DatasetError(f"{path}: column {twice[0]!r} appears twice")
-        last = max((place for place, name in enumerate(names, 1) if name), default=0)
-        short = [row for row, cells in enumerate(rows, 2 + above) if len(cells) < last and any(cells)]
+        whole, needed = (
+            max((place for place, name in enumerate(names, 1) if name and name in wanted), default=0)
+            for wanted in (names, required)
+        )
+        filled = [
+            (row, len(cells)) for row, cells in enumerate(rows, 2 + above) if any(map(str.strip, cells))
+        ]
     except csv.Error:  # a cell of more than 128 KiB
         return
+    # In the middle they are sound: Excel leaves out the separators behind a row's last filled cell.
+    short = [row for row, cells in filled if cells < needed or (row == filled[-1][0] and cells < whole)]
     if short:
         raise DatasetError(
             f"{path}: rows have fewer cells than the header has names (row "

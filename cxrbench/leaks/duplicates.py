@@ -53,6 +53,7 @@ _HEAD = 128
 _WORTH, _FEW = 0.2, 0.02
 """Where the heads must reach so much, the bound is tried; where so few of the pairs do, it is used."""
 _ROUNDING = 1e-4
+_UNDER_ROOT = np.float32(2e-6)
 _FIRST_BLOCK, _BLOCK, _AT_ONCE = 64, 1024, 512
 """How many images of a source are compared at a time, at first and at most, and with how many."""
 
@@ -270,7 +271,8 @@ def _axes(half: Float) -> Float:
 def _shortened(halves: tuple[Float, Float], axes: Sequence[Float]) -> _Short:
     even, odd = (half @ axis for half, axis in zip(halves, axes, strict=True))
     tails = [
-        np.sqrt(np.maximum((half * half).sum(axis=1) - (head * head).sum(axis=1), 0))
+        # Never too short, however the difference of two lengths near 1 was rounded.
+        np.sqrt(np.maximum((half * half).sum(axis=1) - (head * head).sum(axis=1), 0) + _UNDER_ROOT)
         for half, head in zip(halves, (even, odd), strict=True)
     ]
     return _Short(halves, (even, odd), np.stack(tails, axis=1))
@@ -293,16 +295,11 @@ def _near(
         if len(row) > _FEW * bound.size:
             row = None
     if row is None:
-        alike, opposed = (a @ b.T for a, b in zip(images.halves, others.halves, strict=True))
-        larger = np.abs(alike)
-        larger += np.abs(opposed)
-        row, column = np.nonzero(larger >= needed)
-        alike, opposed = alike[row, column], opposed[row, column]
-    else:
-        alike, opposed = (
-            np.einsum("ij,ij->i", a[row], b[column])
-            for a, b in zip(images.halves, others.halves, strict=True)
-        )
+        row, column = np.nonzero(_larger(images.halves, others.halves) >= needed - _ROUNDING)
+    # Worked out in one way, whichever way a pair was found: a tie stays a tie.
+    alike, opposed = (
+        np.einsum("ij,ij->i", a[row], b[column]) for a, b in zip(images.halves, others.halves, strict=True)
+    )
     product = np.concatenate([alike + opposed, alike - opposed])
     mirrored = np.repeat([False, True], len(row))
     row, column = np.tile(row + first, 2), np.tile(column, 2)

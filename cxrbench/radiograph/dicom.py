@@ -437,7 +437,8 @@ def _show_monochrome(dataset: Dataset, stored: _Stored, bits: int) -> Gray:
         present[stored[start : start + ROWS]] = True
     words = np.flatnonzero(present).astype(np.int32)
     signed = whole(dataset, "PixelRepresentation", 0)
-    if bits > 8 and smooth.is_of_other_sign(stored, bits, signed=bool(signed)):
+    lowest = whole(dataset, "HighBit", bits - 1) == bits - 1
+    if bits > 8 and lowest and smooth.is_of_other_sign(stored, bits, signed=bool(signed)):
         raise Refused("its pixels make a picture only with the other Pixel Representation")
     levels, depth, outside = _levels(dataset, words, bits, 8 * stored.dtype.itemsize)
     aside = outside | padding(dataset, depth, levels)

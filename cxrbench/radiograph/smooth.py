@@ -72,13 +72,16 @@ def is_of_other_sign(words: _Values, bits: int, *, signed: bool) -> bool:
     torn = stated >= 2 ** (bits - 1)
     if torn.sum() < max(_TORN, CLEARLY * (other >= 2 ** (bits - 1)).sum()):
         return False
-    # White letters or a white border are no negative values.
-    levels, counts = np.unique(plain[upper], return_counts=True)
-    share = upper.mean()
-    if not _SHARE < share < 1 - _SHARE or len(levels) < _LEVELS or counts.max() > counts.sum() / 2:
+    # White letters or a white border are no negative values, and a black one is no zero.
+    if not _SHARE < upper.mean() < 1 - _SHARE or not (_varied(plain[upper]) and _varied(plain[~upper])):
         return False
     usual = np.median(other[~torn])
     return bool(usual < _NOISE * 2**bits and np.median(other[torn]) <= 1 + CLEARLY * usual)
+
+
+def _varied(values: npt.NDArray[np.int32]) -> bool:
+    levels, counts = np.unique(values, return_counts=True)
+    return bool(len(levels) >= _LEVELS and counts.max() <= counts.sum() / 2)
 
 
 def is_turned(values: _Values) -> bool:
@@ -88,7 +91,12 @@ def is_turned(values: _Values) -> bool:
         return False
     stated, other = _pairs(values), _pairs(values.reshape(width, height))
     rough, smooth = (float(np.abs(np.diff(pairs, axis=1)).mean()) for pairs in (stated, other))
-    return rough > 0.2 * float(stated.std()) and rough > CLEARLY * smooth
+    if rough <= 0.2 * float(stated.std()) or rough <= CLEARLY * smooth:
+        return False
+    # Of a striped picture, as of a grid or an interlaced one, every other row is alike.
+    tops = np.unique(np.linspace(0, height - 3, _PAIRS).astype(int))
+    striped = float(np.abs(values[tops + 2].astype(np.int32) - values[tops]).mean())
+    return rough <= CLEARLY * striped
 
 
 def is_smoother(other: _Values, stated: _Values) -> bool:
@@ -100,4 +108,7 @@ def is_smoother(other: _Values, stated: _Values) -> bool:
         return not (stated == stated[..., :1]).all()
     if _too_small(stated):
         return False
-    return _steps(_pairs(stated[..., 1])) > CLEARLY * _steps(_pairs(other[..., 1]))
+    rough, smooth = (
+        sum(_steps(_pairs(reading[..., plane])) for plane in range(3)) for reading in (stated, other)
+    )
+    return rough > CLEARLY * smooth

@@ -14,7 +14,7 @@ from itertools import chain
 from cxrbench.trace import predictions, stages
 from cxrbench.trace.parting import Parting
 from cxrbench.trace.parts import part_parting
-from cxrbench.trace.records import PredictionEntry, StageEntry, StageTrace, Trace
+from cxrbench.trace.records import OWN, PredictionEntry, StageEntry, StageTrace, Trace
 from cxrbench.trace.tolerances import EXACT, Tolerance, tolerance
 
 Run = tuple[str, int, int | None]
@@ -173,3 +173,12 @@ def _only_one_has(now: Trace, before: Trace) -> Iterator[str]:
     for one, other, where in ((now, before, "not in the baseline"), (before, now, "only in the baseline")):
         runs = {_run(entry) for entry in other.stages}
         yield from (f"{stages.name(e)} is {where}" for e in one.stages if _run(e) not in runs)
+        # Of roles and stages that both have: of others it is a matter of course.
+        roles, parts = {p.role for p in other.parts}, {(p.role, p.part, p.fold) for p in other.parts}
+        for part in one.parts:
+            if part.role in roles and (part.role, part.part, part.fold) not in parts:
+                yield f"role {part.role}, {part.part} part is {where}"
+        made, trained = {_prediction(entry) for entry in other.predictions}, {run[0] for run in runs}
+        for entry in one.predictions:
+            if entry.run in trained and entry.part.startswith(OWN) and _prediction(entry) not in made:
+                yield f"{predictions.name(entry)} is {where}"

@@ -301,7 +301,9 @@ def _epoch(
         if config.measured(epoch):
             names = (job.seed, job.name, "batch statistics", epoch)
             with _seeded(device, *names):
-                measure_statistics(network, stepper.train, batch, config.precision, generator(*names))
+                # As many at a time as training normalises together.
+                together = max(2, batch // (stepper.parts * stepper.team.size))
+                measure_statistics(network, stepper.train, together, config.precision, generator(*names))
     try:
         aucs = validation_aucs(network, validation, config)
     except TrainingError as error:

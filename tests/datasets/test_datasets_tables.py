@@ -297,6 +297,9 @@ def test_rows_that_are_torn_and_columns_that_are_there_twice_are_refused(text, r
         ('a,b\n1,"x" y\n2,z\n', ["x y", "z"]),
         ("a,b,\n1,x\n2,y,\n", ["x", "y"]),
         ("a,b\n1,x\n\n2,y\n", ["x", "y"]),
+        ("a,b\n1,x\n2,y\n \n", ["x", "y"]),
+        # As Excel saves a table whose last column is mostly empty.
+        ("a,b,notes\n1,x,n\n2,y\n3,z,\n", ["x", "y", "z"]),
     ],
 )
 def test_quotations_and_rows_that_only_look_odd_are_read(text, cells, tmp_path):

@@ -94,6 +94,26 @@ def test_white_letters_and_borders_are_no_negative_values(level, native):
     assert native(noisy, 12)[0, 0] > 55000
 
 
+def test_a_black_border_next_to_air_is_no_zero(native):
+    words = picture(2400, 4095).astype("<u2")
+    words[:, 150:] = 4095 - np.random.default_rng(1).integers(0, 40, (120, 10))
+    words[:, :12] = 0
+    words[:, 12:20] = 4000 + np.random.default_rng(0).integers(0, 90, (120, 8))
+    assert native(words, 12)[0, 0] == 0
+    assert native(words, 12, PixelPaddingValue=0).shape == words.shape
+
+
+def test_bits_that_lie_at_the_upper_end_have_their_sign(native):
+    values = picture(140, 370).astype("<u2")
+    assert is_picture(native(values << 4, 12, HighBit=15), values)
+
+
+def test_a_striped_film_is_not_turned(native):
+    words = picture(500, 4000, (320, 160)).astype("<u2")
+    words[::2] //= 2
+    assert is_picture(native(words, 12), words)
+
+
 @pytest.mark.parametrize(("high", "bits"), [(65000, 16), (4095, 16), (4095, 12), (1000, 10)])
 def test_swapped_bytes_are_refused(high, bits, native):
     words = picture(0, high).astype("<u2")

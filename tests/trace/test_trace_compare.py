@@ -422,3 +422,15 @@ def test_the_same_bits_are_asked_for_where_they_are_promised():
     assert tolerance(cpu, cpu, float32) is tolerance(same, same, float32) is EXACT
     for now, before in ((gpu, gpu), (same, gpu), (cpu, same)):
         assert tolerance(now, before, float32) is not EXACT
+
+
+def test_a_test_of_its_own_that_a_role_no_longer_has_is_noted() -> None:
+    before = replace(TRACE, predictions=(*TRACE.predictions, OWN_TEST))
+    parts = tuple(p for p in TRACE.parts if (p.role, p.part) != ("findings", "test"))
+    comparison = compare_traces(replace(TRACE, parts=parts), before)
+    assert comparison.partings == ()
+    lost, unpredicted = comparison.notes
+    assert lost == "role findings, test part is only in the baseline"
+    assert "own test part" in unpredicted
+    assert unpredicted.endswith("is only in the baseline")
+    assert len(compare_traces(before, replace(TRACE, parts=parts)).notes) == 2

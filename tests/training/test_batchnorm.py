@@ -17,6 +17,7 @@ from cxrbench.training.loop import load_network
 from cxrbench.training.network import Network
 from cxrbench.training.predict import to_float
 from cxrbench.training.seeds import generator
+from cxrbench.training.stepper import Stepper
 
 CPU = torch.device("cpu")
 
@@ -150,3 +151,21 @@ def test_a_stage_that_was_stopped_has_the_same(easy: ModuleType, tmp_path: Path,
     one, other = load_tensors(unbroken.path)[0], load_tensors(resumed.path)[0]
     assert one.keys() == other.keys()
     assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_as_many_are_measured_at_a_time_as_are_normalised_together(
+    easy: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batches: list[int] = []
+    monkeypatch.setattr(
+        "cxrbench.training.loop.measure_statistics", lambda _, __, batch, *___: batches.append(batch)
+    )
+    parts = Stepper._fits
+
+    def short_of_memory(stepper: Stepper) -> bool:
+        return stepper.parts >= 2 and parts(stepper)
+
+    monkeypatch.setattr(Stepper, "_fits", short_of_memory)
+    config = replace(easy.config(epochs=1), keep="last", batch_statistics="precise")
+    easy.train(tmp_path, easy.job(config, count=16))
+    assert batches == [config.batch_size // 2]
