@@ -74,6 +74,11 @@ ALL = 112_120
 CORES = 16
 
 
+def duration(seconds: float) -> str:
+    """Return whole minutes, or seconds where there are few."""
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
+
+
 def reckoned(one: float, two: float) -> float:
     """Return films per second on :data:`CORES` cores, from those on one and on two, by Amdahl's law."""
     alone = min(1.0, max(0.0, 2 * one / two - 1))
@@ -94,7 +99,7 @@ def reading() -> str:
                 f"{two:.3g}",
                 f"{two / peers:.1f}",
                 f"{two / one:.2f}",
-                f"{ALL / reckoned(one, two) / 60:.0f} min",
+                duration(ALL / reckoned(one, two)),
             )
         )
     headers = (
