@@ -10,6 +10,9 @@ from difflib import get_close_matches
 NOTHING = ("nan", "none", "null", "nat", "#n/a", "<na>")
 """What programs write for nothing, in lower case, and nobody is called. ``NA`` may be somebody's initials."""
 
+SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
+"""What tables have between their cells where it is no comma."""
+
 NAMED = 10
 """How many of many things a message names."""
 

@@ -22,6 +22,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,24 @@ pytest_plugins = ["pytester"]
 settings.register_profile("same-examples", deadline=None, derandomize=True)
 settings.register_profile("new-examples", deadline=None, print_blob=True)
 settings.load_profile("same-examples")
+
+
+ONCE = (
+    "cxrbench.study.run",
+    "cxrbench.gate.rules",
+    "cxrbench.report.write",
+    "sklearn.metrics",
+    "torch._dynamo",
+)
+"""What brings in numpy and torch with its compiler, which abort the process where they are imported twice."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Import what pytest's runs within a test need: pytester forgets what each of them has imported."""
+    if "pytester" in getattr(item, "fixturenames", ()):
+        for name in ONCE:
+            import_module(name)
 
 
 def pytest_collection_finish() -> None:

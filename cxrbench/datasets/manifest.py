@@ -134,7 +134,7 @@ def _labels(path: Path, frame: pd.DataFrame) -> list[str]:
         if column in COLUMNS or cells.empty:
             continue
         # Written 01, it is a code of something.
-        flags = numbers(cells, _LABEL_VALUES).notna() & ~cells.astype(str).str.match(r"\s*[+-]?0\d")
+        flags = numbers(cells, _LABEL_VALUES).notna() & ~cells.str.match(r"\s*[+-]?0\d")
         if flags.all():
             labels.append(column)
         elif flags.any() and (flags | words_for_nothing(cells)).all():

@@ -19,7 +19,7 @@ import pandas as pd
 
 from cxrbench.errors import DatasetError
 from cxrbench.radiograph.header import age_in_years
-from cxrbench.text import NOTHING, complaint, exact_number, first_of, one_line
+from cxrbench.text import NOTHING, SEPARATORS, complaint, exact_number, first_of, one_line
 
 T = TypeVar("T")
 
@@ -42,8 +42,6 @@ LARGEST = 2 * 1024**3
 
 _POWER_OF_TEN = r"\d(\.\d+)?[eE]\+\d+|\d\.\d+[eE]\d+"
 """How a spreadsheet or pandas writes a number that is too long for it."""
-
-_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 
 
 def read_text(path: Path) -> str:
@@ -239,7 +237,7 @@ def _refuse_other_separators(path: Path, header: str, required: Sequence[str]) -
     DatasetError
     """
     wanted = set(required)
-    for separator, called in _SEPARATORS.items():
+    for separator, called in SEPARATORS.items():
         names = _names(header, separator)
         if len(names) > 1 and wanted & names and not wanted <= _names(header, ","):
             raise DatasetError(

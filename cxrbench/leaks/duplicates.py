@@ -52,8 +52,8 @@ _HEAD = 128
 """Of each half of a coarse fingerprint, so many components bound the product for nearly all pairs."""
 _WORTH, _FEW = 0.2, 0.02
 """Where the heads must reach so much, the bound is tried; where so few of the pairs do, it is used."""
-_ROUNDING = 1e-4
-_UNDER_ROOT = np.float32(2e-6)
+_ROUNDING, _UNDER_ROOT = 1e-4, np.float32(2e-6)
+"""More than float32 rounds off a product, and off the square of a tail's length."""
 _FIRST_BLOCK, _BLOCK, _AT_ONCE = 64, 1024, 512
 """How many images of a source are compared at a time, at first and at most, and with how many."""
 

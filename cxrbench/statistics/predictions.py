@@ -32,11 +32,9 @@ from cxrbench.statistics.inputs import (
     check_length,
     name_rows,
 )
-from cxrbench.text import NOTHING, complaint, first_of, visible
+from cxrbench.text import NOTHING, SEPARATORS, complaint, first_of, visible
 
 _PARQUET = (".parquet", ".pq")
-
-_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 
 _TRUTH = {
     text: str(int(value))
@@ -311,7 +309,7 @@ def _read_table(path: Path) -> pd.DataFrame:
         repeated = [column for column, count in header.items() if count > 1]
         if repeated:
             raise StatisticsError(f"{path}: column appears twice: {', '.join(repeated)}")
-        separator = next((called for sign, called in _SEPARATORS.items() if sign in "".join(header)), "")
+        separator = next((called for sign, called in SEPARATORS.items() if sign in "".join(header)), "")
         if len(header) == 1 and separator:
             raise StatisticsError(
                 f"{path}: its columns are separated by {separator}; save it as CSV separated by commas, with "

@@ -46,7 +46,8 @@ class Comparison:
 def compare_traces(now: Trace, before: Trace) -> Comparison:
     """Return where ``now`` parts from ``before``.
 
-    Stages and predictions that only one of the two has (another seed, another scheme) are noted.
+    Stages that only one of the two has (another seed, another scheme) are noted, and so are parts and own
+    tests that only one has of a role or stage that both have.
     """
     precisions = {entry.settings.get("precision", "") for trace in (now, before) for entry in trace.stages}
     rule = tolerance(now.environment, before.environment, frozenset(precisions))

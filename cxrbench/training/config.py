@@ -119,7 +119,7 @@ class StageConfig:
     def measured(self, epoch: int) -> bool:
         """Whether batch statistics are measured after ``epoch``, counted from 0.
 
-        Those of a trunk that is left as it is are too.
+        A trunk that is left as it is keeps the statistics that it came with.
         """
         may_be_kept = self.keep == "best" or epoch == self.epochs - 1
         return self.batch_statistics == "precise" and may_be_kept and not self.frozen(epoch)

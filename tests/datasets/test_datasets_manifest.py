@@ -285,3 +285,9 @@ def test_a_cell_of_minus_one_is_uncertain(listed):
     assert cohort.uncertain["Edema"].tolist() == [False, True, False, True]
     assert "Mass" not in cohort.uncertain
     assert cohort.table["Edema"].isna().tolist() == [False, True, False, True]
+
+
+def test_a_column_of_codes_with_leading_zeros_is_no_label(listed):
+    cohort = load("manifest", listed("path,patient_id,site,pneumonia\na.png,p1,00,1\nb.png,p2,01,0\n"))
+    assert cohort.labels == ("pneumonia",)
+    assert cohort.table["site"].tolist() == ["00", "01"]

@@ -21,8 +21,6 @@ from cxrbench.faults.records import AUDIT, ELSEWHERE, TRACE
 from cxrbench.faults.run import measure
 from cxrbench.study.profile import parse_profile
 from cxrbench.study.progress import Silent
-
-# pytester forgets what a run has imported, and numpy and torch cannot be imported twice.
 from cxrbench.study.run import run_study
 from cxrbench.study.where import Where
 

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from pathlib import Path
 
 import pytest
 from tiny_study import profile_text
-
-# pytester forgets what a run has imported, and numpy and torch cannot be imported twice.
-for _module in ("cxrbench.study.run", "cxrbench.gate.rules", "cxrbench.report.write", "sklearn.metrics"):
-    import_module(_module)
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 QUIET = ("-p", "no:cacheprovider", "-p", "no:benchmark")
@@ -26,14 +21,7 @@ PROFILE = profile_text(
 )
 
 VERDICTS = """
-from importlib import import_module
-
 import pytest
-from tiny_study import profile_text
-
-# pytester forgets what a run has imported, and numpy and torch cannot be imported twice.
-for _module in ("cxrbench.study.run", "cxrbench.gate.rules", "cxrbench.report.write", "sklearn.metrics"):
-    import_module(_module)
 from cxrbench.statistics.verdicts import Verdict
 
 @pytest.mark.parametrize("outcome", ["pass", "fail", "inconclusive"])
