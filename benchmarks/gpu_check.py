@@ -9,18 +9,23 @@ what failed or was left out for want of time is. Times are medians with quartile
 from __future__ import annotations
 
 import argparse
+import gc
 import json
+import os
 import subprocess
 import sys
 import time
 import traceback
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
+from multiprocessing import get_context
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -99,42 +104,44 @@ LARGE = Size(
 SMALL = Size(32, (4, 8), 8, (1, 4), 4, 0.1, 16, 16, 0, 8, (300, 20), "phantom-small", (0, 1), (40, 40, 60))
 
 
-def stepper(
-    device: torch.device,
-    size: Size,
-    batch: int,
-    precision: Precision,
-    *,
-    steps: int = 0,
-    recorded: bool = True,
-    compiled: bool = False,
-    kernels: bool = True,
-) -> Callable[[], torch.Tensor]:
-    """Return a function that takes ``steps`` of the study's, or the size's, and returns their losses' sum.
+class Steps:
+    """So many steps as a study takes them; called, it takes them and returns the sum of their losses.
 
     kernels: whether a trunk goes through ours on a GPU, or through torchvision's operations.
     """
-    count = steps or size.steps
-    config = StageConfig(batch_size=batch, precision=precision, compile="on" if compiled else "off")
-    images = speed_images(batch, size.image, ROLE, device)
-    network = Network(NETWORK, {ROLE: 1}, seed=0).to(device, memory_format=torch.channels_last)
-    network.train()
-    if not kernels:
-        network.trunk = without_kernels(network.trunk)
-    by = recorder(device) if recorded else None
-    taker = Stepper(network, images, config, by=by)
-    order = torch.arange(batch).expand(count, -1)
-    draws = draw(order.numel(), generator("gpu check")).view(*order.shape, -1)
 
-    def take() -> torch.Tensor:
-        taker.begin(order, draws, [config.learning_rate] * count)
-        for _ in range(count):
-            taker.take()
-        if recorded and device.type == "cuda" and taker.refused:
-            raise RuntimeError(f"the step was not recorded: {taker.refused}")
-        return taker.total
+    def __init__(
+        self,
+        device: torch.device,
+        size: Size,
+        batch: int,
+        precision: Precision,
+        *,
+        count: int = 0,
+        recorded: bool = True,
+        compiled: bool = False,
+        kernels: bool = True,
+    ) -> None:
+        self.count = count or size.steps
+        config = StageConfig(batch_size=batch, precision=precision, compile="on" if compiled else "off")
+        images = speed_images(batch, size.image, ROLE, device)
+        network = Network(NETWORK, {ROLE: 1}, seed=0).to(device, memory_format=torch.channels_last)
+        network.train()
+        if not kernels:
+            network.trunk = without_kernels(network.trunk)
+        self.must_record = recorded and device.type == "cuda"
+        self.taker = Stepper(network, images, config, by=recorder(device) if recorded else None)
+        self.order = torch.arange(batch).expand(self.count, -1)
+        self.draws = draw(self.order.numel(), generator("gpu check")).view(*self.order.shape, -1)
+        self.rates = [config.learning_rate] * self.count
 
-    return take
+    def __call__(self) -> torch.Tensor:
+        self.taker.begin(self.order, self.draws, self.rates)
+        for _ in range(self.count):
+            self.taker.take()
+        if self.must_record and self.taker.refused:
+            raise RuntimeError(f"the step was not recorded: {self.taker.refused}")
+        return self.taker.total
 
 
 def without_kernels(trunk: nn.Module) -> nn.Module:
@@ -228,7 +235,7 @@ def correctness(device: torch.device, size: Size) -> Iterator[Row]:
 
     def loss(place: torch.device, precision: Precision, **options: bool) -> float:
         few = size.steps // 4
-        return float(stepper(place, size, 16, precision, steps=few, **options)()) / few
+        return float(Steps(place, size, 16, precision, count=few, **options)()) / few
 
     yield "mean loss of the first steps, cpu float32", partial(loss, CPU, "float32")
     yield "mean loss of the first steps, plain float32", partial(loss, device, "float32", recorded=False)
@@ -246,7 +253,7 @@ def training_row(device: torch.device, size: Size, batch: int, **options: Any) -
     """Return the speed of our step; the first call compiles kernels and lets cuDNN choose."""
     started = time.perf_counter()
     with fast_kernels(device):
-        steps = stepper(device, size, batch, "bfloat16", **options)
+        steps = Steps(device, size, batch, "bfloat16", **options)
         float(steps())
         first = time.perf_counter() - started
         found = timed(steps, size, batch * size.steps)
@@ -272,6 +279,54 @@ def batch_speed(device: torch.device, size: Size) -> Iterator[Row]:
     """Our step by batch."""
     for batch in size.batches:
         yield f"batch {batch}", partial(training_row, device, size, batch)
+
+
+def memory_runs_out(device: torch.device, size: Size) -> Iterator[Row]:
+    """The largest batch with memory for it and without: in how many parts, at which mean loss."""
+
+    def found(share: float) -> dict[str, float]:
+        torch.cuda.set_per_process_memory_fraction(share)
+        try:
+            memory(device)
+            steps = Steps(device, size, max(size.batches), "bfloat16")
+            loss = float(steps()) / steps.count
+            return {"share of memory": share, "parts": steps.taker.parts, "mean loss": loss, **memory(device)}
+        finally:
+            torch.cuda.set_per_process_memory_fraction(1.0)
+
+    def halved() -> dict[str, float]:
+        needed = found(1.0)["memory_gib"]
+        # What is held on to counts.
+        gc.collect()
+        torch.cuda.empty_cache()
+        return found(0.6 * needed * 2**30 / torch.cuda.get_device_properties(device).total_memory)
+
+    if device.type == "cuda":
+        yield "all memory", partial(found, 1.0)
+        yield "too little", halved
+
+
+def first_step(device: torch.device, size: Size) -> float:
+    """Return the seconds until a process's first step is done."""
+    started = time.perf_counter()
+    float(Steps(device, size, size.batch, "bfloat16", count=1)())
+    return time.perf_counter() - started
+
+
+def first_compile(device: torch.device, size: Size) -> Iterator[Row]:
+    """The first step of a process: where no kernel was compiled on the machine before, and where all were."""
+
+    def found(folder: str) -> dict[str, float]:
+        os.environ["TRITON_CACHE_DIR"] = folder
+        try:
+            with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+                return {"seconds": process.submit(first_step, device, size).result()}
+        finally:
+            del os.environ["TRITON_CACHE_DIR"]
+
+    with TemporaryDirectory() as folder:
+        yield "kernels not compiled yet", partial(found, folder)
+        yield "kernels compiled", partial(found, folder)
 
 
 def compiled_speed(device: torch.device, size: Size) -> Iterator[Row]:
@@ -480,7 +535,7 @@ def main() -> int:
     device, size = (CPU, SMALL) if options.cpu else (torch.device("cuda"), LARGE)
     options.out.mkdir(parents=True, exist_ok=True)
     seeds = options.out / "calibration"
-    # The most important first; compiling takes minutes.
+    # The most important first; the calibration takes what is left, and torch.compile minutes.
     parts: dict[str, Iterator[Row]] = {
         "device": facts(device, size),
         "kernels": kernels(device, size),
@@ -489,9 +544,11 @@ def main() -> int:
         "inference-speed": inference_speed(device, size),
         "phantom": phantom(device, size),
         "leak-audit": leak_audit(device, size),
+        "memory": memory_runs_out(device, size),
+        "first-compile": first_compile(device, size),
         "batch-speed": batch_speed(device, size),
-        "compiled-speed": compiled_speed(device, size),
         "calibration": calibration(device, size, seeds, lambda: end - time.monotonic()),
+        "compiled-speed": compiled_speed(device, size),
     }
     failed = False
     for part in options.part or parts:

@@ -12,6 +12,7 @@ import torch
 
 from cxrbench.errors import ProfileError
 from cxrbench.statistics.verdicts import Margin, Target
+from cxrbench.study.asked import write_seeds
 from cxrbench.study.where import Where
 
 Knobs = Mapping[str, float]
@@ -80,8 +81,8 @@ class Request:
         for knob, values in self.sweep.items():
             parts.append(f"--sweep {knob}={','.join(f'{value:g}' for value in values)}")
         if self.sweep:
-            parts.append(f"--sweep-seeds {','.join(map(str, self.sweep_seeds))}")
-        parts.append(f"--seeds {','.join(map(str, self.seeds))}")
+            parts.append(f"--sweep-seeds {write_seeds(self.sweep_seeds)}")
+        parts.append(f"--seeds {write_seeds(self.seeds)}")
         parts += [f"--aim {scheme}={aim:g}" for scheme, aim in self.aims.items()]
         parts += [f"--scheme {shlex.quote(scheme)}" for scheme in self.schemes]
         parts += ["--data-root DIR"] if self.where.data_root else []

@@ -6,7 +6,7 @@ Nothing heavy is imported at the top: ``cxrbench --help`` and every pytest sessi
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import Field, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,7 +39,7 @@ class Asked:
     schemes: str | None = _option(
         "a shipped set of schemes, six or paths, instead of the profile's", metavar="SET"
     )
-    seeds: str | None = _option("training seeds instead of the profile's", metavar="N[,N...]")
+    seeds: str | None = _option("training seeds instead of the profile's", metavar="N[,N...]|N-N")
     network: str | None = _option(
         "a network by name, such as resnet18 or timm:NAME, instead of the profile's", metavar="NAME"
     )
@@ -131,23 +131,45 @@ def argparse_option(option: Field[Any]) -> dict[str, Any]:
     return {**settings, "metavar": option.metadata["metavar"], "type": _TYPES.get(option.name, str)}
 
 
+_MANY = 10_000
+"""Seeds that nobody means to train."""
+
+
 def read_seeds(text: str | None) -> tuple[int, ...]:
-    """Return the seeds in ``text``, such as ``0,1,2``; none where there is no text.
+    """Return the seeds in ``text``, such as ``0,1,2`` or ``200-219``; none where there is no text.
 
     Raises
     ------
-    ProfileError: they are not whole numbers with commas between them.
+    ProfileError: they are not whole numbers, or ranges of them, with commas between them; or are too many.
     """
     if text is None:
         return ()
-    written = [seed.strip() for seed in text.split(",")]
-    # int() would take 1_0 for 10, and digits of other scripts.
-    if not all(seed.isascii() and seed.removeprefix("-").isdigit() for seed in written):
-        raise ProfileError(
-            f"seeds: write whole numbers with commas between them, such as 0,1,2, not {visible(text)}"
-        )
-    try:
-        return tuple(int(seed) for seed in written)
-    except ValueError:
-        # Python reads no number of thousands of digits.
-        raise ProfileError("seeds: a number is too large") from None
+    found: list[int] = []
+    for written in text.split(","):
+        # int() would take 1_0 for 10, and digits of other scripts.
+        match = re.fullmatch(r"\s*(-?[0-9]+)(?:-([0-9]+))?\s*", written)
+        if match is None:
+            raise ProfileError(
+                "seeds: write whole numbers with commas between them, such as 0,1,2, or a range, such as "
+                f"200-219, not {visible(text)}"
+            )
+        try:
+            first, last = int(match[1]), int(match[2] or match[1])
+        except ValueError:
+            # Python reads no number of thousands of digits.
+            raise ProfileError("seeds: a number is too large") from None
+        if not 0 <= last - first < _MANY:
+            raise ProfileError(f"seeds: {visible(written)} must be a range upwards, of fewer than {_MANY:,}")
+        found += range(first, last + 1)
+    return tuple(found)
+
+
+def write_seeds(seeds: Iterable[int]) -> str:
+    """Return what :func:`read_seeds` reads as ``seeds``, a range for three and more that follow."""
+    runs: list[list[int]] = []
+    for seed in seeds:
+        if runs and seed == runs[-1][-1] + 1 and runs[-1][0] >= 0:
+            runs[-1].append(seed)
+        else:
+            runs.append([seed])
+    return ",".join(f"{run[0]}-{run[-1]}" if len(run) > 2 else ",".join(map(str, run)) for run in runs)

@@ -74,6 +74,11 @@ def run_study(
     if profile.deterministic and places.description["type"] == "cuda":
         # Other bits than without, so it belongs to what bits depend on.
         places = replace(places, description={**places.description, "deterministic": "yes"})
+    if _imitated(profile, places):
+        progress.say(
+            "bfloat16 is imitated on this device, which trains several times as slowly as in float32: "
+            "choose a profile in float32, or a device that computes in bfloat16"
+        )
     profile = profile.with_precision(places.precise)
     check_network(profile.network, profile.image_size)
     chosen = profile.select(schemes)
@@ -134,6 +139,12 @@ def run_study(
             trace = study_trace(graph)
         study = with_earlier(FinishedStudy(out, results), progress.say)
         return _stored(study, trace_with_earlier(trace, study, progress.say), progress.say)
+
+
+def _imitated(profile: Profile, places: Places) -> bool:
+    """Whether ``profile`` asks for bfloat16 by name where ``places`` do not compute in it."""
+    asked = {config.precision for config in (profile.default_stage, *profile.stages.values())}
+    return "bfloat16" in asked and places.fast == "float32"
 
 
 class _Opened(ExitStack):

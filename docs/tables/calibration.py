@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 import pandas as pd
-from evidence import CALIBRATION, EXPLORED, MACHINES, MOVING, PUBLIC, STATISTICS, markdown, rows
+from evidence import (
+    BFLOAT16,
+    CALIBRATION,
+    CONTROL,
+    EXPLORED,
+    MACHINES,
+    MOVING,
+    PUBLIC,
+    STATISTICS,
+    markdown,
+    rows,
+)
 
 from cxrbench.calibration.calibrate import PAPER
 from cxrbench.calibration.fit import fit as fitted
@@ -13,6 +24,7 @@ from cxrbench.calibration.statements import statements as made_of
 from cxrbench.calibration.targets import summaries
 from cxrbench.schemes import claims
 from cxrbench.statistics.verdicts import verdict
+from cxrbench.study.asked import write_seeds
 from cxrbench.study.profile import load_profile
 
 
@@ -51,9 +63,9 @@ def statistics() -> str:
     body = []
     for (setting, scheme, films), of in table.groupby(["setting", "scheme", "films"], sort=False):
         aucs = of[["moving", "precise"]]
-        seeds = ", ".join(map(str, of["seed"]))
-        spreads = [f"{sd:.4f}" for sd in aucs.std()] if len(of) > 2 else ["-", "-"]
-        body.append((setting, scheme, seeds, f"{films:,}", *(f"{m:.4f}" for m in aucs.mean()), *spreads))
+        seeds = write_seeds(of["seed"])
+        cells = [f"{value:.4f}".replace("nan", "-") for value in (*aucs.mean(), *aucs.std())]
+        body.append((setting, scheme, seeds, f"{films:,}", *cells[:2], *(cells[2:] if len(of) > 2 else "--")))
     headers = (
         "target stage",
         "scheme",
@@ -126,7 +138,40 @@ def public() -> str:
 
 def statements() -> str:
     """Each statement, true or false, with its numbers."""
-    confirmed = rows(CALIBRATION)
+    return statements_of(rows(CALIBRATION))
+
+
+def bfloat16() -> str:
+    """AUC by scheme and seed of the profile phantom-bfloat16."""
+    return schemes_of(rows(BFLOAT16))
+
+
+def bfloat16_statements() -> str:
+    """Each statement about the profile phantom-bfloat16."""
+    return statements_of(rows(BFLOAT16))
+
+
+def bfloat16_verdicts() -> str:
+    """Where one seed passes and fails the targets of the profile phantom-bfloat16."""
+    return verdicts_of("phantom-bfloat16")
+
+
+def control() -> str:
+    """The control over more seeds, in groups of twenty."""
+    found = pd.DataFrame([(row.seed, row.auc) for row in rows(CONTROL)], columns=["seed", "auc"])
+    groups = [found[start : start + 20] for start in range(0, len(found), 20)]
+    body = [
+        (
+            write_seeds(of["seed"]),
+            *(f"{x:.4f}" for x in (of.auc.mean(), of.auc.std(), of.auc.min(), of.auc.max())),
+        )
+        for of in (*groups, found)
+    ]
+    return markdown(("seeds", "mean AUC", "SD", "lowest", "highest"), body)
+
+
+def statements_of(confirmed: list[Row]) -> str:
+    """Each statement that the rows of a calibration of the phantom's six schemes make."""
     profile = load_profile("phantom")
     found = claims(profile.select(()), profile.target)
     made = made_of(summaries(confirmed), PAPER, confirmed, found)

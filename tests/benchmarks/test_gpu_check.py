@@ -41,6 +41,7 @@ def test_every_part_writes_its_rows(tmp_path):
         "inference-speed",
         "phantom",
         "leak-audit",
+        "first-compile",
         "batch-speed",
         "calibration",
     }
@@ -56,6 +57,7 @@ def test_every_part_writes_its_rows(tmp_path):
     losses = [same[f"mean loss of the first steps, {how} float32"] for how in ("cpu", "plain", "recorded")]
     assert losses[0] == losses[1] == losses[2]
     assert found["phantom"]["difference"]["largest"] == 0
+    assert all(row["seconds"] > 0 for row in found["first-compile"].values())
     speeds = [
         row for part in ("training-speed", "batch-speed", "inference-speed") for row in found[part].values()
     ]

@@ -19,10 +19,12 @@ from cxrbench.study.profile import load_profile
 DOCS = Path(__file__).parents[2] / "docs"
 EVIDENCE = {
     "phantom": DOCS / "calibration" / "evidence.csv",
+    "phantom-bfloat16": DOCS / "calibration" / "bfloat16.csv",
     "public-small": DOCS / "public" / "evidence.csv",
     "paediatric-small": DOCS / "real" / "evidence.csv",
 }
-SEEDS = {"phantom": 20, "public-small": 5, "paediatric-small": 5}
+SEEDS = {"phantom": 20, "phantom-bfloat16": 0, "public-small": 5, "paediatric-small": 5}
+CONTROL = DOCS / "calibration" / "control.csv"
 KNOB = "covid.severity_median"
 MOVING = DOCS / "calibration" / "moving.csv"
 MACHINES = DOCS / "calibration" / "machines.csv"
@@ -61,15 +63,29 @@ def test_every_target_is_the_evidences_mean_and_spread_over_its_seeds(name):
     profile = load_profile(name)
     table = {scheme.scheme: scheme for scheme in summaries(evidence(EVIDENCE[name]))}
     assert set(profile.targets) == set(table) == {scheme.name for scheme in profile.select(())}
-    for scheme, target in profile.targets.items():
-        of = table[scheme]
+    if name == "phantom":
+        # On more seeds, below.
+        del table["control"]
+    for scheme, of in table.items():
+        target = profile.targets[scheme]
         assert target.auc == pytest.approx(of.mean, abs=6e-5)
         assert target.sd == pytest.approx(of.sd, abs=6e-6)
         assert target.seeds == len(of.aucs) == SEEDS[name]
         assert target.measured_on == of.sample
 
 
-@pytest.mark.parametrize("name", ["phantom", "paediatric-small"])
+def test_the_controls_target_is_that_of_sixty_seeds_of_which_twenty_are_the_others(confirmed):
+    (of,) = summaries(evidence(CONTROL))
+    target = load_profile("phantom").targets["control"]
+    assert (target.auc, target.sd, target.seeds) == (round(of.mean, 4), round(of.sd, 5), 60)
+    assert target.measured_on == of.sample
+    sixty = {row.seed: row.auc for row in evidence(CONTROL)}
+    assert sorted(sixty) == list(range(200, 260))
+    shared = {row.seed: row.auc for row in confirmed if row.scheme == "control"}
+    assert shared == {seed: sixty[seed] for seed in shared}
+
+
+@pytest.mark.parametrize("name", ["phantom", "phantom-bfloat16", "paediatric-small"])
 def test_every_claim_is_the_evidences_paired_difference(name):
     profile = load_profile(name)
     made = claims(profile.select(()), profile.target)

@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 import torch
 from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cxrbench.commands import faults, study
 from cxrbench.errors import CxrbenchError, ProfileError
 from cxrbench.plugin import OPTIONS
-from cxrbench.study.asked import Asked, read_seeds
+from cxrbench.study.asked import Asked, read_seeds, write_seeds
 from cxrbench.study.executor import choose_devices
 
 NAMES = {field.name for field in fields(Asked)}
@@ -50,7 +52,7 @@ def test_the_profile_is_changed_as_asked(profile):
     assert Asked().load().name == "phantom"
 
 
-@pytest.mark.parametrize("text", ["1_0", "１", "1.0", "1,,2", "", "one"])
+@pytest.mark.parametrize("text", ["1_0", "１", "1.0", "1,,2", "", "one", "3-", "-", "1-2-3", "1 - 3", "0-１"])
 def test_seeds_are_whole_numbers_as_a_person_writes_them(text):
     with pytest.raises(ProfileError, match="whole numbers"):
         Asked("gone.toml", seeds=text).load()
@@ -65,6 +67,22 @@ def test_an_option_that_names_nothing_is_not_the_default(profile, option):
 def test_seeds_are_read():
     assert read_seeds("0, 1,-2") == (0, 1, -2)
     assert read_seeds(None) == ()
+    assert read_seeds("7, 200-203,-2-1") == (7, 200, 201, 202, 203, -2, -1, 0, 1)
+
+
+@pytest.mark.parametrize("text", ["5-3", "0-1000000000", "0-" + "9" * 40])
+def test_a_range_of_seeds_goes_upwards_and_is_of_some_size(text):
+    with pytest.raises(ProfileError, match=r"must be a range upwards, of fewer than 10,000"):
+        read_seeds(text)
+
+
+@given(st.lists(st.integers(-20, 20)))
+def test_seeds_are_read_as_they_were_written(seeds):
+    assert read_seeds(write_seeds(seeds) if seeds else None) == tuple(seeds)
+
+
+def test_seeds_that_follow_one_another_are_written_as_a_range():
+    assert write_seeds([0, 1, 5, 200, 201, 202, 7]) == "0,1,5,200-202,7"
 
 
 @pytest.mark.parametrize(

@@ -83,6 +83,7 @@ def test_the_shipped_profiles_are_those_of_the_docs():
         "paper",
         "paper-512",
         "phantom",
+        "phantom-bfloat16",
         "phantom-gpu",
         "phantom-small",
         "public",
@@ -124,7 +125,32 @@ def test_the_public_profile_states_only_measured_targets():
 
 def test_only_profiles_with_a_phantom_are_synthetic():
     synthetic = {name for name in profile_names() if load_profile(name).synthetic}
-    assert synthetic == {"phantom", "phantom-gpu", "phantom-small"}
+    assert synthetic == {"phantom", "phantom-bfloat16", "phantom-gpu", "phantom-small"}
+
+
+def test_the_profile_in_bfloat16_is_the_phantom_but_for_its_precision():
+    one, other = ({**load_profile(name).settings} for name in ("phantom", "phantom-bfloat16"))
+    for settings in (one, other):
+        for measured in ("targets", "claims"):
+            settings.pop(measured, None)
+        settings["study"] = {
+            k: v for k, v in settings["study"].items() if k not in ("name", "title", "calibrated")
+        }
+    apart = _apart(one, other)
+    assert apart == {
+        "study.init.precision": ("float32", "bfloat16"),
+        "stages.default.precision": ("float32", "bfloat16"),
+    }
+
+
+def _apart(one, other, where=""):
+    """Return what differs between two nested tables, by its dotted name."""
+    if not (isinstance(one, dict) and isinstance(other, dict)):
+        return {} if one == other else {where[1:]: (one, other)}
+    found = {}
+    for key in {*one, *other}:
+        found |= _apart(one.get(key), other.get(key), f"{where}.{key}")
+    return found
 
 
 def test_a_stage_is_found_however_its_roles_are_ordered():

@@ -151,6 +151,17 @@ def test_changed_training_settings_train_again(tiny, run_tiny, log):
     assert "kept" not in log.lines[0]
 
 
+@pytest.mark.parametrize("native", [True, False])
+def test_bfloat16_that_is_imitated_is_said_and_trained(tmp_path, monkeypatch, run_tiny, log, native):
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: native)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
+    results = run_tiny(
+        tiny_study.profile({"stages.default.precision": "bfloat16"}), tmp_path, ("control",), log
+    )
+    assert any("bfloat16 is imitated" in line for line in log.lines) is not native
+    assert 0 <= results.scheme("control").auc <= 1
+
+
 def test_two_seeds_report_both_variances(tiny, run_tiny):
     results = run_tiny(tiny.profile.with_seeds((0, 1)), tiny.out, ("control",))
     scheme = results.scheme("control")
