@@ -20,8 +20,14 @@ def pytest_configure(config):
 
 
 def pytest_terminal_summary(terminalreporter):
-    """Show every speed that has a peer next to the peer's."""
+    """Show every speed that has a peer next to the peer's, and what memory a stage takes."""
     found = [dict(report.user_properties) for report in terminalreporter.stats.get("passed", ())]
+    for row in found:
+        if "memory_gib" in row:
+            terminalreporter.section("memory of a stage")
+            terminalreporter.write_line(
+                f"{row['memory_gib']:.2f} GiB, of which {row['images']:,} images {row['images_gib']:.2f} GiB"
+            )
     rows = [row for row in found if "times_the_peer" in row]
     if not rows:
         return
