@@ -18,8 +18,9 @@ from cxrbench.study.asked import Asked
 def command(asked: Asked, out: Path, quiet: bool, as_json: bool) -> None:
     """Run a profile's study, then plant one fault after another into one scheme's target stage.
 
-    The scheme is sequential where the study has it, otherwise its first. Each fault costs one training of
-    that stage per seed. The table is shown, and written to OUT as sensitivity.json and sensitivity.md.
+    The scheme is sequential where the study, or --scheme, has it, otherwise the first. Each fault costs one
+    training of that stage per seed. The table is shown, and written to OUT as sensitivity.json and
+    sensitivity.md.
     """
     from cxrbench.faults import records
     from cxrbench.faults.run import check_one_split, measure
@@ -31,7 +32,7 @@ def command(asked: Asked, out: Path, quiet: bool, as_json: bool) -> None:
     check_one_split(profile)
     progress = Silent() if quiet else Bars()
     study = asked.run(profile, out, progress)
-    found = measure(profile, study, where=asked.where(), progress=progress)
+    found = measure(profile, study, schemes=asked.scheme, where=asked.where(), progress=progress)
     text = records.as_json(found)
     write_text_atomic(out / "sensitivity.json", text)
     write_text_atomic(out / "sensitivity.md", faults_markdown(found))

@@ -59,9 +59,9 @@ TEST = "test.csv"
 PREFERRED = "sequential"
 
 
-def chosen_scheme(results: Results) -> str:
-    """Return the scheme that faults are planted into: ``sequential`` where it was run, else the first."""
-    return PREFERRED if PREFERRED in results.names else results.names[0]
+def chosen_scheme(names: Sequence[str]) -> str:
+    """Return the scheme that faults are planted into: ``sequential`` where it is among them, else the first."""
+    return PREFERRED if PREFERRED in names else names[0]
 
 
 def check_one_split(profile: Profile) -> None:
@@ -77,6 +77,7 @@ def measure(
     profile: Profile,
     study: FinishedStudy,
     *,
+    schemes: tuple[str, ...] = (),
     where: Where = ANYWHERE,
     progress: StudyProgress,
     faults: Sequence[Fault] = FAULTS,
@@ -86,6 +87,8 @@ def measure(
     Parameters
     ----------
     study: that of ``profile``, as :func:`cxrbench.study.run.run_study` returned it.
+    schemes: as for the study; faults are planted into ``sequential`` where it is among them, or all are, else
+        into the first.
     where: as for the study. Faulty stages are trained on the first device.
 
     Raises
@@ -95,9 +98,10 @@ def measure(
     """
     check_one_split(profile)
     results = study.results
-    scheme = results.scheme(chosen_scheme(results))
-    schemes = {fault.scheme or scheme.name for fault in faults} & set(results.names)
-    benches = {name: _bench(profile, study, name, where, progress) for name in sorted(schemes)}
+    asked = [scheme.name for scheme in profile.select(schemes)] if schemes else results.names
+    scheme = results.scheme(chosen_scheme(asked))
+    planted = {fault.scheme or scheme.name for fault in faults} & set(results.names)
+    benches = {name: _bench(profile, study, name, where, progress) for name in sorted(planted)}
     threads = results.device.get("threads")
     # As many as the study had: the last bits depend on it, and a fault is to be the only difference.
     with torch_threads(None if threads is None else int(threads)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pandas as pd
+import scipy.stats
 from evidence import (
     BFLOAT16,
     CALIBRATION,
@@ -108,26 +109,27 @@ def schemes() -> str:
 def machines() -> str:
     """The same seeds on another kind of processor, and in the other precision, against the calibration's."""
     reference = {(row.seed, row.scheme): row.auc for row in rows(CALIBRATION)}
-    found: dict[tuple[str, str], list[Row]] = {}
-    for row in rows(MACHINES):
-        found.setdefault((row.device, row.precision), []).append(row)
+    targets = load_profile("phantom").targets
+    found = pd.DataFrame([vars(row) for row in (*rows(MACHINES), *rows(BFLOAT16))])
     body = []
-    for (device, precision), of in found.items():
-        for scheme in dict.fromkeys(row.scheme for row in of):
-            aucs = [row.auc for row in of if row.scheme == scheme]
-            seeds = [row.seed for row in of if row.scheme == scheme]
-            parts = [auc - reference[seed, scheme] for seed, auc in zip(seeds, aucs, strict=True)]
-            body.append(
-                (
-                    f"{device}, {precision}",
-                    scheme,
-                    ", ".join(map(str, seeds)),
-                    " ".join(f"{auc:.3f}" for auc in aucs),
-                    " ".join(f"{part:+.3f}" for part in parts),
-                    f"{sum(parts) / len(parts):+.3f}",
-                )
+    for (device, precision, scheme), of in found.groupby(["device", "precision", "scheme"], sort=False):
+        parts = of["auc"] - [reference[seed, scheme] for seed in of["seed"]]
+        low, high = scipy.stats.t.interval(0.95, len(of) - 1, parts.mean(), parts.sem())
+        target = targets[scheme].for_sample(of["sample"].iloc[0])
+        outcomes = [verdict(target, auc, auc, auc).outcome for auc in of["auc"]]
+        body.append(
+            (
+                f"{device}, {precision}",
+                scheme,
+                write_seeds(of["seed"]),
+                f"{of['auc'].mean():.4f}",
+                f"{of['auc'].std():.4f}",
+                f"{parts.mean():+.4f} [{low:+.4f}, {high:+.4f}]",
+                ", ".join(str(outcomes.count(outcome)) for outcome in ("pass", "inconclusive", "fail")),
             )
-    headers = ("machine", "scheme", "seeds", "AUC", "minus the calibration's", "mean")
+        )
+    minus = "minus the same seeds of the calibration (95% t)"
+    headers = ("machine", "scheme", "seeds", "mean AUC", "SD", minus, "pass, inconclusive, fail")
     return markdown(headers, body)
 
 

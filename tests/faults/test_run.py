@@ -64,10 +64,11 @@ def study(out, scheme, seeds=(0,)):
     )
 
 
-def measured(profile, finished, faults, log=None):
+def measured(profile, finished, faults, log=None, schemes=()):
     return measure(
         profile,
         finished,
+        schemes=schemes,
         where=Where(devices=(torch.device("cpu"),)),
         progress=log or Silent(),
         faults=faults,
@@ -117,6 +118,15 @@ def test_a_chain_of_one_stage_has_no_wrong_parent_and_the_table_says_why(control
         "wrong parent: grandparent": "no stage comes before the target stage's parent",
         "wrong parent: untrained": "the scheme's one stage starts from the initial parameters anyway",
     }
+
+
+def test_faults_are_planted_into_the_scheme_that_is_named_where_the_folder_holds_others(tmp_path):
+    study(tmp_path, "control")
+    profile, both = study(tmp_path, "sequential")
+    assert set(both.results.names) == {"control", "sequential"}
+    assert measured(profile, both, (SAME_SEED,), schemes=("control",)).scheme == "control"
+    assert measured(profile, both, (SAME_SEED,), schemes=("control", "sequential")).scheme == "sequential"
+    assert measured(profile, both, (SAME_SEED,)).scheme == "sequential"
 
 
 def test_what_is_finished_is_kept(control):
