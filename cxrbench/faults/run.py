@@ -60,7 +60,7 @@ PREFERRED = "sequential"
 
 
 def chosen_scheme(names: Sequence[str]) -> str:
-    """Return the scheme that faults are planted into: ``sequential`` where it is among them, else the first."""
+    """Return the scheme that faults are planted into: ``sequential`` where it is there, else the first."""
     return PREFERRED if PREFERRED in names else names[0]
 
 
