@@ -16,14 +16,12 @@ from pathlib import Path
 import pytest
 
 from cxrbench.errors import CxrbenchError
+from cxrbench.faults.records import PLAIN
 from cxrbench.statistics.verdicts import Verdict
 
 # Whatever brings torch is imported where it is used, so that collecting the benchmarks takes no time.
 
 pytestmark = pytest.mark.nightly
-
-PLAIN = ("MONOCHROME1 in the test part", "normalisation forgotten", "wrong parent: untrained")
-"""The faults that the AUC on a calibrated profile has to show; the trace sees every one."""
 
 
 @pytest.fixture(scope="module")

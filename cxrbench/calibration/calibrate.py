@@ -13,7 +13,7 @@ from cxrbench.calibration.records import Calibration, Fit, Request, Row
 from cxrbench.calibration.runs import Job, run_jobs
 from cxrbench.calibration.statements import statements
 from cxrbench.calibration.targets import margins, summaries, targets
-from cxrbench.errors import ProfileError
+from cxrbench.errors import CxrbenchError, ProfileError
 from cxrbench.schemes import claims
 from cxrbench.study.profile import Profile, parse_profile
 
@@ -63,7 +63,13 @@ def calibrate(request: Request) -> Calibration:
     jobs = [Job(request, "confirm", seed, (knobs,), everything, end) for seed in request.seeds]
     confirmed = run_jobs(request, jobs)
     # The seeds that there was time for; the next sitting goes on with the others.
-    request = replace(request, seeds=tuple(dict.fromkeys(row.seed for row in confirmed)))
+    finished = tuple(dict.fromkeys(row.seed for row in confirmed))
+    if len(finished) < 2:
+        raise CxrbenchError(
+            f"{len(finished)} of {len(request.seeds)} seeds are finished, and a spread needs two: give the "
+            "command again, which goes on with the others"
+        )
+    request = replace(request, seeds=finished)
     table = summaries(confirmed)
     made = claims(to_run, profile.target)
     return Calibration(

@@ -175,6 +175,3 @@ FAULTS = (
     ),
 )
 """All of them, in the order of the table, the controls first."""
-
-PLAIN = (MONOCHROME1, NO_NORMALISATION, UNTRAINED)
-"""The faults that an instrument on a calibrated profile has to see."""

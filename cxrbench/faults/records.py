@@ -15,6 +15,10 @@ TRACE = "trace"
 ELSEWHERE = "trace of another machine"
 
 
+PLAIN = ("MONOCHROME1 in the test part", "normalisation forgotten", "wrong parent: untrained")
+"""The faults that the AUC on a calibrated profile has to show; the trace sees every one."""
+
+
 @dataclass(frozen=True)
 class Measured:
     """The numbers of one fault: AUC with the fault minus AUC of the study, over all seeds.

@@ -31,7 +31,7 @@ class SchemeCheck:
     ``var_sample`` is the part of se² that comes from the test sample. ``var_seeds_now`` and
     ``var_seeds_before`` are the variances of one seed's AUC that come from the seed alone, None where either
     side has a single seed: then ``se``, interval and p-values are the test sample's alone. ``df`` are the
-    degrees of freedom of Student's t, None where interval and p-values are normal.
+    degrees of freedom of the seeds' part, None where that is 0.
     """
 
     scheme: str

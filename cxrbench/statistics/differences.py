@@ -46,6 +46,7 @@ from cxrbench.statistics.intervals import (
     furthest,
     hoeffding_lower,
     hoeffding_tail,
+    log_hoeffding_tail,
     newcombe_limits,
     newcombe_variance,
     variance_ratio,
@@ -259,8 +260,12 @@ class Difference:
 
     def log10_p_value(self) -> float:
         """Return the logarithm of :meth:`p_value`, also where that is too small for a float64."""
-        if self.total_se > 0 and math.isinf(self.seeds_degrees) and self.difference != 0:
+        if self.difference != 0 and self.total_se == 0:
+            tail = log_hoeffding_tail((1 + abs(self.difference)) / 2, 0.5, self.pairs)
+            return min(0.0, math.log(2) + tail) / math.log(10)
+        if self.difference != 0 and math.isinf(self.seeds_degrees):
             return float(math.log(2) + log_ndtr(-abs(self.difference) / self.total_se)) / math.log(10)
+        # Student's t has tails that heavy only at thousands of standard errors.
         return math.log10(max(self.p_value(), sys.float_info.min))
 
     def p_above(self, null: float) -> float:

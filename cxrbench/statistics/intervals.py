@@ -180,9 +180,12 @@ def hoeffding_interval(mean: float, pairs: int, level: float) -> tuple[float, fl
 
 def hoeffding_tail(mean: float, expected: float, pairs: int) -> float:
     """Return the bound on P(statistic >= mean) where its expectation is ``expected``."""
-    if mean <= expected:
-        return 1.0
-    return float(np.exp(-pairs * _kl(mean, expected)))
+    return math.exp(log_hoeffding_tail(mean, expected, pairs))
+
+
+def log_hoeffding_tail(mean: float, expected: float, pairs: int) -> float:
+    """Return the natural logarithm of :func:`hoeffding_tail`, also where that is too small for a float64."""
+    return 0.0 if mean <= expected else -pairs * _kl(mean, expected)
 
 
 def auc_intervals(

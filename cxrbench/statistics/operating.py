@@ -116,7 +116,7 @@ def sensitivity_threshold(labels: npt.ArrayLike, scores: npt.ArrayLike, sensitiv
     checked, values = _one_curve(labels, scores)
     positives = np.sort(values[checked])[::-1]
     # 0.95 * 20 must be 19 images, whatever the last bit of the product.
-    needed = math.ceil(round(sensitivity * positives.size, 9))
+    needed = max(1, math.ceil(round(sensitivity * positives.size, 9)))
     return float(positives[needed - 1])
 
 

@@ -247,8 +247,8 @@ def write_predictions(
 
     Raises
     ------
-    StatisticsError: what is written could not be read back: an id is missing or appears twice, the lengths
-        differ, a label or score is not a number; or the folder cannot be written to.
+    StatisticsError: an id is missing or appears twice, the lengths differ, a label or score is not a number;
+        or the folder cannot be written to. What :func:`read_predictions` refuses besides is not looked for.
     """
     path = Path(path)
     truth, values = as_labels(labels), as_scores(scores)

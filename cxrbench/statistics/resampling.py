@@ -37,10 +37,11 @@ class Resampled:
     ----------
     value: on the sample as it is.
     se: standard deviation over the resamples.
-    ci_low, ci_high: BCa interval (Efron, JASA 82:171-185, 1987); None where the number is the same in every
-        resample, which shows nothing of its uncertainty.
+    ci_low, ci_high: BCa interval (Efron, JASA 82:171-185, 1987), or the percentile interval, which ``note``
+        says; None where there is none: the number is the same in every resample, which shows nothing of its
+        uncertainty, or there are too few patients.
     p_value: of a difference, two-sided, from value / se (as pROC's bootstrap test); None for a single number
-        or where ``se`` is 0.
+        or where ``se`` is 0 and the difference is not.
     note: what a reader must know, or None.
     """
 

@@ -19,7 +19,7 @@ from scipy.special import expit, logit
 from cxrbench.errors import StatisticsError
 from cxrbench.statistics.clustered import subset_components
 from cxrbench.statistics.inputs import as_sample, check_length, check_level
-from cxrbench.statistics.intervals import normal_quantile
+from cxrbench.statistics.intervals import hoeffding_interval, normal_quantile
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,8 @@ class PooledAuc:
 
     Parameters
     ----------
-    within, within_se, within_low, within_high: stratified AUC, with a logit interval.
+    within, within_se, within_low, within_high: stratified AUC, with a logit interval, or Hoeffding's
+        where its variance is zero.
     over, over_low, over_high: mean over sites by random effects; None with fewer than two sites that have a
         variance.
     tau: standard deviation between sites on the logit scale.
@@ -95,11 +96,15 @@ def pooled_auc(
     factor = weights @ np.stack([part.factor[0] for part in parts])
     se = math.sqrt(factor @ factor)
     z = normal_quantile(level)
-    if 0 < within < 1:
+    if se > 0 and 0 < within < 1:
         reach = z * se / (within * (1 - within))
         ends = float(expit(logit(within) - reach)), float(expit(logit(within) + reach))
     else:
-        ends = within, within
+        # By Hoeffding a weighted mean is no surer than one of so many pairs.
+        certain = math.floor(
+            1 / sum(w**2 / part.independent_pairs for w, part in zip(weights, parts, strict=True))
+        )
+        ends = hoeffding_interval(within, max(1, certain), level)
     over = _over_sites(aucs, np.array([part.se[0] for part in parts]), level)
     return PooledAuc(within, se, *ends, *over, tuple(used), tuple(left_out))
 

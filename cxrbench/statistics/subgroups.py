@@ -50,7 +50,7 @@ class Subgroup:
     n_images, n_positive: its size.
     n_patients: None where no patients were given.
     auc, se, ci_low, ci_high: None where not estimable.
-    note: why not, or None.
+    note: why not, or what a reader must know of the interval, or None.
     """
 
     name: str

@@ -181,7 +181,7 @@ def _strata(kind: str, table: pd.DataFrame, scores: np.ndarray | None) -> pd.Ser
 def _within(joined: Predictions, of: Predictions, strata: pd.Series[str]) -> Iterator[WithinStrata]:
     """Yield a scheme's AUC within ``strata``, mean over its seeds; nothing where no stratum has both classes.
 
-    The standard error is the mean of the seeds': the mean AUC varies with the sample no more than that.
+    The interval's ends are the means of the seeds': the mean AUC varies with the sample no more than that.
     """
     try:
         found = [

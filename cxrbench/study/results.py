@@ -439,7 +439,8 @@ class Results:
     ``training``: stage -> its settings, resolved. ``gate_margin``: the loss of AUC that the gate tolerates.
     ``calibrated``: whether the profile was made to show the paper's claims. ``sample`` identifies the test
     images: a digest of their ids and labels. ``code``: a digest of what trained. ``pairs``: all pairs of
-    schemes over the seeds; ``comparisons``: the same seed by seed. ``seconds`` are those of the last run.
+    schemes over the seeds; ``comparisons``: the same seed by seed. ``seconds`` are those of the
+    run that changed anything last.
     """
 
     profile: Name

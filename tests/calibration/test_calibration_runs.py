@@ -177,6 +177,11 @@ def test_without_a_sweep_the_knobs_are_kept_and_only_the_targets_measured(tmp_pa
     calibrate(*more, "--minutes", "0", "--out", tmp_path)
     assert json.loads((tmp_path / "calibration.json").read_text())["seeds"] == [0, 1]
     assert not (tmp_path / "runs" / "as-in-the-profile" / "seed-2").exists()
+    none = CliRunner().invoke(
+        main, ["calibrate", *map(str, more), "--minutes", "0", "--out", str(tmp_path / "empty")]
+    )
+    assert none.exit_code == 2
+    assert "0 of 3 seeds are finished, and a spread needs two: give the command again" in none.output
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cxrbench.faults.catalogue import FAULTS
-from cxrbench.faults.records import TRACE, FaultRow, Measured, Sensitivity
+from cxrbench.faults.records import PLAIN, TRACE, FaultRow, Measured, Sensitivity
 from cxrbench.statistics.verdicts import Verdict
 from cxrbench.study.profile import load_profile
 
@@ -58,3 +58,8 @@ def test_a_fault_is_named_at_the_same_place_on_both_profiles():
 
     one, other = (read(profile) for profile in FILES)
     assert [place(row) for row in one.rows] == [place(row) for row in other.rows]
+
+
+@pytest.mark.parametrize("fault", PLAIN)
+def test_the_gate_or_the_target_sees_what_the_nightly_asks_of_them(fault):
+    assert {"gate", "target"} & set(read("phantom").row(fault).seen_by)

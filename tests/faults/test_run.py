@@ -16,8 +16,8 @@ from tiny_study import profile_text
 
 from cxrbench.cli import main
 from cxrbench.errors import TrainingError
-from cxrbench.faults.catalogue import FAULTS, NO_NORMALISATION, PLAIN, SAME_SEED
-from cxrbench.faults.records import AUDIT, ELSEWHERE, TRACE
+from cxrbench.faults.catalogue import FAULTS, NO_NORMALISATION, SAME_SEED
+from cxrbench.faults.records import AUDIT, ELSEWHERE, PLAIN, TRACE
 from cxrbench.faults.run import measure
 from cxrbench.study.profile import parse_profile
 from cxrbench.study.progress import Silent

@@ -343,5 +343,9 @@ def test_a_p_value_too_small_for_a_float_has_a_logarithm():
     found = compare(labels, rng.normal(size=6000) + 3 * labels, rng.normal(size=6000))
     assert found.p_value == 0.0
     assert found.log10_p_value == pytest.approx((np.log(2) + norm.logsf(abs(found.z))) / np.log(10))
+    # Without a variance, by Hoeffding's inequality: 2 exp(-1200 ln 2), from as many pairs.
+    certain = compare(np.arange(2400) < 1200, np.arange(2400) < 1200, np.arange(2400) >= 1200)
+    assert certain.p_value == 0.0
+    assert certain.log10_p_value == pytest.approx((1 - 1200) * np.log10(2))
     usual = compare([0, 0, 0, 1, 1, 1], [1, 2, 4, 3, 5, 6], [2, 1, 5, 3, 4, 6])
     assert usual.log10_p_value == pytest.approx(np.log10(usual.p_value))

@@ -39,7 +39,8 @@ def test_youden_threshold_is_the_best_of_all():
 
 
 @pytest.mark.parametrize(
-    ("sensitivity", "threshold"), [(0.90, 3), (0.95, 2), (0.951, 1), (1.0, 1), (0.05, 20), (0.0501, 19)]
+    ("sensitivity", "threshold"),
+    [(0.90, 3), (0.95, 2), (0.951, 1), (1.0, 1), (0.05, 20), (0.0501, 19), (1e-10, 20)],
 )
 def test_fixed_sensitivity_is_reached_by_the_highest_score_that_does(sensitivity, threshold):
     labels = [1] * 20 + [0] * 5

@@ -33,6 +33,7 @@ from cxrbench.statistics import (
     sensitivities_at,
     sensitivity_at,
 )
+from cxrbench.statistics.intervals import hoeffding_interval
 from cxrbench.statistics.power import planned_se
 from cxrbench.statistics.readers import hillis
 
@@ -396,3 +397,13 @@ def test_sites_that_differ_less_than_their_samples_would_are_pooled_as_one():
     assert found.tau == 0
     assert found.over == pytest.approx(found.within, abs=1e-9)
     assert found.over_low < found.over < found.over_high
+
+
+@pytest.mark.parametrize(("scores", "auc"), [([1, 2, 3, 4] * 2, 1.0), ([5] * 8, 0.5)])
+def test_sites_that_have_no_variance_are_not_certain(scores, auc):
+    labels, sites = [0, 0, 1, 1] * 2, ["a"] * 4 + ["b"] * 4
+    found = pooled_auc(labels, scores, sites)
+    assert (found.within, found.within_se) == (auc, 0)
+    # Two sites of two pairs each weigh alike: as one of four pairs.
+    assert (found.within_low, found.within_high) == pytest.approx(hoeffding_interval(auc, 4, 0.95))
+    assert found.within_high - found.within_low > 0.5

@@ -81,7 +81,9 @@ def test_patients_are_written_as_hashes_that_group_alike(tiny):
 
 
 def test_no_patient_is_in_two_parts(tiny):
-    for path in (tiny.out / "splits").glob("*.csv"):
+    paths = list((tiny.out / "splits").glob("*.csv"))
+    assert len(paths) == len(tiny.results.roles)
+    for path in paths:
         split = pd.read_csv(path, comment="#")
         assert split.groupby("patient_id")["part"].nunique().max() == 1
         assert {"train", "validation"} <= set(split["part"])
