@@ -101,10 +101,8 @@ def pooled_auc(
         ends = float(expit(logit(within) - reach)), float(expit(logit(within) + reach))
     else:
         # By Hoeffding a weighted mean is no surer than one of so many pairs.
-        certain = math.floor(
-            1 / sum(w**2 / part.independent_pairs for w, part in zip(weights, parts, strict=True))
-        )
-        ends = hoeffding_interval(within, max(1, certain), level)
+        shares = sum(w**2 / part.independent_pairs for w, part in zip(weights, parts, strict=True))
+        ends = hoeffding_interval(within, max(1, math.floor(round(1 / shares, 9))), level)
     over = _over_sites(aucs, np.array([part.se[0] for part in parts]), level)
     return PooledAuc(within, se, *ends, *over, tuple(used), tuple(left_out))
 

@@ -159,7 +159,7 @@ def read_seeds(text: str | None) -> tuple[int, ...]:
             # Python reads no number of thousands of digits.
             raise ProfileError("seeds: a number is too large") from None
         if not 0 <= last - first < _MANY:
-            raise ProfileError(f"seeds: {visible(written)} must be a range upwards, of fewer than {_MANY:,}")
+            raise ProfileError(f"seeds: {visible(written)} must be a range upwards, of {_MANY:,} at most")
         found += range(first, last + 1)
     return tuple(found)
 

@@ -67,7 +67,9 @@ def statistics() -> str:
         aucs = of[["moving", "precise"]]
         seeds = write_seeds(of["seed"])
         cells = [f"{value:.4f}".replace("nan", "-") for value in (*aucs.mean(), *aucs.std())]
-        body.append((setting, scheme, seeds, f"{films:,}", *cells[:2], *(cells[2:] if len(of) > 2 else "--")))
+        body.append(
+            (setting, scheme, seeds, f"{films:,}", *cells[:2], *(cells[2:] if len(of) > 2 else ["-", "-"]))
+        )
     headers = (
         "target stage",
         "scheme",
